@@ -1,0 +1,130 @@
+"""TorchServe's entry into the archive: glue only, everything that recognises is in ``recognition``.
+
+The module defines exactly one class and no function ``handle``, because that is how TorchServe finds the entry. A
+plain class is enough for it, and TorchServe's own handlers would bring dependencies that nothing here needs.
+"""
+
+import json
+import logging
+import time
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+from recognition import errors, recognizer, reply, request, settings
+from ts.metrics.metric_cache_errors import MetricsCacheKeyError
+from ts.metrics.metric_type_enum import MetricTypes
+
+logger = logging.getLogger(__name__)
+
+JSON = "application/json; charset=utf-8"
+#: Metrics of ``metrics.yaml`` that this handler emits, with their dimensions there.
+HISTOGRAMS = (
+    "livecart_decode_seconds",
+    "livecart_network_seconds",
+    "livecart_match_seconds",
+    "livecart_batch_seconds",
+    "livecart_batch_size",
+)
+COUNTER = "livecart_images_total"
+
+
+class ProductHandler:
+    """Answers batches of predictions. The contract is ``docs/http.md``."""
+
+    def initialize(self, context):
+        """Load and warm up the model. TorchServe calls the worker READY only after this returns."""
+        properties = context.system_properties
+        self._settings = settings.parse_settings(context.model_yaml_config or {})
+        self._recognizer = recognizer.Recognizer.from_folder(
+            Path(properties["model_dir"]),
+            self._settings,
+            name=context.model_name,
+            version=context.manifest["model"]["modelVersion"],
+            gpu_id=properties.get("gpu_id"),
+        )
+        self._recognizer.warm_up(properties.get("batch_size") or 1)
+        self._register_metrics(context.metrics)
+        self._log("ready", **msgspec.to_builtins(self._recognizer.describe()))
+        for product in self._recognizer.matcher.unreachable:
+            self._log("no_label_leads_to_product", sku=product.sku, name=product.name)
+
+    def handle(self, data, context):
+        """One body for each item of ``data``, in order; a failed item gets its own status and never raises."""
+        started = time.perf_counter()
+        headers = [context.get_all_request_header(index) for index in range(len(data))]
+        # TorchServe marks these requests by a header and expects the handler to look; each item for itself, because
+        # a client can send the header with a prediction, and its neighbours in the batch did not.
+        described = [_flag(item, "describe") for item in headers]
+        parsed = [
+            self._parse(fields, item, described=is_describe)
+            for fields, item, is_describe in zip(data, headers, described, strict=True)
+        ]
+        predictions = [item for item, is_describe in zip(parsed, described, strict=True) if not is_describe]
+        result = self._recognizer.recognize(predictions)
+        answers = iter(result.replies)
+        bodies = [
+            self._describe(context, index) if is_describe else self._answer(next(answers), context, index)
+            for index, is_describe in enumerate(described)
+        ]
+        if predictions:
+            self._measure(context.model_name, result, time.perf_counter() - started)
+        return bodies
+
+    def _parse(self, fields, headers, *, described):
+        if described:
+            return None
+        if _flag(headers, "explain"):
+            return errors.NotOffered("explanations are not offered; use /predictions")
+        try:
+            return request.parse_request(
+                fields, headers, top_k=self._settings.top_k, thresholds=self._settings.thresholds
+            )
+        except errors.RecognitionError as error:
+            return error
+
+    def _describe(self, context, index):
+        context.set_response_content_type(index, JSON)
+        return msgspec.json.encode(self._recognizer.describe())
+
+    def _answer(self, answer, context, index):
+        context.set_response_content_type(index, JSON)
+        if not isinstance(answer, errors.RecognitionError):
+            return reply.encode(answer)
+        # The phrase must be ASCII: TorchServe counts its characters where it should count bytes.
+        context.set_response_status(answer.status, answer.code, index)
+        return reply.encode_error(answer)
+
+    def _register_metrics(self, metrics):
+        """Fetch the metrics; a server started without our metrics.yaml must still answer, only unmeasured."""
+        self._histograms = {name: _metric(metrics, name, MetricTypes.HISTOGRAM, ["ModelName"]) for name in HISTOGRAMS}
+        self._images = _metric(metrics, COUNTER, MetricTypes.COUNTER, ["ModelName", "Outcome"])
+
+    def _measure(self, model, result, whole_s):
+        """One line a batch and stage, because TorchServe reads every figure from the worker's output."""
+        values = (
+            result.seconds.decode,
+            result.seconds.network,
+            result.seconds.match,
+            whole_s,
+            len(result.replies),
+        )
+        for name, value in zip(HISTOGRAMS, values, strict=True):
+            self._histograms[name].add_or_update(value, [model])
+        outcomes = Counter(getattr(answer, "code", "ok") for answer in result.replies)
+        for outcome, count in outcomes.items():
+            self._images.add_or_update(count, [model, outcome])
+
+    def _log(self, event, **fields):
+        logger.info(json.dumps({"event": event, **fields}, ensure_ascii=True))
+
+
+def _flag(headers, name):
+    return any(key.lower() == name and value == "True" for key, value in headers.items())
+
+
+def _metric(metrics, name, kind, dimensions):
+    try:
+        return metrics.get_metric(name, kind)
+    except MetricsCacheKeyError:
+        return metrics.add_metric_to_cache(name, "unit", dimensions, kind)

@@ -1,0 +1,37 @@
+"""Any timm architecture with a checkpoint, a label file and a preprocessing block of your own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from recognition.backbones.base import Architecture, Backbone, load_exactly, read_checkpoint
+from recognition.errors import ConfigurationError
+from recognition.labels import load_labels
+from recognition.settings import ModelChoice
+
+_WANTED = ("architecture", "path", "labels", "preprocessing")
+
+
+def load(choice: ModelChoice, _default_labels: Path) -> Backbone:
+    """Load ``choice.path`` into timm's ``choice.architecture``, with as many classes as ``choice.labels`` has lines.
+
+    Raises:
+        ConfigurationError: one of the four keys is missing, or what it names cannot be used.
+        WeightsError: the parameters do not fit the architecture with that many classes.
+    """
+    missing = [key for key in _WANTED if getattr(choice, key) is None]
+    if missing:
+        raise ConfigurationError(f"model.source timm also needs: {', '.join('model.' + key for key in missing)}")
+    assert choice.architecture and choice.path and choice.labels and choice.preprocessing
+    labels = load_labels(Path(choice.labels))
+    architecture = Architecture(choice.architecture, len(labels))
+    network = architecture.build()
+    load_exactly(network, read_checkpoint(Path(choice.path)), where=choice.path)
+    return Backbone(
+        name=choice.architecture,
+        architecture=architecture,
+        network=network,
+        preprocessing=choice.preprocessing,
+        labels=labels,
+        licence="as your checkpoint",
+    )

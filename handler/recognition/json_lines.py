@@ -1,0 +1,53 @@
+"""JSON that people edit: duplicate keys are errors, and a key's line can be named in a message."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+_KEY = re.compile(r'("(?:[^"\\]|\\.)*")\s*:')
+
+
+class DuplicateKeyError(ValueError):
+    """An object names one key twice; plain ``json`` would silently keep the last."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"key {key!r} stands twice")
+        self.key = key
+
+
+def parse_object(text: str) -> dict[str, Any]:
+    """Parse a JSON object.
+
+    Raises:
+        json.JSONDecodeError: not JSON (``NaN`` and ``Infinity`` are not either).
+        DuplicateKeyError: a key stands twice in one object.
+        ValueError: JSON, but not an object.
+    """
+
+    def no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in result:
+                raise DuplicateKeyError(key)
+            result[key] = value
+        return result
+
+    def no_constant(name: str) -> Any:
+        raise json.JSONDecodeError(f"{name} is not JSON", text, text.find(name))
+
+    data = json.loads(text, object_pairs_hook=no_duplicates, parse_constant=no_constant)
+    if not isinstance(data, dict):
+        raise ValueError(f"expected a JSON object, found {type(data).__name__}")
+    return data
+
+
+def line_of_key(text: str, key: str, *, occurrence: int = 1) -> int:
+    """1-based line of the ``occurrence``-th ``"key":`` at any depth; 1 if there is none."""
+    for match in _KEY.finditer(text):
+        if json.loads(match.group(1)) == key:
+            occurrence -= 1
+            if occurrence == 0:
+                return text.count("\n", 0, match.start()) + 1
+    return 1

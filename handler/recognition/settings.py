@@ -1,0 +1,137 @@
+"""The ``handler:`` block of ``model-config.yaml``, typed. An unknown key is an error: a misspelt one must not be ignored."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from recognition.errors import ConfigurationError
+
+Confidence = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Channels = tuple[float, float, float]
+
+#: Environment variable by which whoever starts the server gives each worker its threads.
+THREADS_VARIABLE = "LIVECART_THREADS_PER_WORKER"
+
+
+class _Block(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class Preprocessing(_Block):
+    """How a photo becomes the network's input. Belongs to the weights: there is no default anywhere.
+
+    The short side is resized to ``resize_px``, the centre ``input_px`` square is cut out, and RGB values 0..1 are
+    normalised by ``mean`` and ``std``.
+    """
+
+    input_px: Positive
+    resize_px: Positive
+    interpolation: Literal["bilinear", "bicubic"]
+    mean: Channels
+    std: Channels
+
+    def __post_init__(self) -> None:
+        if self.resize_px < self.input_px:
+            raise ValueError(f"resize_px {self.resize_px} is smaller than input_px {self.input_px}")
+        if min(self.std) <= 0:
+            raise ValueError("std must be above 0")
+
+
+class ModelChoice(_Block):
+    """Which weights the archive is built from. The fields after ``path`` are for ``source: timm`` alone."""
+
+    source: Literal["efficientnet-lite0", "efficientnet-lite2", "modelscope-general", "timm"]
+    path: str | None = None
+    architecture: str | None = None
+    labels: str | None = None
+    preprocessing: Preprocessing | None = None
+
+
+class RuntimeChoice(_Block):
+    """What runs the network, and on how many CPU threads per worker."""
+
+    cpu: Literal["openvino", "torch"] = "openvino"
+    threads: Positive | Literal["auto"] = "auto"
+
+    def thread_count(self) -> int:
+        """Threads of one worker: as configured, or by ``LIVECART_THREADS_PER_WORKER``, or 1.
+
+        One is right where the server starts a worker per core, which is what TorchServe does unless told otherwise.
+
+        Raises:
+            ConfigurationError: the environment variable is not a positive number.
+        """
+        if self.threads != "auto":
+            return int(self.threads)
+        value = os.environ.get(THREADS_VARIABLE, "1")
+        if not value.isascii() or not value.isdigit() or int(value) < 1:
+            raise ConfigurationError(f"environment variable {THREADS_VARIABLE}={value!r} is not a number of threads")
+        return int(value)
+
+
+class Thresholds(_Block):
+    """From which confidence a product may be shown. A request may choose within ``lowest`` and ``highest``."""
+
+    default: Confidence
+    lowest: Confidence
+    highest: Confidence
+    labels: dict[str, Confidence] = {}
+
+    def __post_init__(self) -> None:
+        if not self.lowest <= self.default <= self.highest:
+            raise ValueError(f"default {self.default} is not between lowest {self.lowest} and highest {self.highest}")
+
+
+class TopK(_Block):
+    """How many labels a reply holds."""
+
+    default: Positive
+    highest: Positive
+
+    def __post_init__(self) -> None:
+        if self.default > self.highest:
+            raise ValueError(f"default {self.default} is above highest {self.highest}")
+
+
+class ImageLimits(_Block):
+    """What is refused before it is decoded."""
+
+    max_bytes: Positive
+    max_pixels: Positive
+
+
+class Settings(_Block):
+    """The whole block."""
+
+    model: ModelChoice
+    runtime: RuntimeChoice
+    thresholds: Thresholds
+    top_k: TopK
+    images: ImageLimits
+    allowed_hosts: list[str]
+
+    def __post_init__(self) -> None:
+        for host in self.allowed_hosts:
+            port = host.partition(":")[2]
+            if "/" in host or not host or (":" in host and not port.isdigit()):
+                raise ValueError(f"allowed_hosts: {host!r} is not a host, host:port or *.host (no https://, no path)")
+
+
+def parse_settings(model_config: Mapping[str, Any], *, where: str = "model-config.yaml") -> Settings:
+    """Read the ``handler`` key of a parsed ``model-config.yaml``.
+
+    Raises:
+        ConfigurationError: naming the key that is missing, unknown or of a wrong value.
+    """
+    block = model_config.get("handler")
+    if block is None:
+        raise ConfigurationError(f"{where}: key 'handler' is missing")
+    try:
+        return msgspec.convert(block, Settings)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"{where}: handler: {error}") from error

@@ -1,0 +1,164 @@
+"""Build the TorchServe archive: weights in every runtime's form, labels, links and code in one .mar.
+
+Everything that could stop the archive from starting is checked here first, so that a mistake in a link or a
+threshold is found at a desk and not on a server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+HANDLER = ROOT / "handler"
+sys.path.insert(0, str(HANDLER))
+
+from recognition.artifact import LINKS_FILE, BackboneInfo  # noqa: E402
+from recognition.backbones import load_backbone  # noqa: E402
+from recognition.backbones.export import RUNTIMES, export  # noqa: E402
+from recognition.errors import ConfigurationError  # noqa: E402
+from recognition.fuse import LabelMatcher, softmax  # noqa: E402
+from recognition.links import load_links  # noqa: E402
+from recognition.runtime import open_runtime  # noqa: E402
+from recognition.settings import ModelChoice, RuntimeChoice, Settings, parse_settings  # noqa: E402
+
+#: Runtimes may differ by this much in a confidence (docs/http.md promises it).
+TOLERANCE = 1e-3
+#: Passed to the archiver by name, so not among the extra files.
+_NOT_EXTRA = shutil.ignore_patterns("__pycache__", "*.pyc", "product_handler.py", "model-config.yaml", "metrics.yaml")
+
+
+def main() -> int:
+    """Run the command line; 0 on success, 1 with a message on a mistake in the input."""
+    options = _arguments()
+    try:
+        build(options)
+    except ConfigurationError as error:
+        print(f"build_archive: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def build(options: argparse.Namespace) -> None:
+    """Write ``options.output``, whole or not at all."""
+    settings = read_settings(options.model_config)
+    if settings.runtime.cpu not in options.runtimes:
+        raise ConfigurationError(f"runtime.cpu is {settings.runtime.cpu}, which is not among --runtimes")
+    with tempfile.TemporaryDirectory(prefix="livecart-build-") as temporary:
+        staging = Path(temporary) / "archive"
+        shutil.copytree(HANDLER, staging, ignore=_NOT_EXTRA)
+        with _step(f"loading {settings.model.source}"):
+            backbone = load_backbone(settings.model, default_labels=options.labels)
+        with _step(f"converting for {' and '.join(options.runtimes)}"):
+            info = export(backbone, staging, runtimes=options.runtimes)
+        with _step("checking labels, links, thresholds and that the runtimes agree"):
+            shutil.copyfile(options.links, staging / LINKS_FILE)
+            products = load_links(options.links, allowed_hosts=settings.allowed_hosts)
+            matcher = LabelMatcher(backbone.labels, products, settings.thresholds)
+            if len(options.runtimes) > 1:
+                _check_agreement(staging, info)
+        for product in matcher.unreachable:
+            print(f"  note: no label of this model leads to {product.name!r}")
+        with _step("packing"):
+            _pack(options, staging, Path(temporary))
+    size_mb = options.output.stat().st_size / 1e6
+    print(f"{options.output}: {backbone.name}, {len(backbone.labels)} labels, {len(products)} links, {size_mb:.0f} MB")
+
+
+def read_settings(path: Path) -> Settings:
+    """The ``handler`` block of ``path``, its relative paths resolved against the file's folder.
+
+    Raises:
+        ConfigurationError: missing, not YAML or not as ``recognition.settings`` says.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+    settings = parse_settings(document if isinstance(document, dict) else {}, where=str(path))
+    resolved: dict[str, str] = {
+        key: str((path.parent / value).resolve())
+        for key in ("path", "labels")
+        if (value := getattr(settings.model, key)) is not None
+    }
+    model: ModelChoice = msgspec.structs.replace(settings.model, **resolved)
+    return msgspec.structs.replace(settings, model=model)
+
+
+def _check_agreement(folder: Path, info: BackboneInfo) -> None:
+    side = info.preprocessing.input_px
+    images = np.random.default_rng(0).integers(0, 256, (2, side, side, 3), dtype=np.uint8)
+    results = [
+        softmax(open_runtime(folder, info, RuntimeChoice(cpu=runtime), gpu_id=None).forward(images))
+        for runtime in ("openvino", "torch")
+    ]
+    difference = float(np.abs(results[0] - results[1]).max())
+    if difference > TOLERANCE:
+        raise ConfigurationError(f"OpenVINO and torch differ by {difference:.4f} in a confidence, over {TOLERANCE}")
+
+
+def _pack(options: argparse.Namespace, staging: Path, temporary: Path) -> None:
+    """Call the archiver. Its TMPDIR is ours, because it deletes $TMPDIR/<model name> without asking."""
+    name = options.output.stem
+    command = [
+        *(sys.executable, "-m", "model_archiver.model_packaging"),
+        *("--model-name", name, "--version", options.version),
+        *("--handler", str(HANDLER / "product_handler.py"), "--config-file", str(options.model_config)),
+        *("--extra-files", str(staging), "--export-path", str(temporary), "--force"),
+    ]
+    environment = {**os.environ, "TMPDIR": str(temporary), "TMP": str(temporary), "TEMP": str(temporary)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ConfigurationError(f"torch-model-archiver failed:\n{done.stdout}{done.stderr}")
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    part = options.output.with_suffix(".part")
+    shutil.move(temporary / f"{name}.mar", part)
+    part.replace(options.output)
+
+
+class _step:
+    """Says what takes so long, and then how long it took."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __enter__(self) -> None:
+        print(f"  {self._what} …", end="", flush=True)
+        self._started = time.perf_counter()
+
+    def __exit__(self, *error: object) -> None:
+        print(f" {time.perf_counter() - self._started:.1f} s" if error[0] is None else " failed", flush=True)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model-config", type=Path, default=HANDLER / "model-config.yaml", help="default: %(default)s")
+    parser.add_argument("--labels", type=Path, default=ROOT / "labels.json", help="labels of the built-in weights")
+    parser.add_argument("--links", type=Path, default=ROOT / "product_links.json", help="label or name to link")
+    parser.add_argument("--output", type=Path, default=ROOT / "model_store" / "product_recognizer.mar")
+    parser.add_argument("--version", default="1.0", help="of the model, as clients see it (default: %(default)s)")
+    parser.add_argument(
+        "--runtimes",
+        type=lambda text: text.split(","),
+        default=list(RUNTIMES),
+        help="comma-separated: openvino for CPUs, torch for GPUs (default: both)",
+    )
+    options = parser.parse_args()
+    unknown = set(options.runtimes) - set(RUNTIMES)
+    if unknown or options.output.suffix != ".mar":
+        parser.error(f"unknown runtime: {', '.join(unknown)}" if unknown else "--output must end in .mar")
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

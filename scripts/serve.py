@@ -1,0 +1,105 @@
+"""Start, stop or show the TorchServe of this checkout.
+
+  serve.py start [--port 9080] [--workers 2] [--threads 1] [--host 0.0.0.0]
+  serve.py status
+  serve.py stop
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import torchserve_control as control
+from torchserve_control import MODEL, ROOT, Plan, Server, ServerError
+
+
+def main() -> int:
+    """Run the command line."""
+    options = _arguments()
+    try:
+        return int({"start": _start, "stop": _stop, "status": _status}[options.command](options))
+    except ServerError as error:
+        print(f"serve: {error}", file=sys.stderr)
+        return 1
+
+
+def _start(options: argparse.Namespace) -> int:
+    plan = Plan(
+        folder=options.folder.resolve(),
+        archive=options.archive,
+        port=options.port,
+        host=options.host,
+        workers=options.workers,
+        threads=options.threads,
+        token=None if options.token == "auto" else options.token == "on",
+        ready_timeout_s=options.timeout,
+    )
+    print("starting TorchServe …", flush=True)
+    started = time.monotonic()
+    server = control.start(plan)
+    print(f"ready after {time.monotonic() - started:.1f} s, {len(server.workers())} workers\n")
+    _show(server, options.folder)
+    return 0
+
+
+def _stop(options: argparse.Namespace) -> int:
+    print("stopped" if control.stop(options.folder.resolve()) else "no server of this checkout is running")
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    server = control.running(options.folder.resolve())
+    states = [worker["status"] for worker in server.workers()] if server else []
+    if options.json:
+        print(json.dumps({"running": server is not None, "workers": states, **(asdict(server) if server else {})}))
+    elif server:
+        print(f"workers: {', '.join(states) or 'none'}\n")
+        _show(server, options.folder)
+    else:
+        print("no server of this checkout is running")
+    return 0 if "READY" in states else 1
+
+
+def _show(server: Server, folder: Path) -> None:
+    token = ""
+    if server.key_file:
+        token = f' \\\n    -H "Authorization: Bearer $(python3 -c \'import json;print(json.load(open("{server.key_file}"))["inference"]["key"])\')"'
+    photo = _sample_photo()
+    kind = "image/png" if photo.endswith(".png") else "image/jpeg"
+    print(f"predictions  {server.inference_url}/predictions/{MODEL}")
+    print(f"management   {server.management_url}/models/{MODEL}")
+    print(f"metrics      {server.metrics_url}/metrics")
+    print(f"logs         {folder / 'logs'}\n")
+    print(f"try it:\n  curl {server.inference_url}/predictions/{MODEL} \\\n    -H 'Content-Type: {kind}' -T {photo}{token}")
+
+
+def _sample_photo() -> str:
+    """A photo that is surely there, for a line that works as it is printed."""
+    return str(ROOT / "docs" / "images" / "mug.jpg")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, default=ROOT / ".serve", help="configuration and logs of the server")
+    commands = parser.add_subparsers(dest="command", required=True)
+    start = commands.add_parser("start", help="start, wait until every worker is READY, return")
+    start.add_argument("--archive", type=Path, default=ROOT / "model_store" / f"{MODEL}.mar")
+    start.add_argument("--port", type=int, default=8080, help="of predictions; the other four move along")
+    start.add_argument("--host", default="127.0.0.1", help="address of predictions; management stays on loopback")
+    start.add_argument("--workers", type=int, help="worker processes (default: one per core, or per GPU)")
+    start.add_argument("--threads", type=int, help="CPU threads of each worker (default: cores / workers)")
+    start.add_argument("--token", choices=("auto", "on", "off"), default="auto", help="auto: on unless on loopback")
+    start.add_argument("--timeout", type=float, default=300, metavar="S", help="seconds to wait for READY")
+    commands.add_parser("stop", help="stop the server of this checkout, and no other")
+    status = commands.add_parser("status", help="exit 0 if a worker is READY")
+    status.add_argument("--json", action="store_true")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

