@@ -11,9 +11,10 @@ from collections import Counter
 from pathlib import Path
 
 import msgspec
-from recognition import errors, recognizer, reply, request, settings
 from ts.metrics.metric_cache_errors import MetricsCacheKeyError
 from ts.metrics.metric_type_enum import MetricTypes
+
+from recognition import errors, recognizer, reply, request, settings
 
 logger = logging.getLogger(__name__)
 

@@ -57,11 +57,11 @@ def build(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="livecart-build-") as temporary:
         staging = Path(temporary) / "archive"
         shutil.copytree(HANDLER, staging, ignore=_NOT_EXTRA)
-        with _step(f"loading {settings.model.source}"):
+        with _Step(f"loading {settings.model.source}"):
             backbone = load_backbone(settings.model, default_labels=options.labels)
-        with _step(f"converting for {' and '.join(options.runtimes)}"):
+        with _Step(f"converting for {' and '.join(options.runtimes)}"):
             info = export(backbone, staging, runtimes=options.runtimes)
-        with _step("checking labels, links, thresholds and that the runtimes agree"):
+        with _Step("checking labels, links, thresholds and that the runtimes agree"):
             shutil.copyfile(options.links, staging / LINKS_FILE)
             products = load_links(options.links, allowed_hosts=settings.allowed_hosts)
             matcher = LabelMatcher(backbone.labels, products, settings.thresholds)
@@ -69,7 +69,7 @@ def build(options: argparse.Namespace) -> None:
                 _check_agreement(staging, info)
         for product in matcher.unreachable:
             print(f"  note: no label of this model leads to {product.name!r}")
-        with _step("packing"):
+        with _Step("packing"):
             _pack(options, staging, Path(temporary))
     size_mb = options.output.stat().st_size / 1e6
     print(f"{options.output}: {backbone.name}, {len(backbone.labels)} labels, {len(products)} links, {size_mb:.0f} MB")
@@ -126,7 +126,7 @@ def _pack(options: argparse.Namespace, staging: Path, temporary: Path) -> None:
     part.replace(options.output)
 
 
-class _step:
+class _Step:
     """Says what takes so long, and then how long it took."""
 
     def __init__(self, what: str) -> None:

@@ -1,8 +1,8 @@
 """Start, stop or show the TorchServe of this checkout.
 
-  serve.py start [--port 9080] [--workers 2] [--threads 1] [--host 0.0.0.0]
-  serve.py status
-  serve.py stop
+serve.py start [--port 9080] [--workers 2] [--threads 1] [--host 0.0.0.0]
+serve.py status
+serve.py stop
 """
 
 from __future__ import annotations
@@ -75,7 +75,9 @@ def _show(server: Server, folder: Path) -> None:
     print(f"management   {server.management_url}/models/{MODEL}")
     print(f"metrics      {server.metrics_url}/metrics")
     print(f"logs         {folder / 'logs'}\n")
-    print(f"try it:\n  curl {server.inference_url}/predictions/{MODEL} \\\n    -H 'Content-Type: {kind}' -T {photo}{token}")
+    print(
+        f"try it:\n  curl {server.inference_url}/predictions/{MODEL} \\\n    -H 'Content-Type: {kind}' -T {photo}{token}"
+    )
 
 
 def _sample_photo() -> str:

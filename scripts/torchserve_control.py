@@ -33,6 +33,7 @@ PORTS = {
 }
 THREADS_VARIABLE = "LIVECART_THREADS_PER_WORKER"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 _STATE_FILE = "server.json"
 _LOG_LINES_SHOWN = 12
 
@@ -268,7 +269,7 @@ def _launch(plan: Plan, config: Path, temporary: str, threads: int) -> Server:
         shutil.rmtree(temporary, ignore_errors=True)
         raise ServerError(f"TorchServe did not start:\n{log_tail(plan.folder)}") from error
     ports = plan.ports()
-    reachable = "127.0.0.1" if plan.host in ("0.0.0.0", "::") else plan.host
+    reachable = "127.0.0.1" if plan.host in _EVERYWHERE else plan.host
     return Server(
         pid=pid,
         created_at_s=created_at_s,

@@ -49,8 +49,10 @@ class LabelMatcher:
     """
 
     def __init__(self, labels: LabelSet, products: Sequence[LinkedProduct], thresholds: Thresholds) -> None:
-        """Raises:
-        ConfigurationError: a threshold is set for a label that the model does not have.
+        """Find the classes that lead to each product.
+
+        Raises:
+            ConfigurationError: a threshold is set for a label that the model does not have.
         """
         indices = labels.indices()
         strangers = sorted(set(thresholds.labels) - set(indices))
@@ -75,9 +77,7 @@ class LabelMatcher:
         return sorted(found, key=lambda product: -product.confidence)
 
 
-def _candidate(
-    product: LinkedProduct, indices: Mapping[str, list[int]], thresholds: Thresholds
-) -> _Candidate | None:
+def _candidate(product: LinkedProduct, indices: Mapping[str, list[int]], thresholds: Thresholds) -> _Candidate | None:
     pairs = [(index, label) for label in product.labels for index in indices.get(label, ())]
     if not pairs:
         return None

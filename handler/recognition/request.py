@@ -71,10 +71,10 @@ def _image_and_fields(fields: Mapping[str, Any], *, is_json: bool) -> tuple[byte
         return _from_json(fields["body"])
     present = [name for name in _IMAGE_FIELDS if name in fields]
     if len(present) != 1:
-        raise BadRequest("send one image: as the body, as the field 'image', or as JSON {\"image\": \"<base64>\"}")
+        raise BadRequest('send one image: as the body, as the field \'image\', or as JSON {"image": "<base64>"}')
     image = fields[present[0]]
     if not isinstance(image, bytes | bytearray):
-        raise BadRequest(f"the image arrived as {type(image).__name__}, not as bytes; name its type, such as image/jpeg")
+        raise BadRequest(f"the image arrived as {type(image).__name__}, not bytes; name its type, such as image/jpeg")
     return bytes(image), {name: _text(name, value) for name, value in fields.items() if name != present[0]}
 
 

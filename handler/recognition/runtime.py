@@ -13,7 +13,7 @@ from recognition.errors import ConfigurationError
 from recognition.settings import RuntimeChoice
 
 if TYPE_CHECKING:
-    import torch
+    from torch import Tensor
 
 
 class Runtime(Protocol):
@@ -79,14 +79,14 @@ class TorchRuntime:
         torch.set_num_threads(threads)
         network = Architecture(info.architecture, info.num_classes).build()
         load_exactly(network, read_checkpoint(path), where=path)
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = network.to(memory_format=torch.channels_last)
         self._network = InputNormalized(network, info.preprocessing).eval().to(self._device)
 
     def forward(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See ``Runtime.forward``."""
         torch = self._torch
         with torch.inference_mode(), torch.autocast(self._device.type, enabled=self._device.type == "cuda"):
-            logits: torch.Tensor = self._network(torch.from_numpy(images).to(self._device))
+            logits: Tensor = self._network(torch.from_numpy(images).to(self._device))
             result: NDArray[np.float32] = logits.float().cpu().numpy()
         return result
 

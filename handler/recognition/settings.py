@@ -1,4 +1,4 @@
-"""The ``handler:`` block of ``model-config.yaml``, typed. An unknown key is an error: a misspelt one must not be ignored."""
+"""The ``handler:`` block of ``model-config.yaml``, typed. An unknown key is an error, so that no slip is ignored."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ THREADS_VARIABLE = "LIVECART_THREADS_PER_WORKER"
 
 
 class _Block(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    pass
+    """A block of the file."""
 
 
-class Preprocessing(_Block):
+class Preprocessing(_Block, frozen=True):
     """How a photo becomes the network's input. Belongs to the weights: there is no default anywhere.
 
     The short side is resized to ``resize_px``, the centre ``input_px`` square is cut out, and RGB values 0..1 are
@@ -42,7 +42,7 @@ class Preprocessing(_Block):
             raise ValueError("std must be above 0")
 
 
-class ModelChoice(_Block):
+class ModelChoice(_Block, frozen=True):
     """Which weights the archive is built from. The fields after ``path`` are for ``source: timm`` alone."""
 
     source: Literal["efficientnet-lite0", "efficientnet-lite2", "modelscope-general", "timm"]
@@ -52,7 +52,7 @@ class ModelChoice(_Block):
     preprocessing: Preprocessing | None = None
 
 
-class RuntimeChoice(_Block):
+class RuntimeChoice(_Block, frozen=True):
     """What runs the network, and on how many CPU threads per worker."""
 
     cpu: Literal["openvino", "torch"] = "openvino"
@@ -74,7 +74,7 @@ class RuntimeChoice(_Block):
         return int(value)
 
 
-class Thresholds(_Block):
+class Thresholds(_Block, frozen=True):
     """From which confidence a product may be shown. A request may choose within ``lowest`` and ``highest``."""
 
     default: Confidence
@@ -87,7 +87,7 @@ class Thresholds(_Block):
             raise ValueError(f"default {self.default} is not between lowest {self.lowest} and highest {self.highest}")
 
 
-class TopK(_Block):
+class TopK(_Block, frozen=True):
     """How many labels a reply holds."""
 
     default: Positive
@@ -98,14 +98,14 @@ class TopK(_Block):
             raise ValueError(f"default {self.default} is above highest {self.highest}")
 
 
-class ImageLimits(_Block):
+class ImageLimits(_Block, frozen=True):
     """What is refused before it is decoded."""
 
     max_bytes: Positive
     max_pixels: Positive
 
 
-class Settings(_Block):
+class Settings(_Block, frozen=True):
     """The whole block."""
 
     model: ModelChoice

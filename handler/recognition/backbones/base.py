@@ -25,6 +25,9 @@ class InputNormalized(nn.Module):
     of the bytes from Python to the runtime.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, network: nn.Module, preprocessing: Preprocessing) -> None:
         super().__init__()
         self.network = network

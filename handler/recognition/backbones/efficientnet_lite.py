@@ -97,7 +97,7 @@ def load(choice: ModelChoice, default_labels: Path) -> Backbone:
 
 
 def to_timm_names(parameters: Mapping[str, Tensor], blocks_per_stage: tuple[int, ...]) -> dict[str, Tensor]:
-    """Rename parameters from the wheel's scheme to timm's; a name that follows neither is kept, and so refused later."""
+    """Rename parameters from the wheel's scheme to timm's; one that fits neither is kept, and refused later."""
     place = [(stage, block) for stage, count in enumerate(blocks_per_stage) for block in range(count)]
     return {_timm_name(name, place): value for name, value in parameters.items()}
 

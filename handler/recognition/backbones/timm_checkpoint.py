@@ -20,15 +20,15 @@ def load(choice: ModelChoice, _default_labels: Path) -> Backbone:
         WeightsError: the parameters do not fit the architecture with that many classes.
     """
     missing = [key for key in _WANTED if getattr(choice, key) is None]
-    if missing:
+    if missing or choice.preprocessing is None:
         raise ConfigurationError(f"model.source timm also needs: {', '.join('model.' + key for key in missing)}")
-    assert choice.architecture and choice.path and choice.labels and choice.preprocessing
-    labels = load_labels(Path(choice.labels))
-    architecture = Architecture(choice.architecture, len(labels))
+    path = Path(str(choice.path))
+    labels = load_labels(Path(str(choice.labels)))
+    architecture = Architecture(str(choice.architecture), len(labels))
     network = architecture.build()
-    load_exactly(network, read_checkpoint(Path(choice.path)), where=choice.path)
+    load_exactly(network, read_checkpoint(path), where=path)
     return Backbone(
-        name=choice.architecture,
+        name=architecture.name,
         architecture=architecture,
         network=network,
         preprocessing=choice.preprocessing,

@@ -1,0 +1,89 @@
+# livecart: `make help` lists what there is to do.
+
+PYTHON        ?= python3.11
+PORT          ?= 8080
+HOST          ?= 127.0.0.1
+WORKERS       ?=
+THREADS       ?=
+TOKEN         ?= auto
+VERSION       ?= 1.0
+MODEL_CONFIG  ?= handler/model-config.yaml
+LABELS        ?= labels.json
+LINKS         ?= product_links.json
+RUNTIMES      ?= openvino,torch
+ARCHIVE       ?= model_store/product_recognizer.mar
+STATE         ?= .serve
+IMAGES        ?=
+
+VENV := .venv
+BIN  := $(VENV)/bin
+# The operator's own packages must not shadow the pinned ones.
+unexport PYTHONPATH
+
+SOURCES := $(shell find handler -name '*.py' -o -name '*.yaml') scripts/build_archive.py
+BUILD   := --version $(VERSION) --model-config $(MODEL_CONFIG) --labels $(LABELS) --links $(LINKS) --runtimes $(RUNTIMES)
+
+.PHONY: help setup archive serve stop status predict demo test check bench clean
+
+help:  ## This list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+	@echo
+	@echo "Variables, with their defaults: PORT=$(PORT) HOST=$(HOST) WORKERS=(cores) THREADS=(cores/workers) TOKEN=$(TOKEN)"
+	@echo "  VERSION=$(VERSION) ARCHIVE=$(ARCHIVE) MODEL_CONFIG=$(MODEL_CONFIG) RUNTIMES=$(RUNTIMES)"
+	@echo "  LABELS=$(LABELS) LINKS=$(LINKS) STATE=$(STATE) IMAGES='photos or folders' for predict"
+
+setup: $(VENV)/.complete  ## Make .venv with everything pinned (the others do it by themselves)
+
+$(VENV)/.complete: pyproject.toml deploy/constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "$(PYTHON) is not Python 3.11"; exit 1; }
+	@echo "setting up .venv (a few minutes: torch is large) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip==26.3'
+	@$(BIN)/python -m pip install --quiet --progress-bar on --group serving --group live --group dev -c deploy/constraints.txt
+	@touch $@
+
+archive: $(ARCHIVE)  ## Build model_store/product_recognizer.mar
+
+$(ARCHIVE): $(VENV)/.complete $(SOURCES) $(MODEL_CONFIG) $(LABELS) $(LINKS) $(STATE)/build-options
+	@echo "building $@ ..."
+	@$(BIN)/python scripts/build_archive.py --output $@ $(BUILD)
+
+# Changes when the options of the build do, so that `make archive VERSION=1.1` builds again.
+$(STATE)/build-options: FORCE
+	@mkdir -p $(STATE)
+	@echo '$(BUILD)' | cmp -s - $@ || echo '$(BUILD)' > $@
+.PHONY: FORCE
+
+serve: archive  ## Start TorchServe, wait until it is ready, print how to call it
+	@$(BIN)/python scripts/serve.py --folder $(STATE) start --archive $(ARCHIVE) --port $(PORT) --host $(HOST) \
+	  --token $(TOKEN) $(if $(WORKERS),--workers $(WORKERS)) $(if $(THREADS),--threads $(THREADS))
+
+stop: setup  ## Stop the server of this checkout, and no other
+	@$(BIN)/python scripts/serve.py --folder $(STATE) stop
+
+status: setup  ## Is the server of this checkout ready?
+	@$(BIN)/python scripts/serve.py --folder $(STATE) status
+
+predict: setup  ## Recognise photos: make predict IMAGES='a.jpg folder/'
+	@$(BIN)/python scripts/predict.py --server-folder $(STATE) $(IMAGES)
+
+demo: archive  ## Serve, send real photos, show labels and a purchase card, stop
+	@$(BIN)/python scripts/demo.py --archive $(ARCHIVE)
+
+test: archive  ## Every test; needs no GPU, no network and nothing installed by hand
+	@$(BIN)/python -m pytest
+
+check: setup  ## Ruff, mypy and the import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q tests/test_imports.py
+
+bench: archive  ## Requests/s and latency against a plain handler and against no server
+	@$(BIN)/python benchmarks/bench_serving.py
+
+clean: ## Remove what was built; .venv and downloaded weights stay
+	@test ! -x $(BIN)/python || $(BIN)/python scripts/serve.py --folder $(STATE) stop
+	@rm -rf $(STATE) $(ARCHIVE) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
