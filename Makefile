@@ -23,7 +23,7 @@ unexport PYTHONPATH
 SOURCES := $(shell find handler -name '*.py' -o -name '*.yaml') scripts/build_archive.py
 BUILD   := --version $(VERSION) --model-config $(MODEL_CONFIG) --labels $(LABELS) --links $(LINKS) --runtimes $(RUNTIMES)
 
-.PHONY: help setup archive serve stop status predict demo test check bench clean
+.PHONY: help setup archive serve stop status predict rollout demo test check bench clean
 
 help:  ## This list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -67,6 +67,9 @@ status: setup  ## Is the server of this checkout ready?
 
 predict: setup  ## Recognise photos: make predict IMAGES='a.jpg folder/'
 	@$(BIN)/python scripts/predict.py --server-folder $(STATE) $(IMAGES)
+
+rollout: archive  ## Replace the running version by this one: make rollout VERSION=1.1
+	@$(BIN)/python scripts/rollout.py --server-folder $(STATE) $(ARCHIVE)
 
 demo: archive  ## Serve, send real photos, show labels and a purchase card, stop
 	@$(BIN)/python scripts/demo.py --archive $(ARCHIVE)

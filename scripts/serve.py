@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torchserve_control as control
+from sample_photos import sample_photos
 from torchserve_control import MODEL, ROOT, Plan, Server, ServerError
 
 
@@ -66,23 +67,18 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _show(server: Server, folder: Path) -> None:
-    token = ""
-    if server.key_file:
-        token = f' \\\n    -H "Authorization: Bearer $(python3 -c \'import json;print(json.load(open("{server.key_file}"))["inference"]["key"])\')"'
-    photo = _sample_photo()
-    kind = "image/png" if photo.endswith(".png") else "image/jpeg"
     print(f"predictions  {server.inference_url}/predictions/{MODEL}")
     print(f"management   {server.management_url}/models/{MODEL}")
     print(f"metrics      {server.metrics_url}/metrics")
-    print(f"logs         {folder / 'logs'}\n")
-    print(
-        f"try it:\n  curl {server.inference_url}/predictions/{MODEL} \\\n    -H 'Content-Type: {kind}' -T {photo}{token}"
-    )
-
-
-def _sample_photo() -> str:
-    """A photo that is surely there, for a line that works as it is printed."""
-    return str(ROOT / "docs" / "images" / "mug.jpg")
+    print(f"logs         {folder / 'logs'}")
+    photo = sample_photos()[0]
+    token = ""
+    if server.key_file:
+        print(f"tokens       {server.key_file} (an hour valid; docs/operations.md says how to renew them)")
+        read = f'import json; print(json.load(open("{server.key_file}"))["inference"]["key"])'
+        token = f" \\\n    -H \"Authorization: Bearer $(python3 -c '{read}')\""
+    print(f"\ntry it:\n  curl {server.inference_url}/predictions/{MODEL} \\")
+    print(f"    -H 'Content-Type: image/png' -T {photo}{token}")
 
 
 def _arguments() -> argparse.Namespace:

@@ -75,6 +75,7 @@ class Server:
     management_url: str
     metrics_url: str
     grpc_inference_port: int
+    model_store: str
     key_file: str | None
 
     def process(self) -> psutil.Process | None:
@@ -278,6 +279,7 @@ def _launch(plan: Plan, config: Path, temporary: str, threads: int) -> Server:
         management_url=f"http://127.0.0.1:{ports['management_address']}",
         metrics_url=f"http://127.0.0.1:{ports['metrics_address']}",
         grpc_inference_port=ports["grpc_inference_port"],
+        model_store=str(plan.archive.resolve().parent),
         key_file=str(plan.folder / "key_file.json") if plan.token_on() else None,
     )
 

@@ -1,0 +1,60 @@
+"""Show the archive at work: start a server on free ports, send real photos, print labels and purchase cards, stop."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import torchserve_control as control
+from sample_photos import sample_photos
+from torchserve_control import PORTS, ROOT, Plan, ServerError
+
+
+def main() -> int:
+    """Run the demo; its exit status is that of ``predict.py``."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--archive", type=Path, default=ROOT / "model_store" / f"{control.MODEL}.mar")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="livecart-demo-") as folder:
+        plan = Plan(folder=Path(folder), archive=options.archive, port=free_port())
+        print("starting TorchServe …", flush=True)
+        try:
+            server = control.start(plan)
+        except ServerError as error:
+            print(f"demo: {error}", file=sys.stderr)
+            return 1
+        try:
+            print(f"ready at {server.inference_url}\n", flush=True)
+            command = [sys.executable, str(ROOT / "scripts" / "predict.py"), "--url", server.inference_url]
+            status = subprocess.run([*command, *map(str, sample_photos())], check=False).returncode
+        finally:
+            control.stop(plan.folder)
+    print("\nYour own photos: `make serve`, then `make predict IMAGES='photo.jpg folder/'`; `make stop` ends it.")
+    return status
+
+
+def free_port() -> int:
+    """A base port from which all five ports are free."""
+    offsets = [port - PORTS["inference_address"] for port in PORTS.values()]
+    for base in range(18080, 40000, 10):
+        if all(_is_free(base + offset) for offset in offsets):
+            return base
+    raise ServerError("no free ports found")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,334 @@
+"""scripts/fetch_model.py against a ModelScope hub of our own: the real SDK downloads from 127.0.0.1.
+
+The hub answers the three endpoints that the SDK calls for a snapshot with MODELSCOPE_ENDPOINT set. The files are
+small: but for one test, a tiny network of three classes takes the place of ResNeSt-101.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlparse
+
+import msgspec
+import pytest
+import timm
+import torch
+
+import build_archive
+import fetch_model
+from recognition.backbones import modelscope_general
+from recognition.backbones.base import Architecture
+from recognition.settings import ModelChoice
+
+MODEL_ID = modelscope_general.MODEL_ID
+NAME = MODEL_ID.rpartition("/")[2]
+TINY = "test_efficientnet"
+LABELS = "0\t马克杯\n1\t螺蛳粉\n2\t雨伞\n".encode()
+
+
+@dataclass
+class Hub:
+    """One repository; ``served`` replaces what is listed, to be an honest hub or not."""
+
+    files: dict[str, bytes]
+    served: dict[str, bytes] = field(default_factory=dict)
+    model_id: str = MODEL_ID
+    endpoint: str = ""
+    #: (file, Range header) of every download, (“files”, revision) of every listing.
+    downloads: list[tuple[str, str | None]] = field(default_factory=list)
+    listings: list[str] = field(default_factory=list)
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        url = urlparse(handler.path)
+        query = {key: values[0] for key, values in parse_qs(url.query).items()}
+        if url.path == "/api/v1/repos/internalAccelerationInfo":
+            _reply(handler, 200, b'{"Code": 200, "Data": {"InternalRegionQueryAddress": ""}}')
+        elif url.path == f"/api/v1/models/{self.model_id}/repo/files":
+            self.listings.append(query["Revision"])
+            _reply(handler, 200, json.dumps({"Code": 200, "Data": {"Files": self._listing()}}).encode())
+        elif url.path == f"/api/v1/models/{self.model_id}/repo" and query["FilePath"] in self.files:
+            self.downloads.append((query["FilePath"], handler.headers.get("Range")))
+            _reply(handler, 200, self.served.get(query["FilePath"], self.files[query["FilePath"]]))
+        else:
+            _reply(handler, 404, '{"Code": 10010205001, "Message": "模型不存在"}'.encode())
+
+    def _listing(self) -> list[dict[str, object]]:
+        return [
+            {"Path": path, "Type": "blob", "Size": len(data), "Sha256": hashlib.sha256(data).hexdigest()}
+            for path, data in self.files.items()
+        ]
+
+
+def _reply(handler: BaseHTTPRequestHandler, status: int, body: bytes) -> None:
+    resumed = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range") or "")
+    start = int(resumed[1]) if resumed else 0
+    handler.send_response(206 if resumed else status)
+    if resumed:
+        handler.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+    handler.send_header("Content-Length", str(len(body) - start))
+    handler.end_headers()
+    handler.wfile.write(body[start:])
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    hub = Hub({"pytorch_model.pt": _checkpoint(), "meta_info.txt": LABELS, "README.md": b"not wanted"})
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            hub.answer(self)
+
+        def log_message(self, *_args: object) -> None:
+            """Stay quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    hub.endpoint = f"http://127.0.0.1:{server.server_address[1]}"
+    yield hub
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def environment(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK talks to the hub above, as nobody, and leaves nothing in the home folder."""
+    import modelscope_hub.config
+
+    for name in [name for name in os.environ if name.startswith("MODELSCOPE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("MODELSCOPE_ENDPOINT", hub.endpoint)
+    monkeypatch.setenv("MODELSCOPE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MODELSCOPE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    # The SDK remembers its configuration for as long as the process lives.
+    monkeypatch.setattr(modelscope_hub.config, "_default_config", None)
+
+
+@pytest.fixture
+def tiny(environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(modelscope_general, "NUM_CLASSES", 3)
+    monkeypatch.setattr(modelscope_general, "Architecture", lambda _name, classes: Architecture(TINY, classes))
+
+
+def _checkpoint(without: str = "") -> bytes:
+    parameters = timm.create_model(TINY, num_classes=3).state_dict()
+    file = io.BytesIO()
+    torch.save({name: value for name, value in parameters.items() if name != without}, file)
+    return file.getvalue()
+
+
+def _fetch(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["fetch_model.py", *map(str, arguments)])
+    return fetch_model.main()
+
+
+def _told(capsys: pytest.CaptureFixture[str]) -> str:
+    """What the program itself said last, without the SDK's progress bars and log."""
+    said = capsys.readouterr().err.rpartition("fetch_model: ")
+    assert said[1], "no error message of fetch_model"
+    return said[2].strip()
+
+
+@pytest.mark.usefixtures("tiny")
+def test_downloads_both_files_and_nothing_else(hub, tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "weights"
+
+    assert _fetch(monkeypatch, "--output", folder) == 0
+
+    assert {path.name for path in folder.iterdir()} == {"pytorch_model.pt", "meta_info.txt", "model-config.yaml"}
+    assert (folder / "pytorch_model.pt").read_bytes() == hub.files["pytorch_model.pt"]
+    assert (folder / "meta_info.txt").read_bytes() == LABELS
+    assert hub.listings == ["master"]
+    assert f"make archive MODEL_CONFIG={folder / 'model-config.yaml'}" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("tiny")
+def test_the_written_config_is_the_default_one_with_these_weights(tmp_path, monkeypatch):
+    assert _fetch(monkeypatch, "--output", tmp_path / "weights") == 0
+
+    written = build_archive.read_settings(tmp_path / "weights" / "model-config.yaml")
+    default = build_archive.read_settings(build_archive.HANDLER / "model-config.yaml")
+    chosen = ModelChoice(source="modelscope-general", path=str(tmp_path / "weights"))
+    assert written == msgspec.structs.replace(default, model=chosen)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_second_run_says_so_and_downloads_nothing(hub, tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "weights"
+    assert _fetch(monkeypatch, "--output", folder) == 0
+    config = folder / "model-config.yaml"
+    config.write_text(config.read_text(encoding="utf-8").replace("batchSize: 4", "batchSize: 9"), encoding="utf-8")
+    hub.listings.clear()
+    hub.downloads.clear()
+    capsys.readouterr()
+
+    assert _fetch(monkeypatch, "--output", folder) == 0
+
+    assert (hub.listings, hub.downloads) == ([], [])
+    assert "nothing to download" in capsys.readouterr().out
+    assert "batchSize: 9" in config.read_text(encoding="utf-8"), "the user's own settings must stay"
+
+
+@pytest.mark.usefixtures("tiny")
+def test_files_copied_by_hand_need_no_hub_and_no_sdk(hub, tmp_path, monkeypatch):
+    for name in fetch_model.FILES:
+        (tmp_path / name).write_bytes(hub.files[name])
+    monkeypatch.setitem(sys.modules, "modelscope", None)
+
+    assert _fetch(monkeypatch, "--output", tmp_path) == 0
+    assert hub.listings == []
+
+
+@pytest.mark.usefixtures("tiny")
+def test_goes_on_where_an_earlier_run_stopped(hub, tmp_path, monkeypatch):
+    data = hub.files["pytorch_model.pt"]
+    half = len(data) // 2
+    (tmp_path / "meta_info.txt").write_bytes(LABELS)
+    (tmp_path / "pytorch_model.pt.incomplete").write_bytes(data[:half])
+
+    assert _fetch(monkeypatch, "--output", tmp_path) == 0
+
+    assert hub.downloads == [("pytorch_model.pt", f"bytes={half}-")]
+    assert (tmp_path / "pytorch_model.pt").read_bytes() == data
+
+
+@pytest.mark.usefixtures("tiny")
+def test_another_model_id_and_revision(hub, tmp_path, monkeypatch):
+    hub.model_id = f"damo/{NAME}"
+
+    assert _fetch(monkeypatch, "--output", tmp_path, "--model-id", hub.model_id, "--revision", "v1.0.1") == 0
+    assert hub.listings == ["v1.0.1"]
+
+
+@pytest.mark.usefixtures("tiny")
+def test_the_default_folder_is_named_after_the_model(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(fetch_model, "ROOT", tmp_path)
+
+    assert _fetch(monkeypatch) == 0
+
+    relative = f"model_store/weights/{NAME}/model-config.yaml"
+    assert (tmp_path / relative).is_file()
+    assert f"make archive MODEL_CONFIG={relative}\n" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_repository_without_one_of_the_files(hub, tmp_path, monkeypatch, capsys):
+    del hub.files["meta_info.txt"]
+
+    assert _fetch(monkeypatch, "--output", tmp_path, "--revision", "v0") == 1
+
+    told = _told(capsys)
+    assert f"{MODEL_ID} at revision v0 has no meta_info.txt" in told
+    assert "pytorch_model.pt" not in told
+    assert not (tmp_path / "model-config.yaml").exists()
+
+
+@pytest.mark.usefixtures("tiny")
+def test_no_such_model(tmp_path, monkeypatch, capsys):
+    assert _fetch(monkeypatch, "--output", tmp_path, "--model-id", "nobody/nothing") == 1
+    told = _told(capsys)
+    assert "nobody/nothing" in told
+    assert "\n" not in told
+
+
+@pytest.mark.usefixtures("tiny")
+def test_an_unreachable_hub_is_one_line_that_says_what_to_do(tmp_path, monkeypatch, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    monkeypatch.setenv("MODELSCOPE_ENDPOINT", f"http://127.0.0.1:{port}")
+
+    assert _fetch(monkeypatch, "--output", tmp_path) == 1
+
+    told = _told(capsys)
+    assert "\n" not in told
+    for part in ("cannot reach", "HTTPS_PROXY", "pytorch_model.pt and meta_info.txt", f"models/{MODEL_ID}/files"):
+        assert part in told
+    assert f"to {tmp_path} by hand" in told
+
+
+@pytest.mark.usefixtures("tiny")
+def test_bytes_that_differ_from_the_listed_checksum_are_not_kept(hub, tmp_path, monkeypatch, capsys):
+    data = hub.files["pytorch_model.pt"]
+    hub.served["pytorch_model.pt"] = data[:-1] + bytes([data[-1] ^ 1])
+
+    assert _fetch(monkeypatch, "--output", tmp_path) == 1
+
+    told = _told(capsys)
+    assert "pytorch_model.pt: does not arrive as the hub lists it" in told
+    assert "\n" not in told
+    assert not (tmp_path / "pytorch_model.pt").exists()
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk(tmp_path, monkeypatch, capsys):
+    (tmp_path / "pytorch_model.pt.incomplete").symlink_to("/dev/full")
+
+    assert _fetch(monkeypatch, "--output", tmp_path) == 1
+
+    told = _told(capsys)
+    assert f"pytorch_model.pt: the disk of {tmp_path} is full" in told
+    assert "\n" not in told
+    assert (tmp_path / "meta_info.txt").read_bytes() == LABELS, "what has arrived is kept"
+
+
+@pytest.mark.usefixtures("tiny")
+def test_no_sdk_installed(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "modelscope", None)
+
+    assert _fetch(monkeypatch, "--output", tmp_path) == 1
+    assert "pip install --group hub" in _told(capsys)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_weights_that_do_not_fit_are_refused(hub, tmp_path, monkeypatch, capsys):
+    hub.files["pytorch_model.pt"] = _checkpoint(without="classifier.bias")
+
+    assert _fetch(monkeypatch, "--output", tmp_path) == 1
+    assert "1 missing: classifier.bias" in _told(capsys)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_labels_of_another_model_are_refused(hub, tmp_path, monkeypatch, capsys):
+    hub.files["meta_info.txt"] = LABELS + "3\t书\n".encode()
+
+    assert _fetch(monkeypatch, "--output", tmp_path) == 1
+    assert "4 labels, but the model has 3 classes" in _told(capsys)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_config_that_chooses_another_model_is_not_taken_for_verified(tmp_path, monkeypatch, capsys):
+    config = (build_archive.HANDLER / "model-config.yaml").read_text(encoding="utf-8")
+    (tmp_path / "model-config.yaml").write_text(config, encoding="utf-8")
+
+    assert _fetch(monkeypatch, "--output", tmp_path) == 1
+    assert "chooses another model" in _told(capsys)
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_program_itself_wants_the_real_network(hub, tmp_path):
+    """Nothing is replaced here: what is downloaded is held against ResNeSt-101 with 54,092 classes."""
+    hub.files["meta_info.txt"] = "".join(f"{index}\t类别{index}\n" for index in range(54_092)).encode()
+    command = [sys.executable, str(Path(fetch_model.__file__)), "--output", str(tmp_path / "weights")]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+    assert done.returncode == 1, done.stderr
+    assert "parameters do not fit ResNet" in done.stderr
+    assert "missing: conv1.0.weight" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert {name for name, _ in hub.downloads} == set(fetch_model.FILES)
