@@ -1,5 +1,10 @@
 # livecart: `make help` lists what there is to do.
 
+STATE         ?= .serve
+# What the last build was asked for holds until `make clean` or another word: `make archive VERSION=1.1`, then
+# `make serve`, serves 1.1.
+-include $(STATE)/build.mk
+
 PYTHON        ?= python3.11
 PORT          ?= 8080
 HOST          ?= 127.0.0.1
@@ -12,7 +17,6 @@ LABELS        ?= labels.json
 LINKS         ?= product_links.json
 RUNTIMES      ?= openvino,torch
 ARCHIVE       ?= model_store/product_recognizer.mar
-STATE         ?= .serve
 IMAGES        ?=
 
 VENV := .venv
@@ -20,6 +24,7 @@ BIN  := $(VENV)/bin
 # The operator's own packages must not shadow the pinned ones.
 unexport PYTHONPATH
 
+REMEMBERED := VERSION MODEL_CONFIG LABELS LINKS RUNTIMES
 SOURCES := $(shell find handler -name '*.py' -o -name '*.yaml') scripts/build_archive.py
 BUILD   := --version $(VERSION) --model-config $(MODEL_CONFIG) --labels $(LABELS) --links $(LINKS) --runtimes $(RUNTIMES)
 
@@ -45,14 +50,15 @@ $(VENV)/.complete: pyproject.toml deploy/constraints.txt
 
 archive: $(ARCHIVE)  ## Build model_store/product_recognizer.mar
 
-$(ARCHIVE): $(VENV)/.complete $(SOURCES) $(MODEL_CONFIG) $(LABELS) $(LINKS) $(STATE)/build-options
+$(ARCHIVE): $(VENV)/.complete $(SOURCES) $(MODEL_CONFIG) $(LABELS) $(LINKS) $(STATE)/build.mk
 	@echo "building $@ ..."
 	@$(BIN)/python scripts/build_archive.py --output $@ $(BUILD)
 
-# Changes when the options of the build do, so that `make archive VERSION=1.1` builds again.
-$(STATE)/build-options: FORCE
+# Changes when the options of the build do, so that they build again.
+$(STATE)/build.mk: FORCE
 	@mkdir -p $(STATE)
-	@echo '$(BUILD)' | cmp -s - $@ || echo '$(BUILD)' > $@
+	@printf '%s\n' $(foreach name,$(REMEMBERED),'$(name) ?= $($(name))') | cmp -s - $@ || \
+	  printf '%s\n' $(foreach name,$(REMEMBERED),'$(name) ?= $($(name))') > $@
 .PHONY: FORCE
 
 serve: archive  ## Start TorchServe, wait until it is ready, print how to call it

@@ -1,0 +1,64 @@
+"""Fixtures of the recognition tests, and how hypothesis runs in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from recognition.fuse import LabelMatcher
+from recognition.labels import LabelSet
+from recognition.links import LinkedProduct
+from recognition.recognizer import Recognizer
+from recognition.settings import Settings, parse_settings
+from tests import stand_ins
+
+# Machines that run tests are often busy: how long one example took says nothing.
+hypothesis.settings.register_profile("livecart", deadline=None, max_examples=150)
+hypothesis.settings.load_profile("livecart")
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return parse_settings(stand_ins.model_config())
+
+
+@pytest.fixture
+def labels() -> LabelSet:
+    return LabelSet(tuple(stand_ins.COLOURS))
+
+
+@pytest.fixture
+def runtime() -> stand_ins.ColourRuntime:
+    return stand_ins.ColourRuntime()
+
+
+@pytest.fixture
+def recognizer(settings: Settings, labels: LabelSet, runtime: stand_ins.ColourRuntime) -> Recognizer:
+    return make_recognizer(settings, labels, runtime)
+
+
+@pytest.fixture
+def failing_recognizer(settings: Settings, labels: LabelSet) -> Recognizer:
+    return make_recognizer(settings, labels, stand_ins.FailingRuntime())
+
+
+@pytest.fixture
+def archive_folder(tmp_path: Path) -> Path:
+    return stand_ins.write_archive_folder(tmp_path)
+
+
+def make_recognizer(settings: Settings, labels: LabelSet, runtime: stand_ins.ColourRuntime) -> Recognizer:
+    products = [
+        LinkedProduct(sku=label, name=f"{label}杯", url=url, labels=(label,)) for label, url in stand_ins.LINKS.items()
+    ]
+    return Recognizer(
+        name="product_recognizer",
+        version="1.0",
+        info=stand_ins.INFO,
+        settings=settings,
+        labels=labels,
+        matcher=LabelMatcher(labels, products, settings.thresholds),
+        runtime=runtime,
+    )
