@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import pickle
 from collections import OrderedDict
 from pathlib import Path
@@ -79,14 +78,26 @@ def test_no_code_of_a_checkpoint_is_run(tmp_path):
 
 def test_no_code_of_a_plain_pickle_is_run(tmp_path):
     path = tmp_path / "a.pt"
-    path.write_bytes(pickle.dumps(Touch(tmp_path / "ran")))
+    path.write_bytes(pickle.dumps(Touch(tmp_path / "ran"), protocol=2))
 
     with pytest.raises(ConfigurationError, match="not a checkpoint of plain parameters"):
         read_checkpoint(path)
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut short", b"not a checkpoint", b"\x80\x02", os.urandom(4096)])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"PK\x03\x04 cut short",
+        b"not a checkpoint",
+        b"\x89PNG\r\n\x1a\n",
+        b"\x80\x02",
+        b"\x80\x02J\x01",  # a number cut short
+        b"\x80\x02q\x00",  # remembers the top of an empty stack
+        b"\x80\x02]}a.",  # a list for a key
+    ],
+)
 def test_a_file_that_is_no_checkpoint(tmp_path, content):
     path = tmp_path / "a.pt"
     path.write_bytes(content)
@@ -114,7 +125,7 @@ def test_a_folder_instead_of_a_file(tmp_path):
         read_checkpoint(tmp_path)
 
 
-@pytest.mark.parametrize("content", [[torch.ones(1)], torch.ones(1), {}, {"state_dict": {}}, 3])
+@pytest.mark.parametrize("content", [[torch.ones(1)], torch.ones(1), {}, {"state_dict": {}}, 3, {0: torch.ones(1)}])
 def test_a_checkpoint_without_named_parameters(tmp_path, content):
     with pytest.raises(ConfigurationError, match="not named parameters"):
         read_checkpoint(_saved(tmp_path / "a.pt", content))

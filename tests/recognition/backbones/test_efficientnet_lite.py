@@ -122,7 +122,7 @@ def _without(parameters: Mapping[str, Tensor], *names: str) -> dict[str, Tensor]
         ),
         (lambda it: it | {"_blocks.16._bn0.weight": torch.ones(3)}, "1 unexpected: _blocks.16._bn0.weight"),
         (lambda it: it | {"_blocks.2._se_reduce.bias": torch.ones(3)}, "1 unexpected: blocks.1.1._se_reduce.bias"),
-        (lambda it: it | {"mystery": torch.ones(3)}, "1 unexpected: mystery."),
+        (lambda it: it | {"mystery": torch.ones(3)}, "1 unexpected: mystery"),
         (
             lambda it: it | {"_fc.weight": torch.ones(7, 1280)},
             "1 of another shape: classifier.weight (7, 1280) instead of (1000, 1280)",
@@ -146,7 +146,7 @@ def test_parameters_that_do_not_fit_are_listed(tmp_path, monkeypatch, change, to
 def test_one_variants_weights_are_not_the_others():
     network = load_backbone(ModelChoice(source="efficientnet-lite2"), default_labels=LABELS).network
 
-    with pytest.raises(WeightsError, match="missing.*of another shape"):
+    with pytest.raises(WeightsError, match=r"missing.*of another shape"):
         load_exactly(network, _renamed("efficientnet-lite0"), where="lite0")
 
 
@@ -176,11 +176,11 @@ def test_recognises_a_cup_of_coffee_and_a_cat(backbone):
 @pytest.mark.skipif(not (EVAL_DATA / "imagenet").is_dir(), reason=f"no photos in {EVAL_DATA / 'imagenet'}")
 def test_recognises_imagenet_photos(backbone):
     """Two equal blocks swapped, or a normalisation of another model, cost more than the margin here."""
-    rows = [line.split("\t") for line in (EVAL_DATA / "imagenet" / "labels.tsv").read_text("utf-8").splitlines()]
+    rows = [line.split("\t") for line in (EVAL_DATA / "imagenet" / "labels.tsv").read_text("utf-8").splitlines()][::2]
     files = [EVAL_DATA / "imagenet" / path for path, *_ in rows]
 
     found = _recognised(backbone, files)
 
     right = np.mean([index == int(row[1]) for index, row in zip(found, rows, strict=True)])
     print(backbone.name, right)
-    assert right >= 0.8
+    assert right >= 0.86, f"{right:.1%} of {len(rows)} photos; 88 % when this was written"

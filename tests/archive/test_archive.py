@@ -1,0 +1,93 @@
+"""The built .mar, unpacked outside the repository and run by an isolated Python, as a worker runs it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from sample_photos import sample_photos
+
+#: Loads the archive with TorchServe's own loader and answers one good and one broken image; prints what it saw.
+WORKER = """
+import json, sys
+from pathlib import Path
+folder, photo, metrics = sys.argv[1:4]
+sys.path.insert(0, folder)
+from ts.context import RequestProcessor
+from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
+from ts.model_loader import ModelLoaderFactory
+cache = MetricsCacheYamlImpl(metrics)
+cache.initialize_cache()
+cache.model_name = "product_recognizer"
+service = ModelLoaderFactory.get_model_loader().load(
+    "product_recognizer", folder, "product_handler.py", None, 4, None, True, cache
+)
+context = service.context
+context.request_processor = [RequestProcessor({"Content-Type": "image/png"}) for _ in range(2)]
+bodies = service._entry_point([{"body": Path(photo).read_bytes()}, {"body": b"broken"}], context)
+import recognition
+print(json.dumps({
+    "bodies": [json.loads(body) for body in bodies],
+    "statuses": [context.get_response_status(index)[0] for index in range(2)],
+    "recognition": recognition.__file__,
+    "modules": sorted(sys.modules),
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def unpacked(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("unpacked")
+    with zipfile.ZipFile(archive) as content:
+        content.extractall(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def seen(unpacked: Path) -> dict[str, object]:
+    metrics = Path(__file__).resolve().parents[2] / "handler" / "metrics.yaml"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", WORKER, str(unpacked), str(sample_photos()[0]), str(metrics)],
+        cwd=unpacked,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_the_archive_recognises_without_the_repository(seen: dict, unpacked: Path) -> None:
+    good, bad = seen["bodies"]
+    assert good["labels"][0]["label"] == "浓缩咖啡"
+    assert bad["error"]["code"] == "bad_image"
+    assert seen["statuses"] == [200, 400]
+    assert Path(seen["recognition"]).is_relative_to(unpacked)
+
+
+def test_a_cpu_worker_never_loads_the_model_zoo(seen: dict) -> None:
+    """timm and torchvision would cost seconds of start-up and a hundred megabytes in every worker."""
+    assert not {"timm", "torchvision", "recognition.backbones"} & set(seen["modules"])
+    assert "openvino" in seen["modules"]
+
+
+def test_the_archive_holds_what_it_needs_and_nothing_else(archive: Path) -> None:
+    with zipfile.ZipFile(archive) as content:
+        names = set(content.namelist())
+    needed = {"product_handler.py", "model-config.yaml", "labels.json", "product_links.json", "backbone.json"}
+    assert needed | {"backbone.xml", "backbone.bin", "backbone.pt", "recognition/recognizer.py"} <= names
+    assert not [name for name in names if "__pycache__" in name or name.startswith(("tests", "scripts"))]
+
+
+def test_the_manifest_names_model_version_and_configuration(archive: Path) -> None:
+    with zipfile.ZipFile(archive) as content:
+        manifest = json.loads(content.read("MAR-INF/MANIFEST.json"))
+    assert manifest["model"]["modelName"] == "product_recognizer"
+    assert manifest["model"]["handler"] == "product_handler.py"
+    assert manifest["model"]["configFile"] == "model-config.yaml"
+    assert manifest["model"]["modelVersion"]

@@ -1,0 +1,52 @@
+"""A real TorchServe with the built archive, started once for all tests of this folder."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from PIL import Image
+
+import torchserve_control as control
+from demo import free_port
+from sample_photos import sample_photos
+
+
+@pytest.fixture(scope="session")
+def server(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[control.Server]:
+    folder = tmp_path_factory.mktemp("server")
+    yield control.start(control.Plan(folder=folder, archive=archive, port=free_port()))
+    assert control.stop(folder), f"the server ended during the tests:\n{control.log_tail(folder)}"
+
+
+@pytest.fixture(scope="session")
+def url(server: control.Server) -> str:
+    return f"{server.inference_url}/predictions/{control.MODEL}"
+
+
+@pytest.fixture(scope="session")
+def session() -> Iterator[requests.Session]:
+    with requests.Session() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def coffee() -> Path:
+    """A photo whose label product_links.json knows."""
+    return sample_photos()[0]
+
+
+@pytest.fixture(scope="session")
+def jpegs() -> list[bytes]:
+    """Photos that look different to the classifier, as JPEG."""
+    made = []
+    for path in sample_photos():
+        with Image.open(path) as photo:
+            for size in ((640, 360), (360, 640), (500, 500)):
+                buffer = io.BytesIO()
+                photo.convert("RGB").resize(size).save(buffer, "JPEG", quality=90)
+                made.append(buffer.getvalue())
+    return made

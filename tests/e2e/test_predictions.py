@@ -1,0 +1,229 @@
+"""Every request form, option and error of docs/http.md, over real HTTP."""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+import requests
+
+import torchserve_control as control
+
+JSON = {"Content-Type": "application/json"}
+PNG = {"Content-Type": "image/png"}
+
+
+def labels_of(answer: requests.Response) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [entry["label"] for entry in answer.json()["labels"]]
+
+
+def error_of(answer: requests.Response) -> tuple[int, str]:
+    body = answer.json()
+    assert body["schema"] == 1
+    assert body["error"]["message"]
+    assert answer.headers["content-type"].startswith("application/json")
+    return answer.status_code, body["error"]["code"]
+
+
+def png(width: int, height: int) -> bytes:
+    """A PNG that only claims its size: the header is whole, the pixels are missing."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+def test_reply_has_the_contracts_fields(url: str, session: requests.Session, coffee: Path) -> None:
+    answer = session.post(url, data=coffee.read_bytes(), headers=PNG)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json; charset=utf-8"
+    body = answer.json()
+    assert list(body) == ["schema", "model", "image", "labels", "products", "texts", "timing_ms"]
+    assert body["schema"] == 1
+    assert body["model"]["name"] == "product_recognizer"
+    assert body["model"]["backbone"] == "efficientnet-lite2"
+    assert body["image"] == {"width": 600, "height": 400}
+    assert body["labels"][0]["label"] == "浓缩咖啡"
+    assert body["labels"][0]["index"] == 967
+    assert len(body["labels"]) == 5
+    assert set(body["timing_ms"]) == {"decode", "network", "text", "match"}
+    [product] = body["products"]
+    assert product["sku"] == "2001"
+    assert product["url"] == "https://shop.example.com/item/2001"
+    assert product["box"] is None
+    assert product["confidence"] == product["evidence"]["label"] == body["labels"][0]["confidence"]
+
+
+def test_chinese_is_not_escaped(url: str, session: requests.Session, coffee: Path) -> None:
+    answer = session.post(url, data=coffee.read_bytes(), headers=PNG)
+    assert "浓缩咖啡".encode() in answer.content
+    assert b"\\u" not in answer.content
+
+
+def test_every_request_form_gives_the_same_labels(url: str, session: requests.Session, coffee: Path) -> None:
+    photo = coffee.read_bytes()
+    text = base64.b64encode(photo).decode()
+    forms = {
+        "post": session.post(url, data=photo, headers=PNG),
+        "put": session.put(url, data=photo, headers=PNG),
+        "octet-stream": session.post(url, data=photo, headers={"Content-Type": "application/octet-stream"}),
+        "multipart": session.post(url, files={"image": ("coffee.png", photo, "image/png")}),
+        "json": session.post(url, json={"image": text}),
+        "json with charset": session.post(
+            url, data=json.dumps({"image": text}), headers={"Content-Type": "application/json; charset=utf-8"}
+        ),
+        "data url": session.post(url, json={"image": f"data:image/png;base64,{text}"}),
+    }
+    expected = labels_of(forms["post"])
+    for form, answer in forms.items():
+        assert labels_of(answer) == expected, form
+
+
+def test_options_are_read_from_headers_fields_and_json(url: str, session: requests.Session, coffee: Path) -> None:
+    photo = coffee.read_bytes()
+    text = base64.b64encode(photo).decode()
+    wanted = {"top_k": "2", "threshold": "0.95", "text": "never", "room": "room-1"}
+    header = {"X-Top-K": "2", "x-threshold": "0.95", "X-TEXT": "never", "X-Room": "room-1"}
+    answers = {
+        "headers": session.post(url, data=photo, headers={**PNG, **header}),
+        "fields": session.post(url, files={"image": photo}, data=wanted),
+        "json": session.post(url, json={"image": text, **wanted, "top_k": 2, "threshold": 0.95}),
+        "field over header": session.post(url, files={"image": photo}, data=wanted, headers={"X-Top-K": "7"}),
+    }
+    for where, answer in answers.items():
+        assert len(labels_of(answer)) == 2, where
+        assert answer.json()["products"] == [], where
+
+
+def test_a_lower_threshold_shows_more(url: str, session: requests.Session, coffee: Path) -> None:
+    shown = [
+        {
+            product["sku"]
+            for product in session.post(
+                url, data=coffee.read_bytes(), headers={**PNG, "X-Threshold": str(threshold)}
+            ).json()["products"]
+        }
+        for threshold in (0.95, 0.7, 0.05)
+    ]
+    assert shown[0] == set()
+    assert shown[1] == {"2001"}
+    assert shown[1] <= shown[2]
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("X-Top-K", "0"),
+        ("X-Top-K", "51"),
+        ("X-Top-K", "three"),
+        ("X-Threshold", "0.01"),
+        ("X-Threshold", "nan"),
+        ("X-Text", "maybe"),
+        ("X-Room", "r" * 200),
+    ],
+)
+def test_option_out_of_bounds(url: str, session: requests.Session, coffee: Path, header: str, value: str) -> None:
+    answer = session.post(url, data=coffee.read_bytes(), headers={**PNG, header: value})
+    assert error_of(answer) == (400, "bad_option")
+
+
+def test_unknown_options_are_named(url: str, session: requests.Session, coffee: Path) -> None:
+    photo = coffee.read_bytes()
+    for answer in (
+        session.post(url, files={"image": photo}, data={"topk": "3"}),
+        session.post(url, json={"image": base64.b64encode(photo).decode(), "topk": 3}),
+    ):
+        assert error_of(answer) == (400, "bad_option")
+        assert "'topk'" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "code"),
+    [
+        (b"", 400, "bad_image"),
+        (b"not an image at all", 400, "bad_image"),
+        (b"GIF89a" + bytes(50), 415, "unsupported_image"),
+        (png(0, 0), 400, "bad_image"),
+        (png(50_000, 50_000), 413, "image_too_large"),
+        (png(300, 300), 400, "bad_image"),
+    ],
+)
+def test_bytes_that_are_no_image(url: str, session: requests.Session, data: bytes, status: int, code: str) -> None:
+    answer = session.post(url, data=data, headers={"Content-Type": "image/jpeg"})
+    assert error_of(answer) == (status, code)
+
+
+def test_jpeg_cut_short(url: str, session: requests.Session, jpegs: list[bytes]) -> None:
+    for part in (0.01, 0.3, 0.9):
+        data = jpegs[0][: int(len(jpegs[0]) * part)]
+        answer = session.post(url, data=data, headers={"Content-Type": "image/jpeg"})
+        assert error_of(answer) == (400, "bad_image"), part
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"[1]",
+        b"{}",
+        b'{"image": 5}',
+        b'{"image": "***"}',
+        b'{"image": "abc"}',
+        b"\xff\xfe",
+        b'{"image": "aGVsbG8", "image2": 1}',
+        b"[" * 100_000,
+    ],
+)
+def test_json_that_holds_no_image(url: str, session: requests.Session, body: bytes) -> None:
+    status, code = error_of(session.post(url, data=body, headers=JSON))
+    assert status == 400
+    assert code == "bad_request"
+
+
+def test_two_images_or_none_in_a_multipart_request(url: str, session: requests.Session, coffee: Path) -> None:
+    photo = coffee.read_bytes()
+    for files in ({"picture": photo}, {"image": photo, "data": photo}):
+        assert error_of(session.post(url, files=files)) == (400, "bad_request")
+
+
+def test_describe_names_model_labels_and_thresholds(server: control.Server, session: requests.Session) -> None:
+    answer = session.get(f"{server.management_url}/models/{control.MODEL}", params={"customized": "true"})
+    told = answer.json()[0]["customizedMetadata"]
+    assert told["model"]["backbone"] == "efficientnet-lite2"
+    assert told["model"]["version"] == answer.json()[0]["modelVersion"]
+    assert told["labels"]["count"] == 1000
+    assert len(told["labels"]["fingerprint"]) == 12
+    assert told["preprocessing"]["mean"] == [0.5, 0.5, 0.5]
+    assert told["thresholds"]["default"] == 0.7
+
+
+def test_explanations_are_not_offered(server: control.Server, session: requests.Session, coffee: Path) -> None:
+    answer = session.post(f"{server.inference_url}/explanations/{control.MODEL}", data=coffee.read_bytes(), headers=PNG)
+    assert error_of(answer) == (501, "not_offered")
+
+
+def test_a_request_over_the_size_limit_is_refused(url: str, session: requests.Session) -> None:
+    try:
+        answer = session.post(url, data=bytes(17 * 1024 * 1024), headers={"Content-Type": "image/jpeg"})
+    except requests.ConnectionError:
+        return  # refused while it was still being sent
+    assert answer.status_code == 413
+
+
+def test_management_only_registers_archives_of_the_model_store(
+    server: control.Server, session: requests.Session, archive: Path, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside.mar"
+    outside.write_bytes(archive.read_bytes())
+    for source in (outside.as_uri(), "../outside.mar", "https://models.example.com/a.mar"):
+        answer = session.post(f"{server.management_url}/models", params={"url": source, "model_name": "outside"})
+        assert 400 <= answer.status_code < 500, source
+    listed = session.get(f"{server.management_url}/models").json()["models"]
+    assert [model["modelName"] for model in listed] == [control.MODEL]
