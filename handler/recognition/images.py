@@ -106,6 +106,16 @@ def centre_crop(photo: Photo, spec: Preprocessing) -> NDArray[np.uint8]:
     return np.asarray(square)
 
 
+def blank(*, side_px: int) -> list[bytes]:
+    """A square grey image in each of the formats read, for warming up."""
+    encoded = []
+    for image_format in FORMATS:
+        buffer = io.BytesIO()
+        Image.new("RGB", (side_px, side_px), "grey").save(buffer, image_format)
+        encoded.append(buffer.getvalue())
+    return encoded
+
+
 def _open(data: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)

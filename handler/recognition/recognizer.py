@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +21,7 @@ from recognition.images import Photo
 from recognition.labels import LabelSet, load_labels
 from recognition.links import load_links
 from recognition.reply import SCHEMA, ImageInfo, ModelInfo, Reply, TimingMs
-from recognition.request import Request
+from recognition.request import Options, Request
 from recognition.runtime import Runtime, open_runtime
 from recognition.settings import Settings
 
@@ -99,10 +100,11 @@ class Recognizer:
         )
 
     def warm_up(self, batch_size: int) -> None:
-        """Run batches of every size up to ``batch_size``, so that the first viewers do not pay for it."""
-        side = self._info.preprocessing.input_px
+        """Answer blank images in batches of every size up to ``batch_size``, so that no viewer pays for first times."""
+        options = Options(room=None, top_k=self.settings.top_k.default, threshold=None, text="never")
+        blanks = itertools.cycle(images.blank(side_px=self._info.preprocessing.resize_px))
         for count in range(1, batch_size + 1):
-            self.runtime.forward(np.zeros((count, side, side, 3), dtype=np.uint8))
+            self.recognize([Request(next(blanks), options) for _ in range(count)])
 
     def recognize(self, requests: Sequence[Request | RecognitionError]) -> BatchResult:
         """Answer a batch with one forward pass. A request that is an error, or becomes one, touches no other."""

@@ -144,13 +144,11 @@ def test_the_refusal_names_the_host_and_those_that_are_allowed():
     assert "shop.example.com" in reason
 
 
-URL_PIECES = st.sampled_from(
-    "https: http: // / @ : :443 :0 ? # \\ [ ] %2e .. . 。 * ² ß ⓢ ﬀ 例子 evil.com example.com shop.example.com".split()
-    + ["\t", " ", "\u00ad"]
-)
+_SYNTAX = st.sampled_from([*"/@:?#\\[].*² ", "https:", "http:", "//", ":443", ":0", "%2e", "。", "\t", "\u00ad"])
+_HOSTS = st.sampled_from(["shop.example.com", "example.org", "evil.com", "例子", "ⓢ", "ﬀ", "ß"])
 
 
-@given(st.text(max_size=40) | st.lists(URL_PIECES, max_size=8).map("".join))
+@given(st.text(max_size=40) | st.lists(_SYNTAX | _HOSTS, max_size=8).map("".join))
 def test_any_text_is_judged_and_what_may_be_shown_leads_to_an_allowed_host(url):
     allowed = ["shop.example.com", "*.example.org"]
     if check_url(url, allowed_hosts=allowed) is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 
 import msgspec
 import pytest
@@ -174,10 +173,3 @@ def test_an_archive_without_the_network_for_its_runtime_does_not_start(archive_f
     settings = parse_settings(model_config(runtime__cpu=cpu))
     with pytest.raises(ConfigurationError, match=f"--runtimes including {cpu}"):
         Recognizer.from_folder(archive_folder, settings, name="p", version="1.0")
-
-
-def test_an_unexpected_failure_is_logged_with_its_traceback(recognizer, monkeypatch, caplog):
-    monkeypatch.setattr(recognizer_module.images, "centre_crop", lambda *_: 1 / 0)
-    with caplog.at_level(logging.ERROR, logger="recognition"):
-        recognizer.recognize([request("red")])
-    assert any(record.exc_info and record.exc_info[0] is ZeroDivisionError for record in caplog.records)

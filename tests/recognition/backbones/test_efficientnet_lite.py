@@ -182,5 +182,4 @@ def test_recognises_imagenet_photos(backbone):
     found = _recognised(backbone, files)
 
     right = np.mean([index == int(row[1]) for index, row in zip(found, rows, strict=True)])
-    print(backbone.name, right)
     assert right >= 0.86, f"{right:.1%} of {len(rows)} photos; 88 % when this was written"

@@ -1,0 +1,251 @@
+"""One network in two runtimes: the same answers, whatever runs it, alone or in a batch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage
+import timm
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from recognition.artifact import OPENVINO_FILE, OPENVINO_WEIGHTS_FILE, TORCH_FILE, BackboneInfo
+from recognition.backbones import load_backbone
+from recognition.backbones.base import Backbone
+from recognition.backbones.export import RUNTIMES, export
+from recognition.errors import ConfigurationError
+from recognition.fuse import softmax
+from recognition.images import centre_crop, decode
+from recognition.runtime import Runtime, open_runtime
+from recognition.settings import THREADS_VARIABLE, ImageLimits, ModelChoice, Preprocessing, RuntimeChoice
+
+ROOT = Path(__file__).resolve().parents[2]
+IMAGENET = Path(os.environ.get("LIVECART_EVAL_DATA", ROOT.parent / "shared" / "eval")) / "imagenet"
+SKIMAGE = Path(skimage.__file__).parent / "data"
+#: docs/http.md promises it.
+TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an archive holds, and the network that it was made from."""
+
+    backbone: Backbone
+    folder: Path
+    info: BackboneInfo
+
+    def open(self, cpu: str, *, gpu_id: int | None = None, threads: int | str = 1) -> Runtime:
+        return open_runtime(self.folder, self.info, RuntimeChoice(cpu=cpu, threads=threads), gpu_id=gpu_id)
+
+
+def _small_timm(folder: Path) -> ModelChoice:
+    """Random weights that are sure of themselves, so that confidences can differ."""
+    torch.manual_seed(0)
+    network = timm.create_model("mobilenetv3_small_050", num_classes=7)
+    with torch.no_grad():
+        network.train()(torch.rand(16, 3, 96, 96) * torch.rand(16, 3, 1, 1) * 4)
+        network.classifier.weight.mul_(20)
+    torch.save(network.state_dict(), folder / "weights.pt")
+    (folder / "labels.txt").write_text("\n".join("一二三四五六七"), encoding="utf-8")
+    return ModelChoice(
+        source="timm",
+        path=str(folder / "weights.pt"),
+        architecture="mobilenetv3_small_050",
+        labels=str(folder / "labels.txt"),
+        # Each number another, so that none can stand in for its neighbour.
+        preprocessing=Preprocessing(
+            input_px=96, resize_px=110, interpolation="bilinear", mean=(0.1, 0.2, 0.3), std=(0.2, 0.25, 0.3)
+        ),
+    )
+
+
+@pytest.fixture(scope="module", params=["efficientnet-lite0", "timm"])
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    folder = tmp_path_factory.mktemp(request.param)
+    choice = _small_timm(folder) if request.param == "timm" else ModelChoice(source=request.param)
+    backbone = load_backbone(choice, default_labels=ROOT / "labels.json")
+    return Exported(backbone, folder, export(backbone, folder))
+
+
+@pytest.fixture(autouse=True)
+def _torch_threads() -> Iterator[None]:
+    """The torch runtime sets the threads of the whole process."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def _pixels(exported: Exported, files: list[Path]) -> NDArray[np.uint8]:
+    spec = exported.info.preprocessing
+    limits = ImageLimits(max_bytes=1 << 26, max_pixels=1 << 26)
+    return np.stack(
+        [centre_crop(decode(file.read_bytes(), limits, short_side_px=spec.resize_px), spec) for file in files]
+    )
+
+
+@pytest.fixture
+def photos(exported: Exported) -> NDArray[np.uint8]:
+    return _pixels(exported, [SKIMAGE / "coffee.png", SKIMAGE / "chelsea.png", SKIMAGE / "rocket.jpg"])
+
+
+def _assert_same_answers(one: NDArray[np.float32], other: NDArray[np.float32]) -> None:
+    """Confidences within the promise; the same five labels in the same order, but for ties within it."""
+    assert one.shape == other.shape
+    assert np.abs(one - other).max() < TOLERANCE
+    for mine, theirs in zip(one, other, strict=True):
+        best, again = (np.argsort(-confidences, kind="stable")[:5] for confidences in (mine, theirs))
+        assert np.abs(mine[best] - mine[again]).max() < TOLERANCE
+        assert best[0] == again[0]
+        if np.diff(mine[np.argsort(-mine)[:6]]).max() < -TOLERANCE:
+            assert best.tolist() == again.tolist()
+
+
+def test_the_runtimes_agree_on_photos(exported, photos):
+    confidences = [softmax(exported.open(cpu).forward(photos)) for cpu in RUNTIMES]
+
+    _assert_same_answers(*confidences)
+    # Not because everything looks the same to this network.
+    assert np.ptp(confidences[0], axis=0).max() > 100 * TOLERANCE
+    assert np.ptp(confidences[0], axis=1).min() > 100 * TOLERANCE
+
+
+@pytest.mark.skipif(not IMAGENET.is_dir(), reason=f"no photos in {IMAGENET}")
+def test_the_runtimes_agree_on_many_photos(exported):
+    pixels = _pixels(exported, sorted(IMAGENET.glob("*.jpg"))[::5])
+    assert len(pixels) >= 20
+
+    _assert_same_answers(*(softmax(exported.open(cpu, threads=2).forward(pixels)) for cpu in RUNTIMES))
+
+
+@pytest.mark.parametrize("cpu", RUNTIMES)
+def test_pixels_are_normalised_as_the_weights_want_it(exported, photos, cpu):
+    """Against the network as it was loaded, with the normalisation written out once more."""
+    spec = exported.info.preprocessing
+    normalised = (photos / 255.0 - np.array(spec.mean)) / np.array(spec.std)
+    with torch.inference_mode():
+        expected = exported.backbone.network(torch.from_numpy(normalised.transpose(0, 3, 1, 2)).float()).numpy()
+
+    logits = exported.open(cpu).forward(photos)
+
+    assert logits.dtype == np.float32
+    np.testing.assert_allclose(logits, expected, atol=2e-3)
+    assert np.ptp(expected) > 1
+
+
+@pytest.mark.parametrize("cpu", RUNTIMES)
+def test_a_batch_equals_its_photos_one_by_one(exported, photos, cpu):
+    runtime = exported.open(cpu)
+    batch = np.concatenate([photos, photos[:, ::-1]])
+
+    together = softmax(runtime.forward(batch))
+
+    alone = np.concatenate([softmax(runtime.forward(batch[i : i + 1])) for i in range(len(batch))])
+    assert together.shape == (6, exported.info.num_classes)
+    assert np.abs(together - alone).max() < 1e-4
+    assert min(np.abs(a - b).max() for i, a in enumerate(alone) for b in alone[:i]) > 1e-2, "photos must differ"
+
+
+@pytest.mark.parametrize("cpu", RUNTIMES)
+def test_an_answer_stays_when_the_next_one_is_computed(exported, photos, cpu):
+    runtime = exported.open(cpu)
+    first = runtime.forward(photos[:1])
+    kept = first.copy()
+
+    runtime.forward(photos[1:2])
+
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_the_same_weights_have_the_same_fingerprint(exported, tmp_path):
+    again = export(exported.backbone, tmp_path, runtimes=["torch"])
+    assert again == exported.info
+
+    parameter = next(exported.backbone.network.parameters())
+    with torch.no_grad():
+        parameter.flatten()[0] += 1
+    changed = export(exported.backbone, tmp_path, runtimes=["torch"])
+    with torch.no_grad():
+        parameter.flatten()[0] -= 1
+    assert changed.weights_sha256 != exported.info.weights_sha256
+
+
+@pytest.mark.parametrize(("cpu", "file"), [("openvino", OPENVINO_FILE), ("torch", TORCH_FILE)])
+def test_only_the_runtimes_asked_for_are_written(exported, tmp_path, cpu, file):
+    info = export(exported.backbone, tmp_path, runtimes=[cpu])
+
+    written = {path.name for path in tmp_path.iterdir()}
+    assert file in written
+    assert len(written & {OPENVINO_FILE, TORCH_FILE}) == 1
+    assert (OPENVINO_WEIGHTS_FILE in written) == (cpu == "openvino")
+    (other,) = set(RUNTIMES) - {cpu}
+    with pytest.raises(ConfigurationError, match=rf"is not in the archive: .*--runtimes including {other}"):
+        open_runtime(tmp_path, info, RuntimeChoice(cpu=other), gpu_id=None)
+
+
+def test_a_gpu_needs_the_torch_file_whatever_the_cpu_runs(exported, tmp_path):
+    with pytest.raises(ConfigurationError, match=rf"{TORCH_FILE} is not in the archive: .*including torch"):
+        open_runtime(tmp_path, exported.info, RuntimeChoice(cpu="openvino"), gpu_id=0)
+
+
+def _threads_in_use(runtime: Runtime) -> int:
+    if runtime.name == "openvino":
+        return int(runtime._request.get_compiled_model().get_property("INFERENCE_NUM_THREADS"))
+    return torch.get_num_threads()
+
+
+@pytest.mark.parametrize("cpu", RUNTIMES)
+@pytest.mark.parametrize(
+    ("variable", "configured", "expected"), [(None, "auto", 1), ("3", "auto", 3), ("3", 2, 2), ("nonsense", 2, 2)]
+)
+def test_threads_are_as_configured_or_as_the_environment_says(
+    exported, monkeypatch, cpu, variable, configured, expected
+):
+    if variable is None:
+        monkeypatch.delenv(THREADS_VARIABLE, raising=False)
+    else:
+        monkeypatch.setenv(THREADS_VARIABLE, variable)
+
+    runtime = exported.open(cpu, threads=configured)
+
+    assert runtime.threads == expected
+    assert _threads_in_use(runtime) == expected
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two", "", "1.5", " 2", "²", "٣"])
+def test_a_bad_number_of_threads_is_refused(exported, monkeypatch, value):
+    monkeypatch.setenv(THREADS_VARIABLE, value)
+
+    with pytest.raises(ConfigurationError, match=f"{THREADS_VARIABLE}=.* is not a number of threads"):
+        exported.open("openvino", threads="auto")
+
+
+def test_says_what_runs_it(exported):
+    assert [exported.open(cpu).name for cpu in RUNTIMES] == ["openvino", "torch:cpu"]
+
+
+def test_openvino_computes_in_float32_and_pins_no_threads(exported):
+    """bfloat16 would break the promise on CPUs that have it; pinned workers would all sit on the first core."""
+    model = exported.open("openvino")._request.get_compiled_model()
+
+    assert model.get_property("INFERENCE_PRECISION_HINT").get_type_name() == "f32"
+    assert model.get_property("ENABLE_CPU_PINNING") is False
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_answers_as_the_cpu_does(exported, photos):
+    runtime = exported.open("openvino", gpu_id=0)
+
+    assert runtime.name == "torch:cuda:0"
+    assert isinstance(runtime._network, nn.Module)
+    assert next(runtime._network.parameters()).is_cuda
+    on_gpu = softmax(runtime.forward(photos))
+    on_cpu = softmax(exported.open("torch").forward(photos))
+    # Mixed precision keeps three digits of a logit, so a confidence moves by a hundredth or so.
+    assert np.abs(on_gpu - on_cpu).max() < 2e-2
+    assert on_gpu.argmax(axis=1).tolist() == on_cpu.argmax(axis=1).tolist()

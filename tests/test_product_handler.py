@@ -1,0 +1,257 @@
+"""The archive's entry between TorchServe's own classes: contexts, metrics and batches as its worker makes them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import warnings
+from pathlib import Path
+
+import pytest
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", ResourceWarning)  # TorchServe leaves its version file open
+    import ts
+
+from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
+from ts.service import Service
+from ts.utils.util import list_classes_from_module
+
+import product_handler
+from recognition import recognizer as recognizer_module
+from recognition.errors import ConfigurationError
+from tests.stand_ins import ColourRuntime, FailingRuntime, encoded, model_config, solid, write_archive_folder
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+METRICS = REPOSITORY / "handler" / "metrics.yaml"
+TORCHSERVES_METRICS = Path(ts.__file__).parent / "configs" / "metrics.yaml"
+JSON = "application/json; charset=utf-8"
+RED, BLUE = encoded(solid("red")), encoded(solid("blue"))
+
+
+class Worker:
+    """What TorchServe's worker does with the entry, without the socket: load it once, hand it batches."""
+
+    def __init__(self, folder: Path, *, metrics: Path, batch_size: int = 4, config: dict | None = None) -> None:
+        cache = read_metrics(metrics)
+        self.handler = product_handler.ProductHandler()
+        manifest = {"model": {"modelVersion": "1.0"}}
+        self.service = Service(
+            "product_recognizer", str(folder), manifest, self.handler.handle, None, batch_size, metrics_cache=cache
+        )
+        self.context = self.service.context
+        self.context.model_yaml_config = model_config() if config is None else config
+        self.handler.initialize(self.context)
+
+    def answer(self, *requests: dict) -> list[tuple[int, str | None, dict]]:
+        """Status, phrase and parsed body for each of ``requests``, once what must hold for all of them is checked."""
+        processors, inputs, identities = Service.retrieve_data_for_inference(list(requests))
+        self.context.request_ids, self.context.request_processor = identities, processors
+        bodies = self.handler.handle(inputs, self.context)
+        assert type(bodies) is list
+        answers = []
+        for index, body in enumerate(bodies):
+            assert type(body) is bytes
+            assert self.context.get_response_content_type(index) == JSON
+            answers.append((*self.context.get_response_status(index), json.loads(body)))
+        return answers
+
+
+def read_metrics(path: Path) -> MetricsCacheYamlImpl:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # TorchServe leaves the file open
+        cache = MetricsCacheYamlImpl(str(path))
+    cache.initialize_cache()
+    return cache
+
+
+def request(image: bytes | None = RED, /, *, headers: dict | None = None, **fields: bytes) -> dict:
+    """A request as the worker reads it from the socket."""
+    parts = {} if image is None else {"body" if not fields else "image": image}
+    return {
+        "requestId": b"id",
+        "headers": [{"name": k.encode(), "value": v.encode()} for k, v in (headers or {}).items()],
+        "parameters": [{"name": k, "contentType": "", "value": v} for k, v in {**parts, **fields}.items()],
+    }
+
+
+@pytest.fixture
+def runtime(monkeypatch):
+    network = ColourRuntime()
+    monkeypatch.setattr(recognizer_module, "open_runtime", lambda *_, **__: network)
+    return network
+
+
+@pytest.fixture
+def worker(tmp_path, runtime):
+    worker = Worker(write_archive_folder(tmp_path), metrics=METRICS)
+    runtime.batch_sizes.clear()
+    return worker
+
+
+def emitted(caplog) -> dict[str, list[tuple[str, str]]]:
+    """Value and dimensions of each metric line; the server reads exactly these lines from the worker's output."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for record in caplog.records:
+        if "[METRICS]" in record.getMessage():
+            match = re.fullmatch(r"\[METRICS\](\w+)\.(\w+):([^|]+)\|#([^|]*)\|#type:(\w+)\|.*", record.getMessage())
+            assert match, record.getMessage()
+            found.setdefault(match[1], []).append((match[3], match[4]))
+    return found
+
+
+def test_torchserve_finds_exactly_one_entry():
+    assert list_classes_from_module(product_handler) == [product_handler.ProductHandler]
+    assert not hasattr(product_handler, "handle")
+
+
+def test_a_batch_is_answered_in_order_by_one_pass(worker, runtime):
+    answers = worker.answer(request(RED), request(BLUE), request(RED))
+    assert [status for status, _, _ in answers] == [200, 200, 200]
+    assert [body["labels"][0]["label"] for _, _, body in answers] == ["红色", "蓝色", "红色"]
+    assert runtime.batch_sizes == [3]
+
+
+def test_an_answer_names_model_version_and_product(worker):
+    [(_, _, body)] = worker.answer(request(RED))
+    assert body["model"]["name"] == "product_recognizer"
+    assert body["model"]["version"] == "1.0"
+    assert body["products"][0]["url"] == "https://shop.example.com/item/1"
+
+
+def test_a_bad_item_gets_its_own_status_and_its_neighbours_their_answers(worker, runtime):
+    answers = worker.answer(
+        request(b"no image"),
+        request(RED),
+        request(encoded(solid("red"), "GIF")),
+        request(BLUE, top_k=b"many"),
+        request(BLUE),
+        request(None),
+        request(b"x" * ((1 << 20) + 1)),
+    )
+    assert [status for status, _, _ in answers] == [400, 200, 415, 400, 200, 400, 413]
+    codes = [body["error"]["code"] for _, _, body in answers if "error" in body]
+    assert codes == ["bad_image", "unsupported_image", "bad_option", "bad_request", "image_too_large"]
+    assert answers[1][2]["labels"][0]["label"] == "红色"
+    assert answers[4][2]["labels"][0]["label"] == "蓝色"
+    assert runtime.batch_sizes == [2]
+
+
+def test_phrases_are_ascii_whatever_the_request_holds(worker):
+    # TorchServe counts characters of the phrase where it should count bytes: one Chinese one corrupts the frame.
+    answers = worker.answer(
+        request(RED, text="有时".encode()), request(RED, **{"选项": b"1"}), request("图片".encode()), request(RED)
+    )
+    assert [phrase for _, phrase, _ in answers] == ["bad_option", "bad_option", "bad_image", None]
+    assert "选项" in answers[1][2]["error"]["message"]
+
+
+def test_options_of_one_item_are_not_those_of_another(worker):
+    answers = worker.answer(request(RED, headers={"x-top-k": "4"}), request(RED), request(RED, top_k=b"1"))
+    assert [len(body["labels"]) for _, _, body in answers] == [4, 2, 1]
+
+
+def test_each_item_is_described_or_predicted_as_it_asked(worker, runtime):
+    describe = {"describe": "True"}
+    answers = worker.answer(
+        request(None, headers=describe), request(RED), request(BLUE, headers=describe), request(BLUE)
+    )
+    assert [status for status, _, _ in answers] == [200] * 4
+    assert [body["labels"]["count"] for _, _, body in (answers[0], answers[2])] == [4, 4]
+    assert [body["labels"][0]["label"] for _, _, body in (answers[1], answers[3])] == ["红色", "蓝色"]
+    assert runtime.batch_sizes == [2]
+
+
+def test_a_batch_of_descriptions_alone_measures_nothing(worker, runtime, caplog):
+    with caplog.at_level(logging.INFO):
+        [(status, _, body)] = worker.answer(request(None, headers={"describe": "True"}))
+    assert (status, body["model"]["backbone"]) == (200, "colours")
+    assert runtime.batch_sizes == []
+    assert emitted(caplog) == {}
+
+
+@pytest.mark.parametrize("value", ["False", "", "yes"])
+def test_only_the_servers_own_mark_asks_for_a_description(worker, value):
+    [(_, _, body)] = worker.answer(request(RED, headers={"describe": value}))
+    assert body["labels"][0]["label"] == "红色"
+
+
+def test_an_explanation_is_not_offered_and_its_neighbours_are_answered(worker):
+    answers = worker.answer(request(RED, headers={"explain": "True"}), request(RED))
+    assert [(status, phrase) for status, phrase, _ in answers] == [(501, "not_offered"), (200, None)]
+    assert answers[0][2]["error"]["code"] == "not_offered"
+
+
+def test_a_request_that_fails_in_an_unforeseen_way_fails_alone(worker, monkeypatch):
+    real = product_handler.request.parse_request
+
+    def parse_request(fields, *arguments, **options):
+        if fields.get("body") == b"strange":
+            raise ZeroDivisionError
+        return real(fields, *arguments, **options)
+
+    monkeypatch.setattr(product_handler.request, "parse_request", parse_request)
+    answers = worker.answer(request(b"strange"), request(RED))
+    assert [status for status, _, _ in answers] == [500, 200]
+
+
+def test_a_network_that_fails_is_a_500_for_each_good_item(worker, monkeypatch):
+    monkeypatch.setattr(worker.handler._recognizer, "runtime", FailingRuntime())
+    answers = worker.answer(request(RED), request(b"no image"))
+    assert [(status, phrase) for status, phrase, _ in answers] == [(500, "internal_error"), (400, "bad_image")]
+
+
+def test_every_metric_is_emitted_once_a_batch_with_its_dimensions(worker, caplog):
+    with caplog.at_level(logging.INFO):
+        worker.answer(request(RED), request(b"no image"), request(BLUE), request(None, headers={"describe": "True"}))
+    lines = emitted(caplog)
+    model = "ModelName:product_recognizer"
+    for stage in ("decode", "network", "match", "batch"):
+        [(value, dimensions)] = lines[f"livecart_{stage}_seconds"]
+        assert 0 < float(value) < 10
+        assert dimensions == model
+    assert lines["livecart_batch_size"] == [("3", model)]
+    assert sorted(lines["livecart_images_total"]) == [("1", f"{model},Outcome:bad_image"), ("2", f"{model},Outcome:ok")]
+
+
+def test_every_metric_of_metrics_yaml_under_our_name_is_emitted(worker, caplog):
+    with caplog.at_level(logging.INFO):
+        worker.answer(request(RED))
+    declared = {key.partition(":")[2] for key in worker.context.metrics.cache_keys() if "livecart_" in key}
+    assert set(emitted(caplog)) == declared
+
+
+def test_a_server_with_torchserves_own_metrics_file_still_answers(tmp_path, runtime, caplog):
+    worker = Worker(write_archive_folder(tmp_path), metrics=TORCHSERVES_METRICS)
+    with caplog.at_level(logging.INFO):
+        [(status, _, _)] = worker.answer(request(RED))
+    assert status == 200
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def test_loading_warms_up_every_batch_size_that_the_server_may_send(tmp_path, runtime):
+    Worker(write_archive_folder(tmp_path), metrics=METRICS, batch_size=3)
+    assert runtime.batch_sizes == [1, 2, 3]
+
+
+def test_loading_logs_one_ascii_line_that_says_what_is_ready(tmp_path, runtime, caplog):
+    links = {"红色": "https://shop.example.com/item/1", "螺蛳粉": "https://shop.example.com/item/2"}
+    with caplog.at_level(logging.INFO, logger="product_handler"):
+        Worker(write_archive_folder(tmp_path, links=links), metrics=METRICS)
+    lines = [record.getMessage() for record in caplog.records if record.name == "product_handler"]
+    assert all(line.isascii() for line in lines)
+    ready, unreachable = map(json.loads, lines)
+    assert (ready["event"], ready["model"]["backbone"]) == ("ready", "colours")
+    assert (unreachable["event"], unreachable["name"]) == ("no_label_leads_to_product", "螺蛳粉")
+
+
+@pytest.mark.parametrize("config", [{}, {"handler": {}}, model_config(allowed_hosts=[])])
+def test_a_wrong_configuration_stops_the_worker_from_starting(tmp_path, runtime, config):
+    with pytest.raises(ConfigurationError):
+        Worker(write_archive_folder(tmp_path), metrics=METRICS, config=config)
+
+
+def test_an_archive_for_a_server_that_gives_no_configuration_says_what_is_missing(tmp_path, runtime):
+    with pytest.raises(ConfigurationError, match="key 'handler' is missing"):
+        Worker(write_archive_folder(tmp_path), metrics=METRICS, config={})
