@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -38,9 +39,9 @@ TOLERANCE = 1e-3
 _NOT_EXTRA = shutil.ignore_patterns("__pycache__", "*.pyc", "product_handler.py", "model-config.yaml", "metrics.yaml")
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; 0 on success, 1 with a message on a mistake in the input."""
-    options = _arguments()
+    options = _options(arguments)
     try:
         build(options)
     except ConfigurationError as error:
@@ -59,16 +60,15 @@ def build(options: argparse.Namespace) -> None:
         shutil.copytree(HANDLER, staging, ignore=_NOT_EXTRA)
         with _Step(f"loading {settings.model.source}"):
             backbone = load_backbone(settings.model, default_labels=options.labels)
+        products = load_links(options.links, allowed_hosts=settings.allowed_hosts)
+        for product in LabelMatcher(backbone.labels, products, settings.thresholds).unreachable:
+            print(f"  note: no label of this model leads to {product.name!r}")
+        shutil.copyfile(options.links, staging / LINKS_FILE)
         with _Step(f"converting for {' and '.join(options.runtimes)}"):
             info = export(backbone, staging, runtimes=options.runtimes)
-        with _Step("checking labels, links, thresholds and that the runtimes agree"):
-            shutil.copyfile(options.links, staging / LINKS_FILE)
-            products = load_links(options.links, allowed_hosts=settings.allowed_hosts)
-            matcher = LabelMatcher(backbone.labels, products, settings.thresholds)
-            if len(options.runtimes) > 1:
+        if len(options.runtimes) > 1:
+            with _Step("checking that the runtimes agree"):
                 _check_agreement(staging, info)
-        for product in matcher.unreachable:
-            print(f"  note: no label of this model leads to {product.name!r}")
         with _Step("packing"):
             _pack(options, staging, Path(temporary))
     size_mb = options.output.stat().st_size / 1e6
@@ -140,7 +140,7 @@ class _Step:
         print(f" {time.perf_counter() - self._started:.1f} s" if error[0] is None else " failed", flush=True)
 
 
-def _arguments() -> argparse.Namespace:
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model-config", type=Path, default=HANDLER / "model-config.yaml", help="default: %(default)s")
     parser.add_argument("--labels", type=Path, default=ROOT / "labels.json", help="labels of the built-in weights")
@@ -153,7 +153,7 @@ def _arguments() -> argparse.Namespace:
         default=list(RUNTIMES),
         help="comma-separated: openvino for CPUs, torch for GPUs (default: both)",
     )
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     unknown = set(options.runtimes) - set(RUNTIMES)
     if unknown or options.output.suffix != ".mar":
         parser.error(f"unknown runtime: {', '.join(unknown)}" if unknown else "--output must end in .mar")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from recognition.artifact import OPENVINO_FILE, OPENVINO_WEIGHTS_FILE, TORCH_FILE, BackboneInfo
+from recognition.artifact import (
+    INFO_FILE,
+    LABELS_FILE,
+    OPENVINO_FILE,
+    OPENVINO_WEIGHTS_FILE,
+    TORCH_FILE,
+    BackboneInfo,
+)
 from recognition.backbones import load_backbone
 from recognition.backbones.base import Backbone
 from recognition.backbones.export import RUNTIMES, export
@@ -30,6 +38,8 @@ IMAGENET = Path(os.environ.get("LIVECART_EVAL_DATA", ROOT.parent / "shared" / "e
 SKIMAGE = Path(skimage.__file__).parent / "data"
 #: docs/http.md promises it.
 TOLERANCE = 1e-3
+#: Labels nearer to each other than this may change places.
+TIED = 1e-5
 
 
 @dataclass(frozen=True)
@@ -49,8 +59,8 @@ def _small_timm(folder: Path) -> ModelChoice:
     torch.manual_seed(0)
     network = timm.create_model("mobilenetv3_small_050", num_classes=7)
     with torch.no_grad():
-        network.train()(torch.rand(16, 3, 96, 96) * torch.rand(16, 3, 1, 1) * 4)
-        network.classifier.weight.mul_(20)
+        network.train()(torch.rand(16, 3, 96, 96) * torch.rand(16, 3, 1, 1) * 4)  # moves the running statistics
+        network.classifier.weight.mul_(120)
     torch.save(network.state_dict(), folder / "weights.pt")
     (folder / "labels.txt").write_text("\n".join("一二三四五六七"), encoding="utf-8")
     return ModelChoice(
@@ -95,15 +105,12 @@ def photos(exported: Exported) -> NDArray[np.uint8]:
 
 
 def _assert_same_answers(one: NDArray[np.float32], other: NDArray[np.float32]) -> None:
-    """Confidences within the promise; the same five labels in the same order, but for ties within it."""
+    """Confidences within the promise, and the same five labels in the same order, unless they are tied."""
     assert one.shape == other.shape
     assert np.abs(one - other).max() < TOLERANCE
     for mine, theirs in zip(one, other, strict=True):
-        best, again = (np.argsort(-confidences, kind="stable")[:5] for confidences in (mine, theirs))
-        assert np.abs(mine[best] - mine[again]).max() < TOLERANCE
-        assert best[0] == again[0]
-        if np.diff(mine[np.argsort(-mine)[:6]]).max() < -TOLERANCE:
-            assert best.tolist() == again.tolist()
+        best, again = (np.argsort(-confidences)[:5] for confidences in (mine, theirs))
+        assert np.abs(mine[best] - mine[again]).max() < TIED
 
 
 def test_the_runtimes_agree_on_photos(exported, photos):
@@ -175,20 +182,28 @@ def test_the_same_weights_have_the_same_fingerprint(exported, tmp_path):
     assert changed.weights_sha256 != exported.info.weights_sha256
 
 
-@pytest.mark.parametrize(("cpu", "file"), [("openvino", OPENVINO_FILE), ("torch", TORCH_FILE)])
-def test_only_the_runtimes_asked_for_are_written(exported, tmp_path, cpu, file):
-    info = export(exported.backbone, tmp_path, runtimes=[cpu])
+def test_only_the_runtimes_asked_for_are_written(exported, tmp_path):
+    export(exported.backbone, tmp_path, runtimes=["torch"])
 
     written = {path.name for path in tmp_path.iterdir()}
-    assert file in written
-    assert len(written & {OPENVINO_FILE, TORCH_FILE}) == 1
-    assert (OPENVINO_WEIGHTS_FILE in written) == (cpu == "openvino")
+    assert written == {INFO_FILE, LABELS_FILE, TORCH_FILE}
+    assert written | {OPENVINO_FILE, OPENVINO_WEIGHTS_FILE} <= {path.name for path in exported.folder.iterdir()}
+
+
+@pytest.mark.parametrize(("cpu", "file"), [("openvino", OPENVINO_FILE), ("torch", TORCH_FILE)])
+def test_a_runtime_without_its_file_is_refused(exported, tmp_path, cpu, file):
+    shutil.copytree(exported.folder, tmp_path, dirs_exist_ok=True)
+    (tmp_path / file).unlink()
+
+    with pytest.raises(ConfigurationError, match=rf"{file} is not in the archive: .*--runtimes including {cpu}"):
+        open_runtime(tmp_path, exported.info, RuntimeChoice(cpu=cpu), gpu_id=None)
     (other,) = set(RUNTIMES) - {cpu}
-    with pytest.raises(ConfigurationError, match=rf"is not in the archive: .*--runtimes including {other}"):
-        open_runtime(tmp_path, info, RuntimeChoice(cpu=other), gpu_id=None)
+    assert open_runtime(tmp_path, exported.info, RuntimeChoice(cpu=other), gpu_id=None).name.startswith(other)
 
 
 def test_a_gpu_needs_the_torch_file_whatever_the_cpu_runs(exported, tmp_path):
+    shutil.copyfile(exported.folder / OPENVINO_FILE, tmp_path / OPENVINO_FILE)
+
     with pytest.raises(ConfigurationError, match=rf"{TORCH_FILE} is not in the archive: .*including torch"):
         open_runtime(tmp_path, exported.info, RuntimeChoice(cpu="openvino"), gpu_id=0)
 
@@ -214,7 +229,8 @@ def test_threads_are_as_configured_or_as_the_environment_says(
     runtime = exported.open(cpu, threads=configured)
 
     assert runtime.threads == expected
-    assert _threads_in_use(runtime) == expected
+    # OpenVINO takes no more threads than there are cores.
+    assert _threads_in_use(runtime) == (min(expected, os.cpu_count() or 1) if cpu == "openvino" else expected)
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "two", "", "1.5", " 2", "²", "٣"])
