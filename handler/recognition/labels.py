@@ -52,6 +52,8 @@ def load_labels(path: Path, *, num_classes: int | None = None) -> LabelSet:
     for index, label in enumerate(texts):
         if not isinstance(label, str) or not label.strip():
             raise ConfigurationError(f"{path}: class {index} has no label text: {label!r}")
+    if not texts:
+        raise ConfigurationError(f"{path}: no labels")
     if num_classes is not None and len(texts) != num_classes:
         raise ConfigurationError(f"{path}: {len(texts)} labels, but the model has {num_classes} classes")
     return LabelSet(tuple(label.strip() for label in texts))

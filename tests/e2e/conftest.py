@@ -11,6 +11,7 @@ import requests
 from PIL import Image
 
 import torchserve_control as control
+import torchserve_plan
 from demo import free_port
 from sample_photos import sample_photos
 
@@ -18,13 +19,13 @@ from sample_photos import sample_photos
 @pytest.fixture(scope="session")
 def server(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[control.Server]:
     folder = tmp_path_factory.mktemp("server")
-    yield control.start(control.Plan(folder=folder, archive=archive, port=free_port()))
+    yield control.start(torchserve_plan.Plan(folder=folder, archive=archive, port=free_port()))
     assert control.stop(folder), f"the server ended during the tests:\n{control.log_tail(folder)}"
 
 
 @pytest.fixture(scope="session")
 def url(server: control.Server) -> str:
-    return f"{server.inference_url}/predictions/{control.MODEL}"
+    return f"{server.inference_url}/predictions/{torchserve_plan.MODEL}"
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 import torchserve_control as control
+import torchserve_plan
 from sample_photos import sample_photos
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,7 +72,7 @@ def test_the_json_reply_shown_has_the_fields_of_a_real_one(server: control.Serve
     import requests
 
     real = requests.post(
-        f"{server.inference_url}/predictions/{control.MODEL}",
+        f"{server.inference_url}/predictions/{torchserve_plan.MODEL}",
         data=sample_photos()[0].read_bytes(),
         headers={"Content-Type": "image/png"},
         timeout=30,

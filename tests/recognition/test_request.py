@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from recognition.errors import BadOption, BadRequest
 from recognition.request import Options, Request, parse_request
+from recognition.settings import Thresholds
 from tests.stand_ins import THRESHOLDS, TOP_K
 
 IMAGE = b"\xff\xd8 the bytes of an image \0"
@@ -106,6 +107,7 @@ def test_headers_that_the_server_adds_are_left_alone():
         ({"body": {"image": 5}}, JSON_HEADER, "'image'"),
         ({"body": {"image": "not base64!"}}, JSON_HEADER, "base64"),
         ({"body": {"image": BASE64[:-1]}}, JSON_HEADER, "base64"),
+        ({"body": {"image": "!!!!" + BASE64}}, JSON_HEADER, "base64"),
         ({"body": {"image": "图片"}}, JSON_HEADER, "base64"),
         ({"body": {"image": "data:image/png," + BASE64}}, JSON_HEADER, "data: URL"),
         ({"body": {"image": "data:image/png;base64"}}, JSON_HEADER, "data: URL"),
@@ -165,7 +167,6 @@ def test_an_option_that_is_unknown_or_out_of_bounds_is_a_bad_option(fields):
         {"top_k": 2.0},
         {"top_k": [1]},
         {"top_k": 10**30},
-        {"threshold": True},
         {"threshold": {}},
         {"threshold": 10**400},
         {"text": 1},
@@ -177,6 +178,13 @@ def test_an_option_that_is_unknown_or_out_of_bounds_is_a_bad_option(fields):
 def test_a_json_option_of_the_wrong_type_is_a_bad_option(option):
     with pytest.raises(BadOption):
         parse({"body": {"image": BASE64, **option}})
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_a_boolean_is_no_threshold_even_where_its_number_would_be_one(value):
+    bounds = Thresholds(default=0.5, lowest=0.0, highest=1.0)
+    with pytest.raises(BadOption, match="threshold"):
+        parse_request({"body": {"image": BASE64, "threshold": value}}, {}, top_k=TOP_K, thresholds=bounds)
 
 
 # TorchServe parses a multipart part that says it is application/json, so that any JSON can stand in a field.

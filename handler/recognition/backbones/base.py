@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,17 +83,32 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise ConfigurationError(f"{path}: no such checkpoint") from error
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, ValueError, KeyError) as error:
+    except Exception as error:  # damaged files make the unpickler raise nearly anything
         raise ConfigurationError(f"{path}: not a checkpoint of plain parameters: {error}") from error
     for wrapper in ("state_dict", "model"):
         if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
             loaded = loaded[wrapper]
-    if not isinstance(loaded, Mapping) or not loaded:
+    if not isinstance(loaded, Mapping) or not loaded or not all(isinstance(name, str) for name in loaded):
         raise ConfigurationError(f"{path}: holds {type(loaded).__name__}, not named parameters")
-    strangers = [str(name) for name, value in loaded.items() if not isinstance(value, Tensor)]
+    strangers = [name for name, value in loaded.items() if not isinstance(value, Tensor)]
     if strangers:
         raise ConfigurationError(f"{path}: not parameters: {_listed(strangers)}")
-    return {_without_module(name): value for name, value in loaded.items()}
+    return renamed(loaded, _without_module, where=path)
+
+
+def renamed(parameters: Mapping[str, Tensor], rename: Callable[[str], str], *, where: object) -> dict[str, Tensor]:
+    """``parameters`` under the names that ``rename`` gives them.
+
+    Raises:
+        WeightsError: two of them would get the same name, and one would be lost.
+    """
+    found: dict[str, Tensor] = {}
+    for name, value in parameters.items():
+        new = rename(name)
+        if new in found:
+            raise WeightsError(f"{where}: two parameters are both {new}; one of them is {name}")
+        found[new] = value
+    return found
 
 
 def load_exactly(network: nn.Module, parameters: Mapping[str, Tensor], *, where: object) -> None:

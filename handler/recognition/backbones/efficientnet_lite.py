@@ -15,7 +15,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from recognition.backbones.base import Architecture, Backbone, load_exactly, read_checkpoint
+from recognition.backbones.base import Architecture, Backbone, load_exactly, read_checkpoint, renamed
 from recognition.errors import ConfigurationError
 from recognition.labels import load_labels
 from recognition.settings import ModelChoice, Preprocessing
@@ -99,14 +99,14 @@ def load(choice: ModelChoice, default_labels: Path) -> Backbone:
 def to_timm_names(parameters: Mapping[str, Tensor], blocks_per_stage: tuple[int, ...]) -> dict[str, Tensor]:
     """Rename parameters from the wheel's scheme to timm's; one that fits neither is kept, and refused later."""
     place = [(stage, block) for stage, count in enumerate(blocks_per_stage) for block in range(count)]
-    return {_timm_name(name, place): value for name, value in parameters.items()}
+    return renamed(parameters, lambda name: _timm_name(name, place), where="EfficientNet-Lite")
 
 
 def _timm_name(name: str, place: list[tuple[int, int]]) -> str:
     match = _IN_BLOCK.fullmatch(name)
     if match is None:
-        part, _, parameter = name.partition(".")
-        return f"{_OUTSIDE_BLOCKS.get(part, part)}.{parameter}"
+        part, dot, parameter = name.partition(".")
+        return f"{_OUTSIDE_BLOCKS.get(part, part)}{dot}{parameter}"
     number, part, parameter = int(match[1]), match[2], match[3]
     if number >= len(place):
         return name
