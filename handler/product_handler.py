@@ -83,6 +83,9 @@ class ProductHandler:
             )
         except errors.RecognitionError as error:
             return error
+        except Exception:
+            logger.exception("a request could not be read")
+            return errors.InternalError("the request could not be read; the server's log says why")
 
     def _describe(self, context, index):
         context.set_response_content_type(index, JSON)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,7 +67,13 @@ def decode(data: bytes, limits: ImageLimits, *, short_side_px: int) -> Photo:
         raise BadImage("the image is empty")
     if len(data) > limits.max_bytes:
         raise ImageTooLarge(f"the image has {len(data)} bytes, at most {limits.max_bytes} are accepted")
-    image = _open(data)
+    # What Pillow only warns of, a broken EXIF block or many pixels, is judged here and not by a warnings filter.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _decode(_open(data), limits, short_side_px)
+
+
+def _decode(image: Image.Image, limits: ImageLimits, short_side_px: int) -> Photo:
     width, height = image.size
     if width < 1 or height < 1:
         raise BadImage(f"the image is {width}x{height} pixels")
@@ -139,7 +146,7 @@ def _orientation(image: Image.Image) -> int:
         value = image.getexif().get(_EXIF_ORIENTATION, 1)
     except Exception:  # a broken EXIF block does not make the picture unreadable
         return 1
-    return value if isinstance(value, int) else 1
+    return value if value in _UNDO_ORIENTATION else 1
 
 
 def _draft_size(width: int, height: int, short_side_px: int) -> tuple[int, int]:

@@ -6,7 +6,8 @@ import json
 import re
 from typing import Any
 
-_KEY = re.compile(r'("(?:[^"\\]|\\.)*")\s*:')
+#: Every string, so that a colon inside a value is never taken for the one behind a key; and the braces.
+_TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?|[{}]')
 
 
 class DuplicateKeyError(ValueError):
@@ -43,10 +44,26 @@ def parse_object(text: str) -> dict[str, Any]:
     return data
 
 
+def line_of_duplicate(text: str, key: str) -> int:
+    """1-based line where ``key`` stands in one object for the second time; 1 if it never does."""
+    seen: list[set[str]] = [set()]
+    for match in _TOKEN.finditer(text):
+        if match[0] == "{":
+            seen.append(set())
+        elif match[0] == "}":
+            seen.pop()
+        elif match[2]:
+            name = json.loads(match[1])
+            if name == key and name in seen[-1]:
+                return text.count("\n", 0, match.start()) + 1
+            seen[-1].add(name)
+    return 1
+
+
 def line_of_key(text: str, key: str, *, occurrence: int = 1) -> int:
     """1-based line of the ``occurrence``-th ``"key":`` at any depth; 1 if there is none."""
-    for match in _KEY.finditer(text):
-        if json.loads(match.group(1)) == key:
+    for match in _TOKEN.finditer(text):
+        if match[2] and json.loads(match[1]) == key:
             occurrence -= 1
             if occurrence == 0:
                 return text.count("\n", 0, match.start()) + 1

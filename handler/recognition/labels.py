@@ -52,6 +52,8 @@ def load_labels(path: Path, *, num_classes: int | None = None) -> LabelSet:
     for index, label in enumerate(texts):
         if not isinstance(label, str) or not label.strip():
             raise ConfigurationError(f"{path}: class {index} has no label text: {label!r}")
+        if not _encodable(label):
+            raise ConfigurationError(f"{path}: class {index}: half a surrogate pair in {label!r}")
     if not texts:
         raise ConfigurationError(f"{path}: no labels")
     if num_classes is not None and len(texts) != num_classes:
@@ -62,6 +64,10 @@ def load_labels(path: Path, *, num_classes: int | None = None) -> LabelSet:
 def write_labels(labels: LabelSet, path: Path) -> None:
     """Write ``labels`` as the JSON array that ``load_labels`` reads."""
     path.write_text(json.dumps(labels.texts, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
+
+
+def _encodable(text: str) -> bool:
+    return not any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
 def _from_json(path: Path, text: str) -> Sequence[str]:
@@ -82,11 +88,11 @@ def _from_json(path: Path, text: str) -> Sequence[str]:
 
 def _from_lines(path: Path, text: str) -> Sequence[str]:
     # Not splitlines(): it also splits at characters that may stand inside a label.
-    lines = [line.rstrip("\r") for line in text.split("\n") if line.strip()]
-    if not any("\t" in line for line in lines):
-        return lines
+    lines = [(number, line.rstrip("\r")) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    if not any("\t" in line for _, line in lines):
+        return [line for _, line in lines]
     labels = []
-    for number, line in enumerate(lines, 1):
+    for number, line in lines:
         columns = line.split("\t")
         if len(columns) < 2:
             raise ConfigurationError(f"{path}: line {number}: no tab-separated second column: {line[:60]!r}")

@@ -8,6 +8,7 @@ can open what a reply holds without looking at it again.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from recognition.errors import ConfigurationError
-from recognition.json_lines import DuplicateKeyError, line_of_key, parse_object
+from recognition.json_lines import DuplicateKeyError, line_of_duplicate, line_of_key, parse_object
+
+#: Python's idna lets everything through that is ASCII; "evil.com%2f.example.com" is no host of anybody's.
+_HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 
 
 class LinkFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -70,7 +74,7 @@ def load_links(path: Path, *, allowed_hosts: Sequence[str]) -> list[LinkedProduc
     except json.JSONDecodeError as error:
         raise ConfigurationError(f"{path}: line {error.lineno}: not JSON: {error.msg}") from error
     except DuplicateKeyError as error:
-        line = line_of_key(text, error.key, occurrence=2)
+        line = line_of_duplicate(text, error.key)
         raise ConfigurationError(f"{path}: line {line}: key {error.key!r} stands twice") from error
     except ValueError as error:
         raise ConfigurationError(f"{path}: {error}") from error
@@ -100,7 +104,7 @@ def check_url(url: str, *, allowed_hosts: Sequence[str]) -> str | None:
 
 
 def _host_allowed(host: str, port: int | None, allowed_hosts: Sequence[str]) -> bool:
-    actual = (_ascii_host(host), port or 443)
+    actual = (_ascii_host(host), 443 if port is None else port)
     if actual[0] is None:
         return False
     for pattern in allowed_hosts:
@@ -119,15 +123,16 @@ def _host_allowed(host: str, port: int | None, allowed_hosts: Sequence[str]) -> 
 def _ascii_host(host: str) -> str | None:
     """Lower-case ASCII form, so that 例子.中国 equals its xn-- spelling; None where there is none."""
     try:
-        return host.encode("idna").decode("ascii").lower().removesuffix(".")
+        name = host.encode("idna").decode("ascii").lower().removesuffix(".")
     except UnicodeError:
         return None
+    return name if _HOST_NAME.fullmatch(name) else None
 
 
 def _distinct_skus(path: Path, text: str, data: dict[str, Any]) -> list[tuple[str, Any]]:
     owner: dict[str, str] = {}
     for key, value in data.items():
-        sku = value.get("sku", key) if isinstance(value, dict) else key
+        sku = (value.get("sku") if isinstance(value, dict) else None) or key
         if isinstance(sku, str) and owner.setdefault(sku, key) != key:
             line = line_of_key(text, key)
             raise ConfigurationError(f"{path}: line {line}: key {key!r}: sku {sku!r} belongs to {owner[sku]!r} already")
@@ -144,6 +149,10 @@ def _checked(path: Path, text: str, key: str, value: Any, allowed_hosts: Sequenc
         fields = LinkFields(url=value) if isinstance(value, str) else msgspec.convert(value, LinkFields)
     except msgspec.ValidationError as error:
         raise fail(str(error)) from error
+    try:
+        msgspec.json.encode((key, fields))
+    except UnicodeEncodeError as error:
+        raise fail("holds half a surrogate pair, which no reply can carry") from error
     reason = check_url(fields.url, allowed_hosts=allowed_hosts)
     if reason:
         raise fail(reason)

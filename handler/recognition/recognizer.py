@@ -27,6 +27,7 @@ from recognition.settings import Settings
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+_FAILED = "the image could not be recognised; the server's log says why"
 
 
 @dataclass
@@ -115,14 +116,18 @@ class Recognizer:
 
         good = [item for item in decoded if isinstance(item, _Item)]
         started = time.perf_counter()
-        logits = self.runtime.forward(np.stack([item.pixels for item in good])) if good else None
+        logits = self._forward(good) if good else None
         result.seconds.network = network_s = time.perf_counter() - started
 
         started = time.perf_counter()
         probabilities = iter(softmax(logits) if logits is not None else ())
         for item in decoded:
-            answer = item if isinstance(item, RecognitionError) else self._reply(item, next(probabilities), network_s)
-            result.replies.append(answer)
+            if isinstance(item, RecognitionError):
+                result.replies.append(item)
+            elif logits is None:
+                result.replies.append(InternalError(_FAILED))
+            else:
+                result.replies.append(self._reply(item, next(probabilities), network_s))
         result.seconds.match = time.perf_counter() - started
         return result
 
@@ -154,6 +159,13 @@ class Recognizer:
         pixels = images.centre_crop(photo, spec)
         return _Item(request, photo, pixels, time.perf_counter() - started)
 
+    def _forward(self, items: Sequence[_Item]) -> NDArray[np.float32] | None:
+        try:
+            return self.runtime.forward(np.stack([item.pixels for item in items]))
+        except Exception:
+            logger.exception("the network failed on a batch of %d", len(items))
+            return None
+
     def _reply(self, item: _Item, probabilities: NDArray[np.float32], network_s: float) -> Reply:
         started = time.perf_counter()
         options = item.request.options
@@ -180,7 +192,7 @@ def _guarded(step: Callable[[Request], T], request: Request | RecognitionError) 
         return error
     except Exception:  # raised here it would fail the neighbours in the batch as well
         logger.exception("a request failed unexpectedly")
-        return InternalError("the image could not be recognised; the server's log says why")
+        return InternalError(_FAILED)
 
 
 def _ms(seconds: float) -> float:

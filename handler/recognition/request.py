@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -19,6 +20,8 @@ _IMAGE_FIELDS = ("image", "body", "data")
 _OPTIONS = ("room", "top_k", "threshold", "text")
 _HEADERS = {"x-room": "room", "x-top-k": "top_k", "x-threshold": "threshold", "x-text": "text"}
 _ROOM_MAX_CHARS = 128
+#: float() alone would also take "0_5" and the digits of every script.
+_DECIMAL = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE)
 #: What curl sends when nobody says otherwise; the server has then taken the image apart as a web form.
 _FORM_TYPE = "application/x-www-form-urlencoded"
 
@@ -106,9 +109,12 @@ def _base64(text: str) -> bytes:
 def _text(name: str, value: Any) -> str:
     if isinstance(value, str):
         return value
+    if not isinstance(value, bytes | bytearray):
+        # Not bytes(value): of a number, that many zero bytes.
+        raise BadOption(f"field {name!r} arrived as {type(value).__name__}, not as text")
     try:
-        return bytes(value).decode("utf-8")
-    except (TypeError, ValueError) as error:
+        return value.decode("utf-8")
+    except ValueError as error:
         raise BadOption(f"field {name!r} is not UTF-8 text") from error
 
 
@@ -146,7 +152,8 @@ def _integer(name: str, value: Any, lowest: int, highest: int) -> int:
 
 def _number(name: str, value: Any, bounds: Thresholds) -> float:
     try:
-        number = math.nan if isinstance(value, bool) else float(value)
+        wrong = isinstance(value, bool) or (isinstance(value, str) and not _DECIMAL.fullmatch(value))
+        number = math.nan if wrong else float(value)
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not bounds.lowest <= number <= bounds.highest:  # also false for NaN
@@ -161,4 +168,4 @@ def _mode(value: Any) -> TextMode:
 
 
 def _shown(value: Any) -> str:
-    return repr(value)[:40]
+    return repr(value)[:40] if isinstance(value, str | int | float) else type(value).__name__

@@ -118,7 +118,7 @@ class Settings(_Block, frozen=True):
     def __post_init__(self) -> None:
         for host in self.allowed_hosts:
             port = host.partition(":")[2]
-            if "/" in host or not host or (":" in host and not port.isdigit()):
+            if "/" in host or not host or (":" in host and not (port.isascii() and port.isdigit())):
                 raise ValueError(f"allowed_hosts: {host!r} is not a host, host:port or *.host (no https://, no path)")
 
 

@@ -40,7 +40,7 @@ def test_a_line_separator_inside_a_label_ends_no_label(tmp_path):
     [
         ('["a", "b"]', "2 labels, but the model has 3"),
         ('["a", "b", "c", "d"]', "4 labels, but the model has 3"),
-        ("", "0 labels"),
+        ("", "no labels"),
         ('["a", " ", "c"]', "class 1"),
         ('["a", 5, "c"]', "class 1"),
         ('["a", null, "c"]', "class 1"),
