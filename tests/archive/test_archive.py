@@ -14,7 +14,7 @@ from sample_photos import sample_photos
 
 #: Loads the archive with TorchServe's own loader and answers one good and one broken image; prints what it saw.
 WORKER = """
-import json, sys
+import json, sys, threading
 from pathlib import Path
 folder, photo, metrics = sys.argv[1:4]
 sys.path.insert(0, folder)
@@ -35,7 +35,8 @@ print(json.dumps({
     "bodies": [json.loads(body) for body in bodies],
     "statuses": [context.get_response_status(index)[0] for index in range(2)],
     "recognition": recognition.__file__,
-    "modules": sorted(sys.modules),
+    "modules": sorted(name for name, module in sys.modules.items() if module is not None),
+    "threads": [thread.name for thread in threading.enumerate()],
 }))
 """
 
@@ -74,6 +75,12 @@ def test_a_cpu_worker_never_loads_the_model_zoo(seen: dict) -> None:
     """timm and torchvision would cost seconds of start-up and a hundred megabytes in every worker."""
     assert not {"timm", "torchvision", "recognition.backbones"} & set(seen["modules"])
     assert "openvino" in seen["modules"]
+
+
+def test_a_worker_reports_to_nobody(seen: dict) -> None:
+    """OpenVINO's telemetry would open connections to its maker from a thread of its own."""
+    assert not [name for name in seen["modules"] if name.startswith("openvino_telemetry")]
+    assert seen["threads"] == ["MainThread"]
 
 
 def test_the_archive_holds_what_it_needs_and_nothing_else(archive: Path) -> None:

@@ -11,6 +11,7 @@ import torch
 from recognition.artifact import LABELS_FILE, OPENVINO_FILE, TORCH_FILE, BackboneInfo, write_info
 from recognition.backbones.base import Backbone, InputNormalized
 from recognition.labels import write_labels
+from recognition.runtime import import_openvino
 
 RUNTIMES = ("openvino", "torch")
 
@@ -35,8 +36,7 @@ def export(backbone: Backbone, folder: Path, *, runtimes: Collection[str] = RUNT
 
 
 def _export_openvino(backbone: Backbone, path: Path) -> None:
-    import openvino
-
+    openvino = import_openvino()
     side = backbone.preprocessing.input_px
     # Two images, because torch.export takes a dimension of one for a constant.
     example = torch.zeros((2, side, side, 3), dtype=torch.uint8)

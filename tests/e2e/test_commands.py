@@ -1,0 +1,124 @@
+"""The README's commands, run as a person would: `make …` in the repository, and plain TorchServe."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+import torchserve_control as control
+import torchserve_plan
+from demo import free_port
+from sample_photos import sample_photos
+
+ROOT = Path(__file__).resolve().parents[2]
+READY_S = 120
+
+
+@pytest.fixture(scope="module")
+def make_variables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Variables that keep these commands off the developer's own server and archive."""
+    folder = tmp_path_factory.mktemp("make")
+    variables = {
+        "PORT": str(free_port()),
+        "STATE": str(folder / "state"),
+        "ARCHIVE": str(folder / "store" / "product_recognizer.mar"),
+        "WORKERS": "1",
+    }
+    yield variables
+    control.stop(folder / "state")
+
+
+def make(variables: dict[str, str], *words: str) -> str:
+    # Variables of a make that runs these tests must not reach the make under test.
+    outside = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    done = subprocess.run(
+        ["make", "--no-print-directory", *words, *(f"{name}={value}" for name, value in variables.items())],
+        cwd=ROOT,
+        env={**outside, "COLUMNS": "120", "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+def test_serve_predict_rollout_stop(make_variables: dict[str, str]) -> None:
+    told = make(make_variables, "serve")
+    [line] = re.findall(r"^  (curl .*\\\n.*)$", told, re.MULTILINE)
+    answer = subprocess.run(["bash", "-c", f"{line} --silent"], capture_output=True, text=True, check=True).stdout
+    assert "意式浓缩咖啡豆 500g" in answer
+    assert '"version":"1.0"' in answer
+
+    assert "READY" in make(make_variables, "status")
+    assert "意式浓缩咖啡豆 500g" in make(make_variables, "predict", f"IMAGES={sample_photos()[0]}")
+    assert "1.1 is served, 1.0 is gone" in make(make_variables, "rollout", "VERSION=1.1")
+    answer = subprocess.run(["bash", "-c", f"{line} --silent"], capture_output=True, text=True, check=True).stdout
+    assert '"version":"1.1"' in answer
+
+    # What was built last is remembered: a later `make serve` must not go back to 1.0.
+    assert make(make_variables, "-n", "archive").strip().endswith("Nothing to be done for 'archive'.")
+    assert "stopped" in make(make_variables, "stop")
+    assert "no server" in make(make_variables, "stop")
+
+
+def test_help_lists_every_command(make_variables: dict[str, str]) -> None:
+    told = make(make_variables, "help")
+    targets = "setup archive serve stop status predict rollout demo test check bench clean"
+    for target in targets.split():
+        assert re.search(rf"^{target} ", told, re.MULTILINE), target
+
+
+def test_plain_torchserve_uses_the_configuration_as_it_is(archive: Path, tmp_path: Path) -> None:
+    """`torchserve --start --ts-config config.properties`: relative paths hold, and nothing else is needed."""
+    moved = free_port() - torchserve_plan.PORTS["inference_address"]
+    config = (ROOT / "config.properties").read_text(encoding="utf-8")
+    for port in torchserve_plan.PORTS.values():
+        config = re.sub(rf"\b{port}\b", str(port + moved), config)
+    (tmp_path / "config.properties").write_text(config, encoding="utf-8")
+    for name in ("handler", "deploy"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "model_store").symlink_to(archive.parent)
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment |= {"TMPDIR": str(temporary), "TEMP": str(temporary)}
+    if home := torchserve_plan.java_home():
+        environment["JAVA_HOME"] = home
+
+    def torchserve(*words: str) -> None:
+        with (tmp_path / "console.log").open("ab") as console:
+            command = [str(Path(sys.executable).with_name("torchserve")), *words]
+            subprocess.run(command, cwd=tmp_path, env=environment, stdout=console, stderr=console, check=True)
+
+    torchserve("--start", "--ts-config", "config.properties")
+    try:
+        url = f"http://127.0.0.1:{8080 + moved}/predictions/product_recognizer"
+        deadline = time.monotonic() + READY_S
+        status = None
+        while status != 200 and time.monotonic() < deadline:
+            time.sleep(0.5)
+            try:
+                status = requests.post(
+                    url, data=sample_photos()[0].read_bytes(), headers={"Content-Type": "image/png"}, timeout=30
+                ).status_code
+            except requests.ConnectionError:
+                continue
+        assert status == 200, (tmp_path / "console.log").read_text(errors="replace")
+        metrics = requests.get(f"http://127.0.0.1:{8082 + moved}/metrics", timeout=30).text
+        assert "livecart_batch_size_count" in metrics
+        # Our logging took effect: a quiet file, and none of TorchServe's own.
+        assert (tmp_path / "logs" / "server.log").is_file()
+        assert not (tmp_path / "logs" / "ts_log.log").exists()
+    finally:
+        torchserve("--stop")
