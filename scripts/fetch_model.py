@@ -1,4 +1,4 @@
-"""Download the general recognition model of ModelScope (54,092 Chinese classes, Apache-2.0, about 600 MB).
+"""Download the general recognition model of ModelScope (54,092 Chinese classes, about 600 MB).
 
 Fetches pytorch_model.pt and meta_info.txt, checks that they fit by loading them as the build does, and writes a
 model-config.yaml next to them, so that `make archive MODEL_CONFIG=…` is all that is left to do.

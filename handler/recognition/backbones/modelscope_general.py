@@ -51,5 +51,5 @@ def load(choice: ModelChoice, _default_labels: Path) -> Backbone:
         network=network,
         preprocessing=PREPROCESSING,
         labels=labels,
-        licence="Apache-2.0",
+        licence="see the model's page on ModelScope",
     )
