@@ -1,8 +1,9 @@
 # livecart: `make help` lists what there is to do.
 
 STATE         ?= .serve
-# What the last build was asked for holds until `make clean` or another word: `make archive VERSION=1.1`, then
-# `make serve`, serves 1.1.
+# What the archive was built from holds until `make clean` or another word: after `make archive VERSION=1.1`,
+# `make serve` serves 1.1.
+BUILT :=
 -include $(STATE)/build.mk
 
 PYTHON        ?= python3.11
@@ -24,6 +25,7 @@ BIN  := $(VENV)/bin
 # The operator's own packages must not shadow the pinned ones.
 unexport PYTHONPATH
 
+CANDIDATE  := $(dir $(ARCHIVE))product_recognizer-$(VERSION).mar
 REMEMBERED := VERSION MODEL_CONFIG LABELS LINKS RUNTIMES
 SOURCES := $(shell find handler -name '*.py' -o -name '*.yaml') scripts/build_archive.py
 BUILD   := --version $(VERSION) --model-config $(MODEL_CONFIG) --labels $(LABELS) --links $(LINKS) --runtimes $(RUNTIMES)
@@ -50,15 +52,20 @@ $(VENV)/.complete: pyproject.toml deploy/constraints.txt
 
 archive: $(ARCHIVE)  ## Build model_store/product_recognizer.mar
 
-$(ARCHIVE): $(VENV)/.complete $(SOURCES) $(MODEL_CONFIG) $(LABELS) $(LINKS) $(STATE)/build.mk
+$(ARCHIVE): $(VENV)/.complete $(SOURCES) $(MODEL_CONFIG) $(LABELS) $(LINKS)
 	@echo "building $@ ..."
 	@$(BIN)/python scripts/build_archive.py --output $@ $(BUILD)
+	@$(remember)
 
-# Changes when the options of the build do, so that they build again.
-$(STATE)/build.mk: FORCE
-	@mkdir -p $(STATE)
-	@printf '%s\n' $(foreach name,$(REMEMBERED),'$(name) ?= $($(name))') | cmp -s - $@ || \
-	  printf '%s\n' $(foreach name,$(REMEMBERED),'$(name) ?= $($(name))') > $@
+# With other options than it was built with, the archive is out of date.
+ifneq ($(strip $(BUILD)),$(strip $(BUILT)))
+$(ARCHIVE): FORCE
+endif
+
+define remember
+mkdir -p $(STATE); printf '%s\n' $(foreach name,$(REMEMBERED),'$(name) ?= $($(name))') 'BUILT := $(BUILD)' > $(STATE)/build.mk
+endef
+
 .PHONY: FORCE
 
 serve: archive  ## Start TorchServe, wait until it is ready, print how to call it
@@ -74,8 +81,12 @@ status: setup  ## Is the server of this checkout ready?
 predict: setup  ## Recognise photos: make predict IMAGES='a.jpg folder/'
 	@$(BIN)/python scripts/predict.py --server-folder $(STATE) $(IMAGES)
 
-rollout: archive  ## Replace the running version by this one: make rollout VERSION=1.1
-	@$(BIN)/python scripts/rollout.py --server-folder $(STATE) $(ARCHIVE)
+# Under a name of its own, so that the archive stays as it is until the new version is served.
+rollout: setup  ## Replace the running version by a new build: make rollout VERSION=1.1
+	@$(BIN)/python scripts/build_archive.py --output $(CANDIDATE) $(BUILD)
+	@$(BIN)/python scripts/rollout.py --server-folder $(STATE) $(CANDIDATE) || { rm -f $(CANDIDATE); exit 1; }
+	@mv $(CANDIDATE) $(ARCHIVE)
+	@$(remember)
 
 demo: archive  ## Serve, send real photos, show labels and a purchase card, stop
 	@$(BIN)/python scripts/demo.py --archive $(ARCHIVE)

@@ -33,6 +33,7 @@ from recognition.links import load_links  # noqa: E402
 from recognition.runtime import open_runtime  # noqa: E402
 from recognition.settings import ModelChoice, RuntimeChoice, Settings, parse_settings  # noqa: E402
 
+MODEL = "product_recognizer"
 #: Runtimes may differ by this much in a confidence (docs/http.md promises it).
 TOLERANCE = 1e-3
 #: Passed to the archiver by name, so not among the extra files.
@@ -109,10 +110,9 @@ def _check_agreement(folder: Path, info: BackboneInfo) -> None:
 
 def _pack(options: argparse.Namespace, staging: Path, temporary: Path) -> None:
     """Call the archiver. Its TMPDIR is ours, because it deletes $TMPDIR/<model name> without asking."""
-    name = options.output.stem
     command = [
         *(sys.executable, "-m", "model_archiver.model_packaging"),
-        *("--model-name", name, "--version", options.version),
+        *("--model-name", MODEL, "--version", options.version),
         *("--handler", str(HANDLER / "product_handler.py"), "--config-file", str(options.model_config)),
         *("--extra-files", str(staging), "--export-path", str(temporary), "--force"),
     ]
@@ -122,7 +122,7 @@ def _pack(options: argparse.Namespace, staging: Path, temporary: Path) -> None:
         raise ConfigurationError(f"torch-model-archiver failed:\n{done.stdout}{done.stderr}")
     options.output.parent.mkdir(parents=True, exist_ok=True)
     part = options.output.with_suffix(".part")
-    shutil.move(temporary / f"{name}.mar", part)
+    shutil.move(temporary / f"{MODEL}.mar", part)
     part.replace(options.output)
 
 

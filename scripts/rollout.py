@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import sys
 import time
@@ -28,9 +29,10 @@ import torchserve_control as control
 from predictions_api import Answer, find_photos, recognize
 from sample_photos import sample_photos
 from torchserve_control import Server
-from torchserve_plan import MODEL, ROOT
+from torchserve_plan import MODEL, ROOT, ServerError
 
 _POLL_S = 0.5
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class RolloutError(Exception):
@@ -42,6 +44,7 @@ class Rollout:
     """One replacement on one server."""
 
     server: Server
+    folder: Path
     store: Path
     canary: Sequence[Path]
     min_agreement: float
@@ -57,19 +60,29 @@ class Rollout:
             RolloutError: it was not, and the old version is still served.
         """
         new = archive_version(archive)
+        with control.locked(self.folder, "a start, stop or rollout"):
+            self._run(archive, new)
+
+    def _run(self, archive: Path, new: str) -> None:
         versions = self._versions()
         if not versions:
             raise RolloutError(f"the server has no {MODEL} to replace; use `make serve`")
-        if any(model["modelVersion"] == new for model in versions):
-            raise RolloutError(f"version {new} is registered already; build with another VERSION")
         old = self._default_version()
-        workers = len(next(model for model in versions if model["modelVersion"] == old)["workers"])
-        self._register(archive, new, workers)
+        others = [model["modelVersion"] for model in versions if model["modelVersion"] != old]
+        if new == old and others:
+            self.say(f"{new} is the default already: finishing an interrupted rollout")
+            for version in others:
+                self._retire(version)
+            return
+        if new == old or new in others:
+            raise RolloutError(f"version {new} is registered already; build with another VERSION")
+        workers = max(1, len(next(model for model in versions if model["modelVersion"] == old)["workers"]))
         try:
+            self._register(archive, new, workers)
             self._check_canary(old, new)
             self._set_default(new)
             self._check_default(old, new)
-        except (RolloutError, KeyboardInterrupt):
+        except BaseException:  # Ctrl-C too: whatever happens, the old version must be what is served
             self._abandon(old, new)
             raise
         self._retire(old)
@@ -79,12 +92,8 @@ class Rollout:
         url = self._in_store(archive, new)
         self.say(f"registering {new} from {url} with {workers} workers …")
         parameters = {"url": url, "initial_workers": workers, "synchronous": "true"}
-        try:
-            self._manage("POST", "/models", parameters)
-            self._wait_ready(new, workers)
-        except RolloutError:
-            self._remove(new)
-            raise
+        self._manage("POST", "/models", parameters)
+        self._wait_ready(new, workers)
 
     def _wait_ready(self, version: str, workers: int) -> None:
         """A synchronous registration also returns when a worker has died once and is being started again."""
@@ -133,9 +142,13 @@ class Rollout:
 
     def _abandon(self, old: str, new: str) -> None:
         self.say(f"going back to {old}")
-        self._set_default(old)
-        time.sleep(self.drain_s)
-        self._remove(new)
+        try:
+            if self._default_version() != old:
+                self._set_default(old)
+                time.sleep(self.drain_s)
+            self._remove(new)
+        except RolloutError as error:
+            self.say(f"could not remove {new}: {error}; by hand: DELETE /models/{MODEL}/{new}")
 
     def _set_default(self, version: str) -> None:
         self._manage("PUT", f"/models/{MODEL}/{version}/set-default")
@@ -197,9 +210,12 @@ def archive_version(archive: Path) -> str:
     try:
         with zipfile.ZipFile(archive) as content:
             model = json.loads(content.read("MAR-INF/MANIFEST.json"))["model"]
-        return str(model["modelVersion"])
+        name, version = str(model["modelName"]), str(model["modelVersion"])
     except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
         raise RolloutError(f"{archive}: not a model archive: {error}") from error
+    if name != MODEL or not _VERSION.fullmatch(version):
+        raise RolloutError(f"{archive}: holds {name!r} in version {version!r}, not a version of {MODEL}")
+    return version
 
 
 def _top_label(answer: Answer) -> str:
@@ -215,6 +231,7 @@ def main() -> int:
         return 1
     rollout = Rollout(
         server=server,
+        folder=options.server_folder.resolve(),
         store=Path(server.model_store),
         canary=list(find_photos(options.canary)) if options.canary else sample_photos(),
         min_agreement=options.min_agreement,
@@ -224,8 +241,8 @@ def main() -> int:
     )
     try:
         rollout.run(options.archive)
-    except (RolloutError, KeyboardInterrupt) as error:
-        print(f"rollout: {error or 'interrupted'}", file=sys.stderr)
+    except (RolloutError, ServerError, KeyboardInterrupt) as error:
+        print(f"rollout: {str(error) or 'interrupted'}", file=sys.stderr)
         return 1
     return 0
 

@@ -28,6 +28,9 @@ def main() -> int:
     except ServerError as error:
         print(f"serve: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("serve: interrupted; nothing is left running", file=sys.stderr)
+        return 130
 
 
 def _start(options: argparse.Namespace) -> int:

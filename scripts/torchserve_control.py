@@ -6,6 +6,8 @@ checkouts serve side by side, and stopping one never touches the other.
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import shutil
@@ -14,6 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +30,7 @@ from torchserve_plan import MODEL, ROOT, Plan, ServerError, bracketed, effective
 THREADS_VARIABLE = "LIVECART_THREADS_PER_WORKER"
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 _STATE_FILE = "server.json"
+_TEMPORARY_PREFIX = "livecart-"
 _LOG_LINES_SHOWN = 12
 
 
@@ -74,11 +79,15 @@ class Server:
 
 def running(folder: Path) -> Server | None:
     """The live server of ``folder``, if there is one."""
+    server = _remembered(folder)
+    return server if server and server.process() else None
+
+
+def _remembered(folder: Path) -> Server | None:
     try:
-        server = Server(**json.loads((folder / _STATE_FILE).read_text()))
+        return Server(**json.loads((folder / _STATE_FILE).read_text()))
     except (OSError, ValueError, TypeError):
         return None
-    return server if server.process() else None
 
 
 def start(plan: Plan) -> Server:
@@ -87,47 +96,87 @@ def start(plan: Plan) -> Server:
     Raises:
         ServerError: one is running already, a port is taken, or the workers do not come up.
     """
-    if running(plan.folder):
-        raise ServerError("a server of this checkout is running already; `make stop` ends it")
     if not plan.archive.is_file():
         raise ServerError(f"{plan.archive}: no such archive; `make archive` builds it")
-    for key, port in plan.ports().items():
-        _require_free(key, port)
-    plan.folder.mkdir(parents=True, exist_ok=True)
+    with locked(plan.folder, "another start or stop"):
+        if running(plan.folder):
+            raise ServerError("a server of this checkout is running already; `make stop` ends it")
+        _clean_up(plan.folder)
+        for key, port in plan.ports().items():
+            _require_free(key, plan.host if key == "inference_address" else "127.0.0.1", port)
+        return _start(plan)
+
+
+def _start(plan: Plan) -> Server:
     shutil.rmtree(plan.folder / "logs", ignore_errors=True)
     workers, threads = share_cores(plan.workers, plan.threads)
     config = plan.folder / "config.properties"
     config.write_text(effective_config(plan, workers), encoding="utf-8")
     # In the system's temporary folder and short, because worker sockets in it may have 108 characters at most.
-    temporary = tempfile.mkdtemp(prefix="livecart-")
+    temporary = tempfile.mkdtemp(prefix=_TEMPORARY_PREFIX)
     server = _launch(plan, config, temporary, threads)
-    (plan.folder / _STATE_FILE).write_text(json.dumps(asdict(server), indent=1))
     try:
+        state = plan.folder / f"{_STATE_FILE}.part"
+        state.write_text(json.dumps(asdict(server), indent=1))
+        state.replace(plan.folder / _STATE_FILE)
         _wait_ready(plan, server, workers)
     except BaseException:
-        stop(plan.folder)
+        _end(server)
+        _clean_up(plan.folder)
         raise
     return server
 
 
 def stop(folder: Path, *, timeout_s: float = 30.0) -> bool:
     """End the server of ``folder`` and its workers, and remove its temporary files. False if none was running."""
-    server = running(folder)
-    if server is None:
+    if not folder.is_dir():
         return False
+    with locked(folder, "another start or stop"):
+        server = running(folder)
+        if server is not None:
+            _end(server, timeout_s=timeout_s)
+        _clean_up(folder)
+    return server is not None
+
+
+@contextmanager
+def locked(folder: Path, what: str) -> Iterator[None]:
+    """Hold the lock of ``folder``, which two commands at once would otherwise change under each other.
+
+    Raises:
+        ServerError: somebody else holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ServerError(f"{what} of this checkout's server is under way; wait for it to end") from error
+        yield
+
+
+def _end(server: Server, *, timeout_s: float = 30.0) -> None:
     process = server.process()
-    if process is not None:
-        family = [process, *process.children(recursive=True)]
-        process.terminate()
-        _, alive = psutil.wait_procs(family, timeout=timeout_s)
-        for straggler in alive:
-            straggler.kill()
-        psutil.wait_procs(alive, timeout=5)
-    shutil.rmtree(server.temporary, ignore_errors=True)
+    if process is None:
+        return
+    family = [process, *process.children(recursive=True)]
+    process.terminate()
+    _, alive = psutil.wait_procs(family, timeout=timeout_s)
+    for straggler in alive:
+        straggler.kill()
+    psutil.wait_procs(alive, timeout=5)
+
+
+def _clean_up(folder: Path) -> None:
+    """Remove what the last server of ``folder`` left, be it stopped or killed."""
+    server = _remembered(folder)
+    if server is None:
+        return
+    temporary = Path(server.temporary)
+    if temporary.name.startswith(_TEMPORARY_PREFIX):  # the file is only text: delete nothing else on its word
+        shutil.rmtree(temporary, ignore_errors=True)
+    (folder / "key_file.json").unlink(missing_ok=True)
     (folder / _STATE_FILE).unlink(missing_ok=True)
-    if server.key_file:
-        Path(server.key_file).unlink(missing_ok=True)
-    return True
 
 
 def log_tail(folder: Path, lines: int = _LOG_LINES_SHOWN) -> str:
@@ -201,12 +250,16 @@ def _wait_ready(plan: Plan, server: Server, workers: int | None) -> None:
     raise ServerError(f"no worker was ready after {plan.ready_timeout_s:.0f} s:\n{log_tail(plan.folder)}")
 
 
-def _require_free(key: str, port: int) -> None:
+def _require_free(key: str, host: str, port: int) -> None:
     if not 1 <= port <= 65535:
         raise ServerError(f"{key}: {port} is not a port; choose another PORT")
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
+        except (socket.gaierror, OverflowError) as error:
+            raise ServerError(f"HOST={host} is no address of this machine") from error
         except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise ServerError(f"HOST={host} is no address of this machine") from error
             raise ServerError(f"port {port} ({key}) is in use; `make serve PORT=9080` moves all five ports") from error

@@ -83,7 +83,6 @@ def effective_config(plan: Plan, workers: int | None) -> str:
         "disable_token_authorization": str(not plan.token_on()).lower(),
         "model_store": str(store),
         "load_models": f"{MODEL}={plan.archive.name}",
-        "allowed_urls": f"{store.as_uri()}/.*",
         "metrics_config": str(ROOT / "handler" / "metrics.yaml"),
     }
     if workers is not None:

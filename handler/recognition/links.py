@@ -21,6 +21,8 @@ from recognition.errors import ConfigurationError
 from recognition.json_lines import DuplicateKeyError, line_of_duplicate, line_of_key, parse_object
 
 #: Python's idna lets everything through that is ASCII; "evil.com%2f.example.com" is no host of anybody's.
+#: Unicode Technical Standard 46, table 4: ß, ς, zero-width joiner and non-joiner.
+_DEVIATING = "\u00df\u03c2\u200d\u200c"
 _HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 
 
@@ -84,8 +86,8 @@ def load_links(path: Path, *, allowed_hosts: Sequence[str]) -> list[LinkedProduc
 def check_url(url: str, *, allowed_hosts: Sequence[str]) -> str | None:
     """Why ``url`` may not be shown to a viewer, or None if it may."""
     # Browsers drop tabs and newlines inside a link and read "\\" as "/": such a link is not what it looks like.
-    if not url.isprintable() or " " in url or "\\" in url:
-        return "the link has spaces, control characters or backslashes"
+    if not url.isprintable() or any(character in url for character in " \\\"'<>`"):
+        return "the link has spaces, quotes, angle brackets, backslashes or control characters"
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -121,7 +123,12 @@ def _host_allowed(host: str, port: int | None, allowed_hosts: Sequence[str]) -> 
 
 
 def _ascii_host(host: str) -> str | None:
-    """Lower-case ASCII form, so that 例子.中国 equals its xn-- spelling; None where there is none."""
+    """Lower-case ASCII form, so that 例子.中国 equals its xn-- spelling; None where there is none.
+
+    Python follows IDNA 2003, browsers UTS 46: the few characters that the two take for different hosts are refused.
+    """
+    if any(character in _DEVIATING for character in host):
+        return None
     try:
         name = host.encode("idna").decode("ascii").lower().removesuffix(".")
     except UnicodeError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import binascii
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from recognition.errors import BadOption, BadRequest
+from recognition.json_lines import DuplicateKeyError, parse_object
 from recognition.settings import Thresholds, TopK
 
 TextMode = Literal["auto", "always", "never"]
@@ -84,7 +84,9 @@ def _image_and_fields(fields: Mapping[str, Any], *, is_json: bool) -> tuple[byte
 def _from_json(body: Any) -> tuple[bytes, dict[str, Any]]:
     if isinstance(body, bytes | bytearray):
         try:
-            body = json.loads(body)
+            body = parse_object(body.decode("utf-8-sig"))
+        except DuplicateKeyError as error:
+            raise BadRequest(f"in the JSON body {error}") from error
         except (ValueError, RecursionError) as error:
             raise BadRequest(f"the body is not JSON: {error}") from error
     if not isinstance(body, dict):

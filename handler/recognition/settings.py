@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -16,6 +17,10 @@ Channels = tuple[float, float, float]
 
 #: Environment variable by which whoever starts the server gives each worker its threads.
 THREADS_VARIABLE = "LIVECART_THREADS_PER_WORKER"
+
+
+#: host, host:port or *.host; the host may be written in any script.
+_ALLOWED_HOST = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*(:[0-9]{1,5})?")
 
 
 class _Block(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,8 +122,7 @@ class Settings(_Block, frozen=True):
 
     def __post_init__(self) -> None:
         for host in self.allowed_hosts:
-            port = host.partition(":")[2]
-            if "/" in host or not host or (":" in host and not (port.isascii() and port.isdigit())):
+            if not _ALLOWED_HOST.fullmatch(host):
                 raise ValueError(f"allowed_hosts: {host!r} is not a host, host:port or *.host (no https://, no path)")
 
 

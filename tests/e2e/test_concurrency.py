@@ -21,7 +21,8 @@ TOLERANCE = 2e-4
 
 
 def broken(jpeg: bytes) -> list[bytes]:
-    return [jpeg[: len(jpeg) // 2], b"not an image", b"", b"GIF89a" + bytes(20)]
+    scan_bomb = jpeg[:-2] + b"\xff\xda" * 1000 + jpeg[-2:]  # as many passes over the picture: seconds in the decoder
+    return [jpeg[: len(jpeg) // 2], b"not an image", b"", b"GIF89a" + bytes(20), scan_bomb]
 
 
 async def send_all(url: str, photos: list[bytes]) -> list[tuple[int, int, dict[str, Any]]]:
@@ -68,7 +69,7 @@ def test_every_broken_image_gets_its_own_error(measured: dict[str, Any]) -> None
     assert len(bad) == CLIENTS * REQUESTS_PER_CLIENT // 10
     for status, body in bad:
         assert 400 <= status < 500
-        assert body["error"]["code"] in {"bad_image", "unsupported_image"}
+        assert body["error"]["code"] in {"bad_image", "unsupported_image", "image_too_large"}
 
 
 def test_requests_were_batched(measured: dict[str, Any]) -> None:
@@ -87,7 +88,10 @@ def test_outcomes_are_counted(measured: dict[str, Any]) -> None:
         return total(measured["after"], name, label) - total(measured["before"], name, label)
 
     assert grown("ok") == CLIENTS * REQUESTS_PER_CLIENT * 9 // 10
-    assert grown("bad_image") + grown("unsupported_image") == CLIENTS * REQUESTS_PER_CLIENT // 10
+    assert (
+        grown("bad_image") + grown("unsupported_image") + grown("image_too_large")
+        == CLIENTS * REQUESTS_PER_CLIENT // 10
+    )
     assert grown("internal_error") == 0
 
 

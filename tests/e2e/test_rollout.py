@@ -50,9 +50,16 @@ def server(store: Path, archive: Path, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture
-def rollout(server: control.Server, store: Path) -> Rollout:
+def rollout(server: control.Server, store: Path, tmp_path: Path) -> Rollout:
     return Rollout(
-        server=server, store=store, canary=sample_photos(), min_agreement=1.0, drain_s=5.0, timeout_s=240, say=print
+        server=server,
+        folder=tmp_path / "lock",
+        store=store,
+        canary=sample_photos(),
+        min_agreement=1.0,
+        drain_s=5.0,
+        timeout_s=240,
+        say=print,
     )
 
 
@@ -132,3 +139,60 @@ def test_the_same_version_again_and_a_foreign_file_are_refused(
     foreign.write_bytes(b"not a zip")
     with pytest.raises(RolloutError, match="not a model archive"):
         rollout.run(foreign)
+
+
+def listed_versions(server: control.Server) -> set[str]:
+    listed = requests.get(f"{server.management_url}/models/{torchserve_plan.MODEL}/all", timeout=10).json()
+    return {model["modelVersion"] for model in listed}
+
+
+def test_two_rollouts_at_once_do_not_meet(rollout: Rollout, archive: Path, tmp_path: Path) -> None:
+    with control.locked(rollout.folder, "the first"), pytest.raises(torchserve_plan.ServerError, match="under way"):
+        rollout.run(with_version(archive, "4.0", tmp_path / "four.mar"))
+
+
+@pytest.mark.parametrize("step", ["_wait_ready", "_check_canary", "_check_default"])
+def test_an_interrupt_leaves_the_old_version_alone(
+    rollout: Rollout,
+    server: control.Server,
+    archive: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+) -> None:
+    def interrupted(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    before = served_version(server)
+    monkeypatch.setattr(rollout, step, interrupted)
+    rollout.drain_s = 0.5
+    with pytest.raises(KeyboardInterrupt):
+        rollout.run(with_version(archive, "5.0", tmp_path / "five.mar"))
+    assert served_version(server) == before
+    assert listed_versions(server) == {before}
+
+
+def test_a_rollout_interrupted_while_draining_is_finished_by_the_next(
+    rollout: Rollout, server: control.Server, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = with_version(archive, "6.0", tmp_path / "six.mar")
+    before = served_version(server)
+    rollout.drain_s = 0.5
+
+    def interrupted(_version: str) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rollout, "_retire", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            rollout.run(new)
+    assert listed_versions(server) == {before, "6.0"}
+    rollout.run(new)
+    assert listed_versions(server) == {"6.0"}
+    assert served_version(server) == "6.0"
+
+
+@pytest.mark.parametrize("version", ["../../9", "", "a/b"])
+def test_a_version_that_is_no_name_is_refused(rollout: Rollout, archive: Path, tmp_path: Path, version: str) -> None:
+    with pytest.raises(RolloutError, match="not a version"):
+        rollout.run(with_version(archive, version, tmp_path / "odd.mar"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -162,3 +163,44 @@ def test_tokens_guard_every_address_but_loopback(host: str, token: bool | None, 
     assert f"disable_token_authorization={str(not expected).lower()}" in config
     assert "management_address=http://127.0.0.1:8081" in config
     assert "metrics_address=http://127.0.0.1:8082" in config
+
+
+def test_two_commands_at_once_do_not_meet(archive: Path, tmp_path: Path) -> None:
+    plan = torchserve_plan.Plan(folder=tmp_path, archive=archive, port=free_port())
+    with control.locked(tmp_path, "another start"):
+        for command in (lambda: control.start(plan), lambda: control.stop(tmp_path)):
+            with pytest.raises(torchserve_plan.ServerError, match="under way"):
+                command()
+
+
+def test_what_a_killed_server_left_is_removed(tmp_path: Path) -> None:
+    """The process is gone, so its own clean-up never ran; only the remembered state tells of its files."""
+    temporary = tmp_path / "livecart-killed"
+    temporary.mkdir()
+    foreign = tmp_path / "photos"
+    foreign.mkdir()
+    (tmp_path / "key_file.json").write_text("{}")
+    for folder in (temporary, foreign):
+        state = {
+            "pid": os.getpid(),  # the number is in use again, by another program
+            "created_at_s": 1.0,
+            "temporary": str(folder),
+            "inference_url": "http://127.0.0.1:1",
+            "management_url": "http://127.0.0.1:2",
+            "metrics_url": "http://127.0.0.1:3",
+            "grpc_inference_port": 4,
+            "model_store": str(tmp_path),
+            "key_file": None,
+        }
+        (tmp_path / "server.json").write_text(json.dumps(state))
+        assert control.stop(tmp_path) is False
+        assert not (tmp_path / "server.json").exists()
+    assert not temporary.exists()
+    assert foreign.is_dir()
+    assert not (tmp_path / "key_file.json").exists()
+
+
+def test_a_foreign_address_is_named(archive: Path, tmp_path: Path) -> None:
+    plan = torchserve_plan.Plan(folder=tmp_path, archive=archive, port=free_port(), host="203.0.113.1")
+    with pytest.raises(torchserve_plan.ServerError, match="no address of this machine"):
+        control.start(plan)

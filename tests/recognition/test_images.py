@@ -172,3 +172,36 @@ def test_damaged_images_are_read_or_refused_but_never_crash(kind, places):
     except RecognitionError:
         return
     assert photo.rgb.mode == "RGB"
+
+
+def progressive(size: tuple[int, int], scans: int) -> bytes:
+    """A progressive JPEG whose last scan stands in it again and again: each makes the decoder go over all pixels."""
+    buffer = io.BytesIO()
+    Image.new("RGB", size, "red").save(buffer, "JPEG", progressive=True)
+    whole = buffer.getvalue()
+    last = whole.rindex(b"\xff\xda")
+    return whole[:-2] + whole[last:-2] * (scans - whole.count(b"\xff\xda")) + whole[-2:]
+
+
+@pytest.mark.parametrize(("size", "scans"), [((32, 32), 65), ((3000, 3000), 60), ((32, 32), 5000)])
+def test_a_jpeg_of_too_many_scans_is_too_large(size, scans):
+    limits = ImageLimits(max_bytes=1 << 24, max_pixels=3000 * 3000)
+    with pytest.raises(ImageTooLarge, match="scans"):
+        images.decode(progressive(size, scans), limits, short_side_px=100)
+
+
+@pytest.mark.parametrize(("size", "scans"), [((32, 32), 64), ((3000, 3000), 12)])
+def test_an_ordinary_progressive_jpeg_is_read(size, scans):
+    limits = ImageLimits(max_bytes=1 << 24, max_pixels=3000 * 3000)
+    photo = images.decode(progressive(size, scans), limits, short_side_px=100)
+    assert (photo.width, photo.height) == size
+
+
+def test_a_large_transparent_image_is_shrunk_before_it_is_copied():
+    buffer = io.BytesIO()
+    Image.new("RGBA", (2400, 1800), (255, 0, 0, 128)).save(buffer, "PNG")
+    limits = ImageLimits(max_bytes=1 << 24, max_pixels=3000 * 3000)
+    photo = images.decode(buffer.getvalue(), limits, short_side_px=100)
+    assert (photo.width, photo.height) == (2400, 1800)
+    assert max(photo.rgb.size) <= 600
+    assert photo.rgb.getpixel((10, 10)) == pytest.approx((255, 127, 127), abs=1)

@@ -287,3 +287,14 @@ def test_a_missing_file_and_one_that_is_not_utf8_are_refused(tmp_path):
     (tmp_path / "gbk.json").write_bytes('{"马克杯": "x"}'.encode("gbk"))
     with pytest.raises(ConfigurationError, match="cannot read product links"):
         load_links(tmp_path / "gbk.json", allowed_hosts=HOSTS)
+
+
+@pytest.mark.parametrize("host", ["stra\u00dfe.de", "\u03c2.example.com", "a\u200db.example.com"])
+def test_hosts_that_browsers_and_python_read_differently_are_refused(host):
+    allowed = ["strasse.de", "*.example.com", host]
+    assert check_url(f"https://{host}/1", allowed_hosts=allowed) is not None
+
+
+@pytest.mark.parametrize("sign", ['"', "'", "<", ">", "`"])
+def test_links_that_could_break_out_of_an_attribute_are_refused(sign):
+    assert check_url(f"https://shop.example.com/{sign}", allowed_hosts=["shop.example.com"]) is not None
