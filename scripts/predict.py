@@ -51,6 +51,8 @@ def main() -> int:
             print(json.dumps({"path": str(answer.path), "status": answer.status, **answer.body}, ensure_ascii=False))
     else:
         show(answers)
+    if any(answer.status in (400, 401, 403) and "oken" in answer.error for answer in answers):
+        print(f"predict: the server wants a valid token: put it into {TOKEN_VARIABLE}", file=sys.stderr)
     if all(answer.status == 0 for answer in answers):
         print(f"predict: {answers[0].error}\nIs a server running at {url}? `make serve` starts one.", file=sys.stderr)
         return 2
@@ -119,13 +121,14 @@ def _server(options: argparse.Namespace) -> tuple[str, dict[str, str]]:
     if token:
         headers["Authorization"] = f"Bearer {token}"
     wanted = {
-        "X-Room": options.room,
+        # HTTP headers are Latin-1 to every client library; the handler reads them as the UTF-8 that they hold.
+        "X-Room": options.room.encode().decode("latin-1") if options.room else None,
         "X-Top-K": options.top_k,
         "X-Threshold": options.threshold,
         "X-Text": options.text,
     }
     headers |= {name: str(value) for name, value in wanted.items() if value is not None}
-    return options.url or (server.inference_url if server else _DEFAULT_URL), headers
+    return (options.url or "").rstrip("/") or (server.inference_url if server else _DEFAULT_URL), headers
 
 
 def _arguments() -> argparse.Namespace:
@@ -136,7 +139,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--threshold", type=float, help="show products from this confidence on, 0 to 1")
     parser.add_argument("--room", help="only products of this room")
     parser.add_argument("--text", choices=("auto", "always", "never"), help="whether packaging text is read")
-    parser.add_argument("--concurrency", type=int, default=8, help="photos under way at once (default: %(default)s)")
+    parser.add_argument(
+        "--concurrency",
+        type=torchserve_plan.positive,
+        default=8,
+        help="photos under way at once (default: %(default)s)",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--server-folder", type=Path, default=torchserve_plan.ROOT / ".serve", help=argparse.SUPPRESS)
     parser.epilog = f"Where the server asks for a token, put it into the environment as {TOKEN_VARIABLE}."

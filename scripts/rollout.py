@@ -64,6 +64,7 @@ class Rollout:
             self._run(archive, new)
 
     def _run(self, archive: Path, new: str) -> None:
+        self.server.renew_management_token()
         versions = self._versions()
         if not versions:
             raise RolloutError(f"the server has no {MODEL} to replace; use `make serve`")

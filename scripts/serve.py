@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import shlex
 import sys
 import time
 from dataclasses import asdict
@@ -17,7 +19,7 @@ from pathlib import Path
 import torchserve_control as control
 from sample_photos import sample_photos
 from torchserve_control import Server
-from torchserve_plan import MODEL, ROOT, Plan, ServerError
+from torchserve_plan import MODEL, ROOT, Plan, ServerError, positive
 
 
 def main() -> int:
@@ -28,6 +30,9 @@ def main() -> int:
     except ServerError as error:
         print(f"serve: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # `make status | head -1`
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - the interpreter flushes it once more at its end
+        return 0
     except KeyboardInterrupt:
         print("serve: interrupted; nothing is left running", file=sys.stderr)
         return 130
@@ -59,6 +64,8 @@ def _stop(options: argparse.Namespace) -> int:
 
 def _status(options: argparse.Namespace) -> int:
     server = control.running(options.folder.resolve())
+    if server:
+        server.renew_management_token()
     states = [worker["status"] for worker in server.workers()] if server else []
     if options.json:
         print(json.dumps({"running": server is not None, "workers": states, **(asdict(server) if server else {})}))
@@ -79,10 +86,10 @@ def _show(server: Server, folder: Path) -> None:
     token = ""
     if server.key_file:
         print(f"tokens       {server.key_file} (an hour valid; docs/operations.md says how to renew them)")
-        read = f'import json; print(json.load(open("{server.key_file}"))["inference"]["key"])'
-        token = f" \\\n    -H \"Authorization: Bearer $(python3 -c '{read}')\""
+        read = "import json,sys; print(json.load(open(sys.argv[1]))['inference']['key'])"
+        token = f' \\\n    -H "Authorization: Bearer $(python3 -c {shlex.quote(read)} {shlex.quote(server.key_file)})"'
     print(f"\ntry it:\n  curl {server.inference_url}/predictions/{MODEL} \\")
-    print(f"    -H 'Content-Type: image/png' -T {photo}{token}")
+    print(f"    -H 'Content-Type: image/png' -T {shlex.quote(str(photo))}{token}")
 
 
 def _arguments() -> argparse.Namespace:
@@ -93,8 +100,8 @@ def _arguments() -> argparse.Namespace:
     start.add_argument("--archive", type=Path, default=ROOT / "model_store" / f"{MODEL}.mar")
     start.add_argument("--port", type=int, default=8080, help="of predictions; the other four move along")
     start.add_argument("--host", default="127.0.0.1", help="address of predictions; management stays on loopback")
-    start.add_argument("--workers", type=int, help="worker processes (default: one per core, or per GPU)")
-    start.add_argument("--threads", type=int, help="CPU threads of each worker (default: cores / workers)")
+    start.add_argument("--workers", type=positive, help="worker processes (default: one per core, or per GPU)")
+    start.add_argument("--threads", type=positive, help="CPU threads of each worker (default: cores / workers)")
     start.add_argument("--token", choices=("auto", "on", "off"), default="auto", help="auto: on unless on loopback")
     start.add_argument("--timeout", type=float, default=300, metavar="S", help="seconds to wait for READY")
     commands.add_parser("stop", help="stop the server of this checkout, and no other")

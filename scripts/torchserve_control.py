@@ -25,7 +25,17 @@ from typing import Any
 import psutil
 import requests
 
-from torchserve_plan import MODEL, ROOT, Plan, ServerError, bracketed, effective_config, java_home, share_cores
+from torchserve_plan import (
+    MODEL,
+    ROOT,
+    Plan,
+    ServerError,
+    bracketed,
+    effective_config,
+    java_escaped,
+    java_home,
+    share_cores,
+)
 
 THREADS_VARIABLE = "LIVECART_THREADS_PER_WORKER"
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
@@ -65,6 +75,25 @@ class Server:
             return {"Authorization": f"Bearer {json.loads(Path(self.key_file).read_bytes())[kind]['key']}"}
         except (OSError, ValueError, KeyError):
             return {}  # not written yet: the answer will be a 4xx, and the caller tries again
+
+    def renew_management_token(self) -> None:
+        """Get a new management key if the old one has expired. Clients never hold it, so nobody is locked out.
+
+        Raises:
+            ServerError: the server does not answer, or gives none.
+        """
+        if self.key_file is None:
+            return
+        try:
+            listed = requests.get(f"{self.management_url}/models", headers=self.headers("management"), timeout=5)
+            if listed.ok:
+                return
+            url = f"{self.management_url}/token"
+            renewed = requests.get(url, params={"type": "management"}, headers=self.headers("API"), timeout=5)
+        except requests.RequestException as error:
+            raise ServerError(f"the management address does not answer: {error}") from error
+        if not renewed.ok:
+            raise ServerError(f"the management token cannot be renewed: {renewed.text.strip()}; restart the server")
 
     def workers(self) -> list[dict[str, Any]]:
         """Worker states of the default version, from the management API; empty while that does not answer."""
@@ -111,7 +140,7 @@ def _start(plan: Plan) -> Server:
     shutil.rmtree(plan.folder / "logs", ignore_errors=True)
     workers, threads = share_cores(plan.workers, plan.threads)
     config = plan.folder / "config.properties"
-    config.write_text(effective_config(plan, workers), encoding="utf-8")
+    config.write_text(java_escaped(effective_config(plan, workers)), encoding="ascii")
     # In the system's temporary folder and short, because worker sockets in it may have 108 characters at most.
     temporary = tempfile.mkdtemp(prefix=_TEMPORARY_PREFIX)
     server = _launch(plan, config, temporary, threads)

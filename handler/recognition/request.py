@@ -63,10 +63,18 @@ def parse_request(
         raise BadRequest(
             f"the image was sent as a web form ({_FORM_TYPE}); name its type, as in curl -H 'Content-Type: image/jpeg'"
         )
-    given = {option: by_name[header] for header, option in _HEADERS.items() if header in by_name}
+    given = {option: _utf8(by_name[header]) for header, option in _HEADERS.items() if header in by_name}
     image, named = _image_and_fields(fields, is_json=content_type == "application/json")
     given.update(named)
     return Request(image=image, options=_options(given, top_k, thresholds))
+
+
+def _utf8(header: str) -> str:
+    """A header's text: HTTP hands it over as Latin-1, and a room's name in Chinese is UTF-8 inside."""
+    try:
+        return header.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return header
 
 
 def _image_and_fields(fields: Mapping[str, Any], *, is_json: bool) -> tuple[bytes, dict[str, Any]]:

@@ -104,6 +104,11 @@ def test_options_are_read_from_headers_fields_and_json(url: str, session: reques
         assert answer.json()["products"] == [], where
 
 
+def test_a_room_with_a_chinese_name(url: str, session: requests.Session, coffee: Path) -> None:
+    answer = session.post(url, data=coffee.read_bytes(), headers={**PNG, "X-Room": "店铺一".encode()})
+    assert answer.status_code == 200, answer.text
+
+
 def test_a_lower_threshold_shows_more(url: str, session: requests.Session, coffee: Path) -> None:
     shown = [
         {

@@ -72,6 +72,17 @@ def test_requests_need_the_token(second: tuple[control.Server, Path]) -> None:
     assert requests.get(listed, headers=server.headers("management"), timeout=30).status_code == 200
 
 
+def test_an_expired_management_token_is_renewed(second: tuple[control.Server, Path]) -> None:
+    server, _ = second
+    keys = json.loads(Path(str(server.key_file)).read_text())
+    keys["management"]["key"] = "expired"
+    Path(str(server.key_file)).write_text(json.dumps(keys))
+    assert server.workers() == []
+    server.renew_management_token()
+    assert [worker["status"] for worker in server.workers()] == ["READY"]
+    assert server.headers("inference") == {"Authorization": f"Bearer {keys['inference']['key']}"}
+
+
 def test_cores_are_shared_out(second: tuple[control.Server, Path], server: control.Server) -> None:
     cores = torchserve_plan.available_cores()
     assert len(server.workers()) == cores
@@ -163,6 +174,10 @@ def test_tokens_guard_every_address_but_loopback(host: str, token: bool | None, 
     assert f"disable_token_authorization={str(not expected).lower()}" in config
     assert "management_address=http://127.0.0.1:8081" in config
     assert "metrics_address=http://127.0.0.1:8082" in config
+
+
+def test_paths_in_any_script_reach_java() -> None:
+    assert torchserve_plan.java_escaped("直播 a𠀀") == "\\u76f4\\u64ad a\\ud840\\udc00"
 
 
 def test_two_commands_at_once_do_not_meet(archive: Path, tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ def test_a_second_run_says_so_and_downloads_nothing(hub, tmp_path, monkeypatch, 
     folder = tmp_path / "weights"
     assert _fetch(monkeypatch, "--output", folder) == 0
     config = folder / "model-config.yaml"
-    config.write_text(config.read_text(encoding="utf-8").replace("batchSize: 4", "batchSize: 9"), encoding="utf-8")
+    config.write_text(config.read_text(encoding="utf-8").replace("batchSize: 8", "batchSize: 9"), encoding="utf-8")
     hub.listings.clear()
     hub.downloads.clear()
     capsys.readouterr()
