@@ -20,6 +20,8 @@ import msgspec
 import numpy as np
 import yaml
 
+from torchserve_plan import MODEL
+
 ROOT = Path(__file__).resolve().parent.parent
 HANDLER = ROOT / "handler"
 sys.path.insert(0, str(HANDLER))
@@ -33,7 +35,6 @@ from recognition.links import load_links  # noqa: E402
 from recognition.runtime import open_runtime  # noqa: E402
 from recognition.settings import ModelChoice, RuntimeChoice, Settings, parse_settings  # noqa: E402
 
-MODEL = "product_recognizer"
 #: Runtimes may differ by this much in a confidence (docs/http.md promises it).
 TOLERANCE = 1e-3
 #: Passed to the archiver by name, so not among the extra files.

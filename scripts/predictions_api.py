@@ -10,7 +10,8 @@ from typing import Any
 
 import requests
 
-MODEL = "product_recognizer"
+from torchserve_plan import MODEL
+
 CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
 _TRIES = 6
 _TIMEOUT_S = 60.0

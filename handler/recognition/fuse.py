@@ -44,8 +44,8 @@ class _Candidate:
 class LabelMatcher:
     """Finds the products that the classifier's labels lead to.
 
-    A product's confidence is that of its most probable label. It may be shown from the request's threshold on, else
-    from its own, else from its label's, else from the default.
+    A label speaks for its product from the request's threshold on, else from the product's own, else from the label's,
+    else from the default. A product's confidence is that of the most probable label that does.
     """
 
     def __init__(self, labels: LabelSet, products: Sequence[LinkedProduct], thresholds: Thresholds) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from recognition import images
 from recognition.artifact import LABELS_FILE, LINKS_FILE, BackboneInfo, read_info
-from recognition.errors import InternalError, RecognitionError
+from recognition.errors import ConfigurationError, InternalError, RecognitionError
 from recognition.fuse import LabelMatcher, softmax, top_labels
 from recognition.labels import LabelSet, load_labels
 from recognition.links import load_links
@@ -100,14 +100,20 @@ class Recognizer:
         )
 
     def warm_up(self, batch_size: int) -> None:
-        """Answer blank images in batches of every size up to ``batch_size``, so that no viewer pays for first times."""
+        """Answer blank images in batches of every size up to ``batch_size``, so that no viewer pays for first times.
+
+        Raises:
+            ConfigurationError: not even that works: such a worker must not call itself ready. The log says why.
+        """
         options = Options(room=None, top_k=self.settings.top_k.default, threshold=None, text="never")
         blanks = itertools.cycle(images.blank(side_px=self._info.preprocessing.resize_px))
         for count in range(1, batch_size + 1):
-            self.recognize([Request(next(blanks), options) for _ in range(count)])
+            for answer in self.recognize([Request(next(blanks), options) for _ in range(count)]).replies:
+                if isinstance(answer, RecognitionError):
+                    raise ConfigurationError(f"the archive cannot recognise a blank image: {answer}")
 
     def recognize(self, requests: Sequence[Request | RecognitionError]) -> BatchResult:
-        """Answer a batch with one forward pass. A request that is an error, or becomes one, touches no other."""
+        """Answer a batch with one call of the runtime. A request that is an error, or becomes one, touches no other."""
         result = BatchResult(replies=[])
         started = time.perf_counter()
         decoded = [_guarded(self._decode, request) for request in requests]

@@ -122,6 +122,15 @@ def test_warming_up_runs_every_batch_size(recognizer, runtime):
     assert runtime.batch_sizes == [1, 2, 3]
 
 
+def test_a_network_that_fails_on_a_blank_image_stops_the_start(recognizer, runtime, monkeypatch):
+    def fail(_images):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(runtime, "forward", fail)
+    with pytest.raises(ConfigurationError, match="blank image"):
+        recognizer.warm_up(1)
+
+
 def test_the_description_names_what_makes_two_archives_the_same(recognizer, labels):
     description = json.loads(msgspec.json.encode(recognizer.describe()))
     assert description["schema"] == 1
