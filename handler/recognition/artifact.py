@@ -13,12 +13,17 @@ INFO_FILE = "backbone.json"
 TORCH_FILE = "backbone.pt"
 OPENVINO_FILE = "backbone.xml"
 OPENVINO_WEIGHTS_FILE = "backbone.bin"
+FEATURES_FILE = "features.xml"
+SNAPSHOT_FILE = "catalog.snapshot"
 LABELS_FILE = "labels.json"
 LINKS_FILE = "product_links.json"
 
 
 class BackboneInfo(msgspec.Struct, frozen=True):
-    """``weights_sha256`` identifies the parameters, whichever runtime's file they are read from."""
+    """``weights_sha256`` identifies the parameters, whichever runtime's file they are read from.
+
+    ``feature_channels`` is None where the network has no feature map: such an archive knows labels and names, not photos.
+    """
 
     name: str
     architecture: str
@@ -26,6 +31,7 @@ class BackboneInfo(msgspec.Struct, frozen=True):
     preprocessing: Preprocessing
     weights_sha256: str
     licence: str
+    feature_channels: int | None = None
 
 
 def write_info(info: BackboneInfo, folder: Path) -> None:

@@ -11,7 +11,8 @@
     ├── NotOffered        501     an endpoint of the server that this archive does not implement
     └── InternalError     500     our fault; the log of the worker has the traceback
     ConfigurationError            the archive is at fault; it must not start
-    └── WeightsError              a checkpoint does not fit its architecture
+    ├── WeightsError              a checkpoint does not fit its architecture
+    └── SnapshotError             a catalog snapshot is damaged, of another schema or of another model
 """
 
 from __future__ import annotations
@@ -79,3 +80,7 @@ class ConfigurationError(Exception):
 
 class WeightsError(ConfigurationError):
     """A checkpoint's parameters do not match its architecture; the message lists them."""
+
+
+class SnapshotError(ConfigurationError):
+    """A catalog snapshot cannot be used; the message names the file and the reason. Nothing of it was taken over."""

@@ -6,17 +6,17 @@ import importlib
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.artifact import OPENVINO_FILE, TORCH_FILE, BackboneInfo
+from recognition.artifact import FEATURES_FILE, OPENVINO_FILE, TORCH_FILE, BackboneInfo
 from recognition.errors import ConfigurationError
 from recognition.settings import RuntimeChoice
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 
 #: Activations of more images than this leave the core's cache: with a worker on every core, EfficientNet-Lite2 took
@@ -34,6 +34,10 @@ class Runtime(Protocol):
         """Logits (N, num_classes) of RGB ``images`` (N, input_px, input_px, 3)."""
         ...
 
+    def features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Feature maps (N, C, H / 32, W / 32) of RGB ``images`` (N, H, W, 3), H and W multiples of 32."""
+        ...
+
 
 def open_runtime(folder: Path, info: BackboneInfo, choice: RuntimeChoice, *, gpu_id: int | None) -> Runtime:
     """Load the network from an unpacked archive: torch on GPU ``gpu_id``, or ``choice.cpu`` where that is None.
@@ -43,7 +47,8 @@ def open_runtime(folder: Path, info: BackboneInfo, choice: RuntimeChoice, *, gpu
     """
     threads = choice.thread_count()
     if gpu_id is None and choice.cpu == "openvino":
-        return OpenVinoRuntime(_existing(folder / OPENVINO_FILE, "openvino"), threads=threads)
+        features = None if info.feature_channels is None else _existing(folder / FEATURES_FILE, "openvino")
+        return OpenVinoRuntime(_existing(folder / OPENVINO_FILE, "openvino"), features, threads=threads)
     device = "cpu" if gpu_id is None else f"cuda:{gpu_id}"
     return TorchRuntime(_existing(folder / TORCH_FILE, "torch"), info, device=device, threads=threads)
 
@@ -51,7 +56,7 @@ def open_runtime(folder: Path, info: BackboneInfo, choice: RuntimeChoice, *, gpu
 class OpenVinoRuntime:
     """The network as OpenVINO IR, in float32, on ``threads`` CPU threads."""
 
-    def __init__(self, path: Path, *, threads: int) -> None:
+    def __init__(self, classifier: Path, features: Path | None, *, threads: int) -> None:
         openvino = import_openvino()
         self.name = "openvino"
         self.threads = threads
@@ -63,17 +68,29 @@ class OpenVinoRuntime:
             "INFERENCE_PRECISION_HINT": "f32",
             "ENABLE_CPU_PINNING": False,
         }
-        self._request = openvino.Core().compile_model(path, "CPU", options).create_infer_request()
+        core = openvino.Core()
+        self._classifier = core.compile_model(classifier, "CPU", options).create_infer_request()
+        self._features = (
+            None if features is None else core.compile_model(features, "CPU", options).create_infer_request()
+        )
 
     def forward(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See ``Runtime.forward``."""
-        passes = range(0, len(images), _IMAGES_PER_CPU_PASS)
-        return np.concatenate([self._infer(images[start : start + _IMAGES_PER_CPU_PASS]) for start in passes])
+        return _in_passes(self._classifier, images)
 
-    def _infer(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        # The result is copied: the next pass writes into the same buffer.
-        result: NDArray[np.float32] = self._request.infer({0: images}, share_inputs=True)[0].copy()
-        return result
+    def features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """See ``Runtime.features``."""
+        return _in_passes(self._features, images)
+
+
+def _in_passes(request: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    # Each result is copied: the next pass writes into the same buffer.
+    return np.concatenate(
+        [
+            request.infer({0: images[start : start + _IMAGES_PER_CPU_PASS]}, share_inputs=True)[0].copy()
+            for start in range(0, len(images), _IMAGES_PER_CPU_PASS)
+        ]
+    )
 
 
 class TorchRuntime:
@@ -83,6 +100,7 @@ class TorchRuntime:
         import torch
 
         from recognition.backbones.base import Architecture, InputNormalized, load_exactly, read_checkpoint
+        from recognition.backbones.feature_map import BeforeClassifier
 
         self.name = f"torch:{device}"
         self.threads = threads
@@ -92,14 +110,22 @@ class TorchRuntime:
         network = Architecture(info.architecture, info.num_classes).build()
         load_exactly(network, read_checkpoint(path), where=path)
         network = network.to(memory_format=torch.channels_last)
-        self._network = InputNormalized(network, info.preprocessing).eval().to(self._device)
+        self._classifier = InputNormalized(network, info.preprocessing).eval().to(self._device)
+        self._features = InputNormalized(BeforeClassifier(network), info.preprocessing).eval().to(self._device)
 
     def forward(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See ``Runtime.forward``."""
+        return self._run(self._classifier, images)
+
+    def features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """See ``Runtime.features``."""
+        return self._run(self._features, images)
+
+    def _run(self, network: nn.Module, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         torch = self._torch
         with torch.inference_mode(), torch.autocast(self._device.type, enabled=self._device.type == "cuda"):
-            logits: Tensor = self._network(torch.from_numpy(images).to(self._device))
-            result: NDArray[np.float32] = logits.float().cpu().numpy()
+            output: Tensor = network(torch.from_numpy(images).to(self._device))
+            result: NDArray[np.float32] = output.float().cpu().numpy()
         return result
 
 

@@ -1,0 +1,78 @@
+"""Where in a frame a product may be: windows pooled over the feature map of one pass over the whole frame."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recognition.vectors import hellinger
+
+#: Heights of windows in cells of the map, from the smallest product worth looking for to the whole frame: each about
+#: 1.4 times the one before, so that some window overlaps any product by half.
+_HEIGHTS = (3, 4, 6, 8, 11, 15, 20)
+#: Width by height: a bottle, a carton, a tin, a bag that lies.
+_ASPECTS = (0.4, 0.7, 1.2)
+_NARROWEST = 2
+#: A window moves by this share of its own side.
+_STEP = 0.4
+
+
+@dataclass(frozen=True)
+class Windows:
+    """M boxes ``cells`` (M, 4) as x1, y1, x2, y2 in cells, and ``pooling`` (M, rows * columns), which averages them."""
+
+    cells: NDArray[np.int64]
+    pooling: NDArray[np.float32]
+
+
+@functools.lru_cache(maxsize=32)
+def windows_of(rows: int, columns: int) -> Windows:
+    """All windows over a feature map of that size, the whole map first."""
+    boxes = {(0, 0, columns, rows): None}
+    for height in (h for h in _HEIGHTS if h <= rows):
+        for aspect in _ASPECTS:
+            width = max(_NARROWEST, round(height * aspect))
+            if width > columns:
+                continue
+            for top in _starts(rows, height):
+                boxes.update(dict.fromkeys((left, top, left + width, top + height) for left in _starts(columns, width)))
+    cells = np.array(list(boxes), dtype=np.int64)
+    pooling = np.zeros((len(cells), rows, columns), dtype=np.float32)
+    for index, (left, top, right, bottom) in enumerate(cells):
+        pooling[index, top:bottom, left:right] = 1.0 / ((right - left) * (bottom - top))
+    return Windows(cells, pooling.reshape(len(cells), -1))
+
+
+def pool(feature_map: NDArray[np.float32], windows: Windows) -> NDArray[np.float32]:
+    """Vectors (M, C) of the windows over a feature map (C, rows, columns), normalised as the gallery's are."""
+    cells = feature_map.reshape(feature_map.shape[0], -1)
+    return hellinger(windows.pooling @ cells.T)
+
+
+def suppress(cells: NDArray[np.int64], scores: NDArray[np.float32], *, count: int, overlap: float) -> list[int]:
+    """Indices of the ``count`` best windows, none of which overlaps a better one by more than ``overlap`` (IoU)."""
+    kept: list[int] = []
+    order = np.argsort(-scores, kind="stable")
+    while len(order) and len(kept) < count:
+        best, order = int(order[0]), order[1:]
+        kept.append(best)
+        order = order[intersection_over_union(cells[best], cells[order]) <= overlap]
+    return kept
+
+
+def intersection_over_union(box: NDArray[np.generic], others: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Overlap 0..1 of one box (4,) with each of ``others`` (M, 4), all x1, y1, x2, y2."""
+    low = np.maximum(box[:2], others[:, :2])
+    high = np.minimum(box[2:], others[:, 2:])
+    shared = np.prod(np.maximum(high - low, 0), axis=1).astype(np.float64)
+    areas = np.prod(others[:, 2:] - others[:, :2], axis=1) + np.prod(box[2:] - box[:2])
+    return shared / np.maximum(areas - shared, 1e-9)
+
+
+def _starts(length: int, side: int) -> list[int]:
+    step = max(1, round(side * _STEP))
+    starts = list(range(0, length - side + 1, step))
+    return starts if starts[-1] == length - side else [*starts, length - side]

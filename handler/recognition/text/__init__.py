@@ -1,0 +1,1 @@
+"""Text on packaging: reading it, and finding whose name or photo it agrees with."""

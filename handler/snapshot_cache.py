@@ -1,0 +1,144 @@
+"""Copies of followed snapshots, shared by all workers of a machine: what one has fetched, the others only open.
+
+A folder for each source holds the copies, a state file that says which is the newest and which was the last good one,
+and a lock that whoever changes either must hold.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+_STATE_FILE = "state.json"
+_LOCK_FILE = "lock"
+_PART_FILE = "incoming.part"
+_LOOK_AGAIN_S = 0.05
+
+
+class Held(msgspec.Struct, frozen=True):
+    """A copy: the SHA-256 of its bytes in hex, and the validators of the source's state that it is a copy of."""
+
+    digest: str
+    validators: dict[str, str]
+
+
+class _State(msgspec.Struct, frozen=True):
+    latest: Held | None = None
+    good: str | None = None
+
+
+class SnapshotCache:
+    """The folder of one source. Methods that change it raise OSError where there is no room or no right to write."""
+
+    def __init__(self, folder: Path, source: str) -> None:
+        self.folder = folder / hashlib.sha256(source.encode()).hexdigest()[:16]
+
+    def latest(self) -> Held | None:
+        """The copy of the newest state that any worker has fetched, good or not."""
+        held = self._state().latest
+        return held if held is not None and self.path(held).exists() else None
+
+    def good(self) -> Path | None:
+        """The copy that a worker opened last."""
+        digest = self._state().good
+        path = self._path(digest) if digest else None
+        return path if path is not None and path.exists() else None
+
+    def path(self, held: Held) -> Path:
+        """Where the copy lies; it may vanish when two newer ones have come, which hurts nobody who has it mapped."""
+        return self._path(held.digest)
+
+    def is_intact(self, held: Held) -> bool:
+        """Whether the copy still is what was fetched."""
+        try:
+            with self.path(held).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == held.digest
+        except OSError:
+            return False
+
+    @contextmanager
+    def lock(self, stop: threading.Event) -> Iterator[bool]:
+        """Hold the lock. True: at once; False: after another worker, who may have changed everything.
+
+        Raises:
+            InterruptedError: ``stop`` was set before the lock was free.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.folder / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            at_once = True
+            while not _try_lock(descriptor):
+                at_once = False
+                if stop.wait(_LOOK_AGAIN_S):
+                    raise InterruptedError("stopped while another worker holds the lock")
+            yield at_once
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def incoming(self) -> Iterator[BinaryIO]:
+        """A file to fetch into, for ``keep``; under the lock. What a killed worker left there is overwritten."""
+        part = self.folder / _PART_FILE
+        try:
+            with part.open("wb") as file:
+                yield file
+        finally:
+            part.unlink(missing_ok=True)
+
+    def keep(self, file: BinaryIO, held: Held) -> None:
+        """Make the fetched file the latest copy and drop copies that are neither latest nor good; under the lock."""
+        file.flush()
+        os.fsync(file.fileno())
+        (self.folder / _PART_FILE).replace(self.path(held))
+        state = _State(latest=held, good=self._state().good)
+        self._write(state)
+        for path in self.folder.glob("*.snapshot"):
+            if path.stem not in (held.digest, state.good):
+                path.unlink(missing_ok=True)
+
+    def mark_good(self, held: Held) -> None:
+        """Remember that the copy could be opened; under the lock."""
+        state = self._state()
+        if state.good != held.digest:
+            self._write(_State(latest=state.latest, good=held.digest))
+
+    def forget(self, held: Held) -> None:
+        """Drop a copy that is damaged, so that it is fetched again; under the lock."""
+        state = self._state()
+        self._write(
+            _State(
+                latest=None if state.latest == held else state.latest,
+                good=None if state.good == held.digest else state.good,
+            )
+        )
+        self.path(held).unlink(missing_ok=True)
+
+    def _path(self, digest: str) -> Path:
+        return self.folder / f"{digest}.snapshot"
+
+    def _state(self) -> _State:
+        # A state that cannot be read costs a download, no more.
+        with suppress(OSError, msgspec.MsgspecError):
+            return msgspec.json.decode((self.folder / _STATE_FILE).read_bytes(), type=_State)
+        return _State()
+
+    def _write(self, state: _State) -> None:
+        part = self.folder / f"{_STATE_FILE}.part"
+        part.write_bytes(msgspec.json.encode(state))
+        part.replace(self.folder / _STATE_FILE)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

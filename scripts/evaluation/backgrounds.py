@@ -1,0 +1,100 @@
+"""Pictures that show no product: photos and single frames of clips, from folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageSequence
+
+from evaluation.compose import decode_rgb
+from evaluation.errors import EvaluationError
+
+PHOTOS = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+CLIPS = frozenset({".mp4", ".mkv", ".mov", ".webm", ".flv", ".ts", ".gif"})
+#: Enough of a clip for its scenes; neighbouring frames say the same twice.
+FRAMES_PER_CLIP = 40
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A photo, or frame ``index`` of a clip. ``key`` names it alike on every machine."""
+
+    path: Path
+    key: str
+    index: int | None
+
+
+def find_pictures(folders: Sequence[Path], *, frames_per_clip: int = FRAMES_PER_CLIP) -> list[Picture]:
+    """All photos below the folders, and of each clip ``frames_per_clip`` frames at equal distances.
+
+    Raises:
+        EvaluationError: a folder is missing or holds neither, or a clip cannot be read.
+    """
+    found: list[Picture] = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise EvaluationError(f"{folder}: no such folder")
+        before = len(found)
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            key = f"{folder.name}/{path.relative_to(folder).as_posix()}"
+            if path.suffix.lower() in PHOTOS:
+                found.append(Picture(path, key, None))
+            elif path.suffix.lower() in CLIPS:
+                found += [Picture(path, f"{key}#{index}", index) for index in _spread(path, frames_per_clip)]
+        if len(found) == before:
+            raise EvaluationError(f"{folder}: neither photos nor clips in it")
+    return found
+
+
+def load_picture(picture: Picture, *, frames_per_clip: int = FRAMES_PER_CLIP) -> NDArray[np.uint8]:
+    """Its pixels, uint8 (h, w, 3).
+
+    Raises:
+        EvaluationError: the file cannot be read.
+    """
+    try:
+        if picture.index is None:
+            return decode_rgb(picture.path.read_bytes())
+        return _frames(picture.path, frames_per_clip)[picture.index]
+    except OSError as error:
+        raise EvaluationError(f"{picture.path}: {error}") from error
+
+
+def _spread(path: Path, count: int) -> list[int]:
+    return sorted(_frames(path, count))
+
+
+# Clips are short, and their frames are asked for again by every seed.
+@lru_cache(maxsize=64)
+def _frames(path: Path, count: int) -> dict[int, NDArray[np.uint8]]:
+    """``count`` frames of a clip by index, at equal distances from the first on."""
+    total = sum(1 for _ in _decoded(path, None))
+    if not total:
+        raise EvaluationError(f"{path}: a clip without frames")
+    wanted = {index * total // count for index in range(min(count, total))} if total > count else set(range(total))
+    return dict(_decoded(path, wanted))
+
+
+def _decoded(path: Path, wanted: set[int] | None) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """The frames of ``wanted``, or with None all of them as empty arrays, to be counted."""
+    nothing = np.empty((0, 0, 3), np.uint8)
+    if path.suffix.lower() == ".gif":
+        with Image.open(path) as clip:
+            for index, frame in enumerate(ImageSequence.Iterator(clip)):
+                if wanted is None or index in wanted:
+                    yield index, nothing if wanted is None else np.asarray(frame.convert("RGB"))
+        return
+    import av  # only clips need it
+
+    try:
+        with av.open(str(path)) as container:
+            for index, frame in enumerate(container.decode(video=0)):
+                if wanted is None or index in wanted:
+                    yield index, nothing if wanted is None else np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+    except (av.FFmpegError, IndexError) as error:
+        raise EvaluationError(f"{path}: {error}") from error
