@@ -95,8 +95,9 @@ class SnapshotCache:
 
     def keep(self, file: BinaryIO, held: Held) -> None:
         """Make the fetched file the latest copy and drop copies that are neither latest nor good; under the lock."""
+        # Not forced to the disk, which takes seconds for a large one: what a power cut spoils, the checksum finds, and
+        # it is fetched again.
         file.flush()
-        os.fsync(file.fileno())
         (self.folder / _PART_FILE).replace(self.path(held))
         state = _State(latest=held, good=self._state().good)
         self._write(state)

@@ -122,7 +122,7 @@ class SnapshotFollower(Generic[Opened]):
         except StillChanging:
             return
         except NotTaken as error:
-            self._recovered()
+            self._reached()
             if self._not_taken_because != str(error) or self._not_taken:
                 self._tell(REFUSED, f"{self._shown}: {error}")
             self._not_taken_because = str(error)
@@ -134,7 +134,7 @@ class SnapshotFollower(Generic[Opened]):
             logger.exception("the snapshot's source could not be looked at")
             self._failed(UNREACHABLE, f"{self._shown}: {type(error).__name__}", most_pause_s=_MOST_PAUSE_S)
         else:
-            self._recovered()
+            self._trouble, self._failures = None, 0
 
     def _look(self, source: Source) -> None:
         """Ask, fetch what is new, and consider it.
@@ -148,6 +148,7 @@ class SnapshotFollower(Generic[Opened]):
         with source.ask(known, self._stop) as answer:
             if answer is not None:
                 latest = self._fetch(answer)
+        self._reached()
         if latest is not None and latest.digest != self._seen:
             self._consider(latest)
 
@@ -249,9 +250,9 @@ class SnapshotFollower(Generic[Opened]):
             self._trouble = outcome
             self._tell(outcome, reason)
 
-    def _recovered(self) -> None:
-        trouble, self._trouble, self._failures = self._trouble, None, 0
-        if trouble == UNREACHABLE:
+    def _reached(self) -> None:
+        if self._trouble == UNREACHABLE:
+            self._trouble = None
             self._tell(REACHABLE, self._shown)
 
     def _tell(self, outcome: str, message: str) -> None:

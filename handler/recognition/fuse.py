@@ -1,100 +1,83 @@
-"""Evidence to decisions: probabilities, the top-k labels, and which products may be shown."""
+"""Evidence to one confidence: how likely each product is the one that a region shows, or that none of them is.
+
+A conditional logit with an outside option (D. McFadden, 1974): every candidate gets a score that is linear in its
+features, "none of them" a constant one, and the confidences are their softmax. A close second thus takes confidence
+from the first: the margin between the two needs no rule of its own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.errors import ConfigurationError
-from recognition.labels import LabelSet
-from recognition.links import LinkedProduct
-from recognition.reply import Evidence, LabelScore, Product
-from recognition.settings import Thresholds
+from recognition.calibration import Weights
 
-#: Confidences are promised to 1e-3 between runtimes; more digits would only make replies longer.
-_DIGITS = 4
+#: Similarity of photo vectors that unrelated products reach anyway.
+_UNRELATED = 0.6
+#: So many pairs of points agree by chance.
+_CHANCE_POINTS = 4.0
+#: More points than e**3 times chance make it no surer.
+_MOST_PRINT = 3.0
+#: Candidates of a region beyond these are not weighed: of 100,000 products nearly all are "none".
+CANDIDATES = 20
 
-
-def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Probabilities over the last axis, each row summing to 1."""
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    probabilities: NDArray[np.float32] = shifted / shifted.sum(axis=-1, keepdims=True)
-    return probabilities
-
-
-def top_labels(probabilities: NDArray[np.float32], labels: LabelSet, count: int) -> list[LabelScore]:
-    """The ``count`` most probable classes of one image (C,), best first."""
-    count = min(count, len(labels))
-    # argpartition first: sorting 54,092 classes to find five would cost more than finding the products.
-    best = np.argpartition(probabilities, -count)[-count:]
-    best = best[np.argsort(-probabilities[best], kind="stable")]
-    return [LabelScore(int(i), labels.texts[i], round(float(probabilities[i]), _DIGITS)) for i in best]
+#: The order of a feature row; the same names as in ``Weights``.
+FEATURES = tuple(name for name in Weights.__struct_fields__ if name != "none")
 
 
 @dataclass(frozen=True)
-class _Candidate:
-    product: LinkedProduct
-    class_indices: NDArray[np.intp]
-    thresholds: NDArray[np.float32]
+class EvidenceRows:
+    """Raw evidence of C candidates in one region, float32 (C,) each.
 
-
-class LabelMatcher:
-    """Finds the products that the classifier's labels lead to.
-
-    A label speaks for its product from the request's threshold on, else from the product's own, else from the label's,
-    else from the default. A product's confidence is that of the most probable label that does.
+    ``photo`` is the inner product with the best photo vector (0 without photos), ``points`` the pairs of local features
+    that agree with the best photo, ``read_print`` the mass of text shared with it and ``print_mass`` that photo's own,
+    ``read_name`` the mass shared with the name and ``name_mass`` the name's own, ``label`` the classifier's probability
+    of the product's labels, and ``has_photos`` says which candidates have any.
     """
 
-    def __init__(self, labels: LabelSet, products: Sequence[LinkedProduct], thresholds: Thresholds) -> None:
-        """Find the classes that lead to each product.
-
-        Raises:
-            ConfigurationError: a threshold is set for a label that the model does not have.
-        """
-        indices = labels.indices()
-        strangers = sorted(set(thresholds.labels) - set(indices))
-        if strangers:
-            raise ConfigurationError(f"thresholds.labels: the model has no label {', '.join(map(repr, strangers))}")
-        self._candidates = [
-            candidate for product in products if (candidate := _candidate(product, indices, thresholds)) is not None
-        ]
-        reachable = {candidate.product.sku for candidate in self._candidates}
-        #: Products that no label of this model leads to.
-        self.unreachable = [product for product in products if product.sku not in reachable]
-
-    def match(self, probabilities: NDArray[np.float32], *, threshold: float | None, room: str | None) -> list[Product]:
-        """Products of one image (C,) that may be shown in ``room``, best first."""
-        found = []
-        for candidate in self._candidates:
-            confidences = probabilities[candidate.class_indices]
-            needed = candidate.thresholds if threshold is None else threshold
-            allowed = confidences >= needed
-            if allowed.any() and candidate.product.in_room(room):
-                found.append(_shown(candidate.product, float(confidences[allowed].max())))
-        return sorted(found, key=lambda product: -product.confidence)
+    photo: NDArray[np.float32]
+    points: NDArray[np.float32]
+    read_print: NDArray[np.float32]
+    print_mass: NDArray[np.float32]
+    read_name: NDArray[np.float32]
+    name_mass: NDArray[np.float32]
+    label: NDArray[np.float32]
+    has_photos: NDArray[np.bool_]
 
 
-def _candidate(product: LinkedProduct, indices: Mapping[str, list[int]], thresholds: Thresholds) -> _Candidate | None:
-    pairs = [(index, label) for label in product.labels for index in indices.get(label, ())]
-    if not pairs:
-        return None
-    own = product.threshold
-    needed = [thresholds.labels.get(label, thresholds.default) if own is None else own for _, label in pairs]
-    return _Candidate(product, np.array([index for index, _ in pairs]), np.array(needed, dtype=np.float32))
-
-
-def _shown(product: LinkedProduct, confidence: float) -> Product:
-    rounded = round(confidence, _DIGITS)
-    return Product(
-        sku=product.sku,
-        name=product.name,
-        url=product.url,
-        confidence=rounded,
-        box=None,
-        evidence=Evidence(label=rounded),
-        price=product.price,
-        currency=product.currency,
+def features(evidence: EvidenceRows) -> NDArray[np.float32]:
+    """Rows (C, len(FEATURES)) that a score is linear in, each about 0 to 3."""
+    photo = np.where(evidence.has_photos, np.maximum(evidence.photo - _UNRELATED, 0.0) * 10.0, 0.0)
+    points = np.log(np.maximum(evidence.points, _CHANCE_POINTS) / _CHANCE_POINTS)
+    name = np.sqrt(evidence.read_name) * 0.3
+    share = np.minimum(evidence.read_name / np.maximum(evidence.name_mass, 1e-6), 1.0)
+    seen, unseen = evidence.has_photos, ~evidence.has_photos
+    columns = (
+        photo,
+        photo**2 / 4.0,
+        np.minimum(points, _MOST_PRINT),
+        np.minimum(points, 1.0),
+        np.sqrt(evidence.read_print) * 0.3,
+        evidence.read_print / np.sqrt(np.maximum(evidence.print_mass, 1e-6)) * 0.3,
+        name * seen,
+        share * seen,
+        name * unseen,
+        share * unseen,
+        evidence.label,
     )
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def confidences(rows: NDArray[np.float32], weights: Weights) -> NDArray[np.float64]:
+    """Probability (C,) that each candidate is the product shown; what is missing to 1 is that none of them is."""
+    vector = np.array([getattr(weights, name) for name in FEATURES])
+    scores = rows.astype(np.float64) @ vector
+    if len(scores) > CANDIDATES:
+        floor = np.partition(scores, -CANDIDATES)[-CANDIDATES]
+        scores = np.where(scores >= floor, scores, -np.inf)
+    highest = max(float(scores.max(initial=-np.inf)), weights.none)
+    odds = np.exp(scores - highest)
+    result: NDArray[np.float64] = odds / (odds.sum() + np.exp(weights.none - highest))
+    return result

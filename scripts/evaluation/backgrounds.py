@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,18 +84,34 @@ def _frames(path: Path, count: int) -> dict[int, NDArray[np.uint8]]:
 def _decoded(path: Path, wanted: set[int] | None) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """The frames of ``wanted``, or with None all of them as empty arrays, to be counted."""
     nothing = np.empty((0, 0, 3), np.uint8)
-    if path.suffix.lower() == ".gif":
-        with Image.open(path) as clip:
-            for index, frame in enumerate(ImageSequence.Iterator(clip)):
-                if wanted is None or index in wanted:
-                    yield index, nothing if wanted is None else np.asarray(frame.convert("RGB"))
-        return
-    import av  # only clips need it
+    for index, pixels in enumerate(_of_gif(path) if path.suffix.lower() == ".gif" else _of_video(path)):
+        if wanted is None:
+            yield index, nothing
+        elif index in wanted:
+            yield index, pixels()
+
+
+def _of_gif(path: Path) -> Iterator[Callable[[], NDArray[np.uint8]]]:
+    """Of each frame, what makes its pixels: not every frame is wanted."""
+    with Image.open(path) as clip:
+        for image in ImageSequence.Iterator(clip):
+            yield partial(_gif_rgb, image)
+
+
+def _of_video(path: Path) -> Iterator[Callable[[], NDArray[np.uint8]]]:
+    import av  # only videos need it
 
     try:
         with av.open(str(path)) as container:
-            for index, frame in enumerate(container.decode(video=0)):
-                if wanted is None or index in wanted:
-                    yield index, nothing if wanted is None else np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+            for frame in container.decode(video=0):
+                yield partial(_video_rgb, frame)
     except (av.FFmpegError, IndexError) as error:
         raise EvaluationError(f"{path}: {error}") from error
+
+
+def _gif_rgb(image: Image.Image) -> NDArray[np.uint8]:
+    return np.asarray(image.convert("RGB"))
+
+
+def _video_rgb(frame: Any) -> NDArray[np.uint8]:
+    return np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)

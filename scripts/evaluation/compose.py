@@ -27,6 +27,8 @@ _ROTATION_DEG = 30.0
 _SCALE = (0.2, 0.6)
 #: A wide product is scaled until it leaves this share of the frame's width free.
 _WIDEST = 0.96
+#: Longer side that a photo is enlarged to before it is turned.
+_LEAST_SIDE_PX = 256
 _BLUR_SHARE = 0.4
 _HAND_SHARE = 1 / 3
 _QUALITY = (40, 90)
@@ -117,20 +119,27 @@ def _turned(cutout: Cutout, rng: np.random.Generator) -> tuple[NDArray[np.float3
     """Rotated and scaled: RGB weighted by alpha, float32 (h, w, 3), and alpha (h, w), both tight."""
     angle = float(rng.uniform(-_ROTATION_DEG, _ROTATION_DEG))
     wanted = float(rng.uniform(*_SCALE)) * FRAME_HEIGHT_PX
-    # The mask, turned at its own size, tells how large the turned product is; then both are turned and scaled at once.
-    rough = _warped(cutout.alpha, angle, 1.0)
-    height, width = _tight(rough)[2:]
-    scale = min(wanted / height, _WIDEST * FRAME_WIDTH_PX / width)
     weighted = np.dstack([cutout.rgb * cutout.alpha[..., None], cutout.alpha]).astype(np.float32)
+    enlarge = _LEAST_SIDE_PX / max(weighted.shape[:2])
+    if enlarge > 1:
+        # In a tiny photo a pixel more or less of the turned outline would be a large part of the frame.
+        weighted = _resized(weighted, enlarge, cv2.INTER_LINEAR)
+    # The mask, turned at its own size, tells how large the turned product is; then both are turned and scaled at once.
+    height, width = _tight(_warped(weighted[..., 3], angle, 1.0))[2:]
+    scale = min(wanted / height, _WIDEST * FRAME_WIDTH_PX / width)
     if scale < 0.5:
         # Bilinear sampling looks at four pixels: averaging first keeps small print from turning into noise.
-        size = [max(1, round(side * scale)) for side in weighted.shape[1::-1]]
-        weighted = cv2.resize(weighted, size, interpolation=cv2.INTER_AREA)
+        weighted = _resized(weighted, scale, cv2.INTER_AREA)
         scale = 1.0
     turned = _warped(weighted, angle, scale)
     top, left, height, width = _tight(turned[..., 3])
     turned = turned[top : top + height, left : left + width]
     return turned[..., :3], turned[..., 3]
+
+
+def _resized(pixels: NDArray[np.float32], scale: float, interpolation: int) -> NDArray[np.float32]:
+    size = [max(1, round(side * scale)) for side in pixels.shape[1::-1]]
+    return np.asarray(cv2.resize(pixels, size, interpolation=interpolation), np.float32)
 
 
 def _warped(pixels: NDArray[np.float32], angle_deg: float, scale: float) -> NDArray[np.float32]:
@@ -166,14 +175,14 @@ def _blurred(
     """Out of focus, or moved by 4 to 14 pixels while the shutter was open."""
     both = np.dstack([layer, mask])
     if rng.random() < 0.5:
-        both = cv2.GaussianBlur(both, (0, 0), float(rng.uniform(0.6, 2.2)))
+        both = np.asarray(cv2.GaussianBlur(both, (0, 0), float(rng.uniform(0.6, 2.2))), np.float32)
     else:
         length, angle = int(rng.integers(4, 15)), float(rng.uniform(0, np.pi))
         kernel = np.zeros((2 * length + 1, 2 * length + 1), np.float32)
         reach = np.array([np.cos(angle), np.sin(angle)]) * length / 2
         start, end = ((round(float(length + s * reach[0])), round(float(length + s * reach[1]))) for s in (-1, 1))
         cv2.line(kernel, start, end, 1.0)
-        both = cv2.filter2D(both, -1, kernel / kernel.sum())
+        both = np.asarray(cv2.filter2D(both, -1, kernel / kernel.sum()), np.float32)
     return both[..., :3], np.clip(both[..., 3], 0.0, 1.0)
 
 

@@ -96,7 +96,8 @@ def _by_flood(photo: Rgb) -> NDArray[np.bool_] | None:
     # A flood over the pixels that look alike is their components that hold a pixel of the border.
     _, components = cv2.connectedComponents(alike.astype(np.uint8), connectivity=4)
     reached = np.unique(components[ring & alike])
-    return ~(np.isin(components, reached) & alike)
+    background: NDArray[np.bool_] = np.isin(components, reached) & alike
+    return ~background
 
 
 def _by_agreement(photo: Rgb) -> NDArray[np.bool_] | None:
@@ -121,8 +122,9 @@ def _by_grab_cut(photo: Rgb, share: float) -> NDArray[np.bool_]:
     # Its colour models start from k-means, whose random numbers are OpenCV's own.
     cv2.setRNGSeed(0)
     models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(photo, mask, None, *models, 4, cv2.GC_INIT_WITH_MASK)
-    return (mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD)
+    cv2.grabCut(photo, mask, (0, 0, 0, 0), *models, 4, cv2.GC_INIT_WITH_MASK)
+    found: NDArray[np.bool_] = np.isin(mask, (cv2.GC_FGD, cv2.GC_PR_FGD))
+    return found
 
 
 def _tidied(mask: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:

@@ -112,7 +112,9 @@ def split(
     count = round(leave_out * len(dataset.products))
     if count >= len(dataset.products):
         raise EvaluationError(f"leaving out {count} of {len(dataset.products)} products leaves no catalog")
-    gone = {product.sku for product in _shuffled(dataset.products, seed, "leave out", lambda product: product.sku)[:count]}
+    gone = {
+        product.sku for product in _shuffled(dataset.products, seed, "leave out", lambda product: product.sku)[:count]
+    }
     catalog: list[LabelledProduct] = []
     queries: list[Query] = []
     left_out: list[Query] = []
@@ -123,9 +125,7 @@ def split(
         shown, asked = _divide(product, shots=shots, seed=seed, gallery=gallery)
         catalog.append(LabelledProduct(product.sku, product.name, shown))
         queries += _queries(dataset, product, asked)
-    return Split(
-        dataset.folder, tuple(catalog), _limited(queries, seed, limit), _limited(left_out, seed, limit)
-    )
+    return Split(dataset.folder, tuple(catalog), _limited(queries, seed, limit), _limited(left_out, seed, limit))
 
 
 def write_catalog(parts: Split, folder: Path) -> Path:

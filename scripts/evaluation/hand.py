@@ -85,10 +85,10 @@ def _painted(
     """Skin that is darker towards the outline, with the unevenness and the noise of a camera."""
     height, width = alpha.shape
     depth = cv2.GaussianBlur(alpha, (0, 0), max(1.5, breadth * 0.07))
-    blotches = rng.standard_normal((height // 16 + 2, width // 16 + 2)).astype(np.float32)
-    blotches = cv2.resize(blotches, (width, height), interpolation=cv2.INTER_CUBIC)
+    coarse = rng.standard_normal((height // 48 + 2, width // 48 + 2)).astype(np.float32)
+    blotches = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
     grain = rng.standard_normal((height, width)).astype(np.float32)
-    light = 0.55 + 0.45 * np.clip(depth, 0, 1) ** 1.5 + 0.03 * blotches + 0.012 * grain
+    light = 0.55 + 0.45 * np.clip(depth, 0, 1) ** 1.5 + 0.02 * blotches + 0.012 * grain
     colour = np.clip(skin * light[..., None], 0, 255)
-    mixed = frame * (1 - alpha[..., None]) + colour * alpha[..., None]
+    mixed: NDArray[np.float32] = frame * (1 - alpha[..., None]) + colour * alpha[..., None]
     return np.rint(mixed).astype(np.uint8)

@@ -21,6 +21,8 @@ SIDE_PX = 640
 _GRID_PX = 128
 #: A shelf has a hundred labels. The largest are read, because the held product is near.
 _MOST_LINES = 24
+#: No caller may ask for more.
+_MOST_PX = 1280
 #: The models that the wheel ships, named so that nothing is ever looked for elsewhere.
 _MODELS = {
     "Det": "PP-OCRv6_det_small.onnx",
@@ -56,9 +58,9 @@ class TextReader:
             raise ConfigurationError(f"{folder}: {', '.join(missing)} missing: install rapidocr from its wheel")
         self._ocr = _bounded_ocr(folder, threads)
 
-    def read(self, rgb: NDArray[np.uint8]) -> list[ReadLine]:
-        """Lines of uint8 (H, W, 3) RGB, top to bottom."""
-        scale = SIDE_PX / max(rgb.shape[:2])
+    def read(self, rgb: NDArray[np.uint8], *, side_px: int = SIDE_PX) -> list[ReadLine]:
+        """Lines of uint8 (H, W, 3) RGB, top to bottom, scaled so that the longer side has ``side_px``."""
+        scale = side_px / max(rgb.shape[:2])
         size = (max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale)))
         scaled = cv2.resize(rgb, size, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA)
         result = self._ocr(cv2.cvtColor(_padded(scaled), cv2.COLOR_RGB2BGR))
@@ -104,9 +106,9 @@ def _bounded_ocr(folder: Path, threads: int) -> Any:
     parameters: dict[str, Any] = {
         "Global.log_level": "error",
         "Global.text_score": 0.3,
-        "Global.max_side_len": SIDE_PX,
+        "Global.max_side_len": _MOST_PX,
         "Det.limit_type": "max",
-        "Det.limit_side_len": SIDE_PX,
+        "Det.limit_side_len": _MOST_PX,
         "EngineConfig.openvino.inference_num_threads": threads,
         "EngineConfig.openvino.num_streams": 1,
         # Pinned, the threads of all workers would share the first cores: see runtime.py.

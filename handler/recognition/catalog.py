@@ -1,0 +1,92 @@
+"""A snapshot with everything opened that frames are matched with; swapped whole when another one comes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recognition.errors import SnapshotError
+from recognition.gallery import PhotoIndex, PrintIndex, build_indexes
+from recognition.labels import LabelSet
+from recognition.snapshot import Snapshot, open_snapshot
+from recognition.snapshot_write import SnapshotContents
+from recognition.text.documents import name_document, print_document
+from recognition.text.index import TextIndex, build_index
+from recognition.text.lexicon import load_lexicon
+
+_NAMES = "text_name_"
+_PRINTS = "text_print_"
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedCatalog:
+    """P products and N photos. ``names`` has a document for each product, ``prints`` one for each photo.
+
+    ``label_classes`` and ``label_products`` (n,) pair classes of the network with products that name them.
+    """
+
+    snapshot: Snapshot
+    photo_index: PhotoIndex
+    print_index: PrintIndex | None
+    names: TextIndex
+    prints: TextIndex
+    has_photos: NDArray[np.bool_]
+    label_classes: NDArray[np.intp]
+    label_products: NDArray[np.intp]
+
+    @property
+    def with_photos(self) -> bool:
+        """Whether there is anything to look for in a frame's pixels."""
+        return len(self.snapshot.photo_product) > 0
+
+
+def open_catalog(
+    path: Path, *, fingerprint: str | None, labels: LabelSet, allowed_hosts: Sequence[str], threads: int
+) -> LoadedCatalog:
+    """Open a snapshot for matching.
+
+    Raises:
+        SnapshotError: it cannot be used, and why.
+    """
+    snapshot = open_snapshot(path, fingerprint=fingerprint, allowed_hosts=allowed_hosts)
+    try:
+        names = TextIndex.from_arrays(snapshot.extra, _NAMES)
+        prints = TextIndex.from_arrays(snapshot.extra, _PRINTS)
+    except KeyError as error:
+        raise SnapshotError(f"{path}: the text index is missing: {error}") from error
+    has_photos = np.zeros(snapshot.products, dtype=np.bool_)
+    has_photos[snapshot.photo_product] = True
+    indices = labels.indices()
+    pairs = [
+        (index, row)
+        for row in range(snapshot.products)
+        for label in snapshot.product(row).labels
+        for index in indices.get(label, ())
+    ]
+    return LoadedCatalog(
+        snapshot=snapshot,
+        photo_index=PhotoIndex.open(snapshot),
+        print_index=PrintIndex.open(snapshot),
+        names=names,
+        prints=prints,
+        has_photos=has_photos,
+        label_classes=np.array([pair[0] for pair in pairs], dtype=np.intp),
+        label_products=np.array([pair[1] for pair in pairs], dtype=np.intp),
+    )
+
+
+def index_arrays(contents: SnapshotContents, previous: Snapshot | None) -> Mapping[str, NDArray[Any]]:
+    """The indexes of a snapshot that is being built, for its ``extra`` arrays."""
+    lexicon = load_lexicon()
+    names = [name_document(product.name, product.brand, product.words, lexicon) for product in contents.products]
+    prints = [print_document(lines) for lines in contents.lines]
+    return {
+        **build_indexes(contents, previous),
+        **build_index(names, lexicon).arrays(_NAMES),
+        **build_index(prints, lexicon).arrays(_PRINTS),
+    }

@@ -1,0 +1,207 @@
+"""Which products of a catalog a frame shows, and where: dense pass, second look at crops, print, text, one confidence."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from recognition import evidence as ev
+from recognition.calibration import Weights
+from recognition.catalog import LoadedCatalog
+from recognition.prints import PrintMatcher
+from recognition.regions import pool, suppress, windows_of
+from recognition.reply import BoxXyxyPx
+from recognition.request import TextMode
+from recognition.runtime import Runtime
+from recognition.scene import Region, Scene, Sighting, choose_regions
+from recognition.text.documents import query_of
+from recognition.text.lexicon import load_lexicon
+from recognition.text.ocr import ReadLine, TextReader
+from recognition.views import crop, crop_vectors, dense_maps
+
+#: Windows of the dense pass that are followed up where print tells nothing.
+_WINDOWS = 3
+_WINDOW_OVERLAP = 0.3
+#: Views of the gallery that each window and each crop is compared with.
+_COARSE_VIEWS = 1
+_FINE_VIEWS = 24
+#: With this confidence text is not read: it could no longer change what is shown. Nor where everything together is
+#: less likely than the second figure.
+_SURE = 0.985
+_HOPELESS = 0.02
+#: Text may stand a little outside of the box that was found.
+_TEXT_MARGIN = 0.25
+#: Side for text in a whole frame, where nothing says which part to enlarge.
+_FRAME_TEXT_PX = 960
+
+
+@dataclass(frozen=True)
+class Look:
+    """A frame (RGB), which of the P products may be in it, and how to treat text.
+
+    ``label_probabilities`` (C,) are the classifier's for the frame.
+    """
+
+    frame: Image.Image
+    allowed: NDArray[np.bool_]
+    text: TextMode
+    label_probabilities: NDArray[np.float32]
+
+
+@dataclass
+class Found:
+    """Best first; boxes in pixels of the frame."""
+
+    sightings: list[Sighting]
+    lines: list[ReadLine]
+    text_was_read: bool
+
+
+@dataclass
+class FinderSeconds:
+    """Wall time of a batch's stages; ``bare_network`` is the part of ``network`` inside the runtime."""
+
+    network: float = 0.0
+    print: float = 0.0
+    text: float = 0.0
+    match: float = 0.0
+
+
+@dataclass
+class FinderResult:
+    """``found[i]`` belongs to ``looks[i]``."""
+
+    found: list[Found] = field(default_factory=list)
+    seconds: FinderSeconds = field(default_factory=FinderSeconds)
+
+
+class Finder:
+    """Finds the products of whatever catalog it is given. Not thread-safe."""
+
+    def __init__(self, runtime: Runtime, reader: TextReader | None, weights: Weights) -> None:
+        """Without a ``reader`` no text is ever read."""
+        self._runtime = runtime
+        self._reader = reader
+        self._weights = weights
+        self._lexicon = load_lexicon()
+
+    def find(self, catalog: LoadedCatalog, looks: Sequence[Look]) -> FinderResult:
+        """Look at all frames together, each for itself."""
+        result = FinderResult()
+        scenes = [Scene(look.frame, look.allowed) for look in looks]
+        if catalog.with_photos and scenes:
+            self._look_for_photos(catalog, scenes, result.seconds)
+        for scene, look in zip(scenes, looks, strict=True):
+            if not scene.regions:
+                scene.regions = [Region((0.0, 0.0, float(look.frame.width), float(look.frame.height)))]
+            labels = ev.label_evidence(catalog, look.label_probabilities)
+            result.found.append(self._decide(catalog, scene, look, labels, result.seconds))
+        return result
+
+    def _look_for_photos(self, catalog: LoadedCatalog, scenes: Sequence[Scene], seconds: FinderSeconds) -> None:
+        matcher = PrintMatcher(catalog)
+        with _Clock(seconds, "network"):
+            maps = dense_maps(self._runtime, [scene.frame for scene in scenes])
+        for scene, feature_map in zip(scenes, maps, strict=True):
+            with _Clock(seconds, "match"):
+                windows, photos = self._windows(catalog, scene, feature_map)
+            with _Clock(seconds, "print"):
+                matcher.look_at_frame(scene, photos)
+            scene.regions = choose_regions(scene, windows)
+        cuts = [crop(scene.frame, region.box) for scene in scenes for region in scene.regions]
+        with _Clock(seconds, "network"):
+            vectors = crop_vectors(self._runtime, [cut for cut, _ in cuts])
+        regions = [(scene, region) for scene in scenes for region in scene.regions]
+        for (scene, region), (cut, corner), vector in zip(regions, cuts, vectors, strict=True):
+            with _Clock(seconds, "match"):
+                scores, views = catalog.photo_index.search(
+                    vector[None], count=_FINE_VIEWS, allowed=scene.allowed, effort="fine"
+                )
+                region.take_views(catalog, scores[0], views[0])
+            with _Clock(seconds, "print"):
+                matcher.look_at_region(scene, region, cut, corner)
+
+    def _windows(
+        self, catalog: LoadedCatalog, scene: Scene, feature_map: NDArray[np.float32]
+    ) -> tuple[list[BoxXyxyPx], list[int]]:
+        """Boxes of the windows that look most like a photo of the catalog, and those photos, best first."""
+        windows = windows_of(*feature_map.shape[1:])
+        scores, views = catalog.photo_index.search(
+            pool(feature_map, windows), count=_COARSE_VIEWS, allowed=scene.allowed, effort="coarse"
+        )
+        best = scores[:, 0]
+        cell = np.array([scene.frame.width / feature_map.shape[2], scene.frame.height / feature_map.shape[1]] * 2)
+        kept = suppress(windows.cells, best, count=_WINDOWS, overlap=_WINDOW_OVERLAP)
+        boxes: list[BoxXyxyPx] = [tuple(float(side) for side in windows.cells[index] * cell) for index in kept]  # type: ignore[misc]
+        order = np.argsort(-best, kind="stable")
+        photos = catalog.snapshot.view_photo[views[order, 0][np.isfinite(best[order])]]
+        return boxes, list(dict.fromkeys(int(photo) for photo in photos))
+
+    def _decide(
+        self,
+        catalog: LoadedCatalog,
+        scene: Scene,
+        look: Look,
+        labels: NDArray[np.float32],
+        seconds: FinderSeconds,
+    ) -> Found:
+        with _Clock(seconds, "match"):
+            sightings = ev.sightings(catalog, scene, labels, None, self._weights)
+        if self._reader is None or not self._text_is_wanted(catalog, look, sightings):
+            return Found(sightings, [], False)
+        with _Clock(seconds, "text"):
+            lines = self._read(catalog, scene)
+        with _Clock(seconds, "match"):
+            for region in scene.regions:
+                inside = [line for line in lines if region.holds(line.box, margin=_TEXT_MARGIN)]
+                query = query_of(((line.text, line.confidence) for line in inside), self._lexicon)
+                region.text = ev.text_evidence(catalog, query, scene.allowed)
+                region.lines = inside
+            sightings = ev.sightings(catalog, scene, labels, lines, self._weights)
+        return Found(sightings, lines, True)
+
+    def _text_is_wanted(self, catalog: LoadedCatalog, look: Look, sightings: Sequence[Sighting]) -> bool:
+        if look.text != "auto":
+            return look.text == "always"
+        if (look.allowed & ~catalog.has_photos).any():
+            return True
+        best = max((sighting.confidence for sighting in sightings), default=0.0)
+        something = max((sighting.region_confidence for sighting in sightings), default=0.0)
+        return something >= _HOPELESS and best < _SURE
+
+    def _read(self, catalog: LoadedCatalog, scene: Scene) -> list[ReadLine]:
+        """Text of the likeliest region, or of the whole frame where products are known by their names alone."""
+        assert self._reader is not None
+        whole = bool((scene.allowed & ~catalog.has_photos).any()) or not catalog.with_photos
+        if whole:
+            return self._reader.read(np.asarray(scene.frame), side_px=_FRAME_TEXT_PX)
+        cut, (left, top) = crop(scene.frame, scene.regions[0].box, margin=_TEXT_MARGIN)
+        lines = self._reader.read(np.asarray(cut))
+        return [
+            ReadLine(
+                line.text,
+                line.confidence,
+                (line.box[0] + left, line.box[1] + top, line.box[2] + left, line.box[3] + top),
+            )
+            for line in lines
+        ]
+
+
+class _Clock:
+    """Adds the time of a block to one stage."""
+
+    def __init__(self, seconds: FinderSeconds, stage: str) -> None:
+        self._seconds = seconds
+        self._stage = stage
+
+    def __enter__(self) -> None:
+        self._started = time.perf_counter()
+
+    def __exit__(self, *error: object) -> None:
+        spent = time.perf_counter() - self._started
+        setattr(self._seconds, self._stage, getattr(self._seconds, self._stage) + spent)

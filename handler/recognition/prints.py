@@ -1,0 +1,91 @@
+"""Looks for the print of catalog photos in a frame: first in the whole of it, then closer in each region."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from recognition.catalog import LoadedCatalog
+from recognition.local_features import LocalFeatures, extract, match
+from recognition.scene import PhotoMatch, Region, Scene, visible_box
+from recognition.views import scaled
+
+#: Longer side and number of features for a whole frame, and for a crop of it.
+_FRAME_PX, _FRAME_COUNT = 640, 500
+_CROP_PX, _CROP_COUNT = 400, 400
+#: Photos that a frame and a crop are held against: those with the most votes, and the most alike to the network.
+_VOTED, _ALIKE = 10, 4
+_CROP_PHOTOS = 10
+#: Fewer agreeing points are chance.
+_LEAST_POINTS = 5
+#: A region of more than this share of the frame was seen well enough in the frame.
+_LARGE = 0.7
+
+
+class PrintMatcher:
+    """Compares local features with those of a catalog."""
+
+    def __init__(self, catalog: LoadedCatalog) -> None:
+        self._catalog = catalog
+        self._snapshot = catalog.snapshot
+
+    def look_at_frame(self, scene: Scene, alike: list[int]) -> None:
+        """Find matches of photos anywhere in the frame; ``alike`` are photos that its windows resemble, best first."""
+        pixels = scaled(scene.frame, _FRAME_PX)
+        found = extract(pixels, count=_FRAME_COUNT)
+        photos = self._voted(found, scene)[:_VOTED]
+        photos += [photo for photo in alike if photo not in photos][:_ALIKE]
+        scale = max(scene.frame.size) / _FRAME_PX
+        for photo, points, box in self._matches(found, photos, (pixels.shape[1], pixels.shape[0])):
+            scene.matches.append(PhotoMatch(photo, points, _moved(box, scale, (0, 0))))
+
+    def look_at_region(self, scene: Scene, region: Region, cut: Image.Image, corner: tuple[int, int]) -> None:
+        """Take over what the frame showed in this region and, if it is small in the frame, look closer."""
+        inside = [found for found in scene.matches if region.holds(found.box, margin=0.1)]
+        for found in inside:
+            region.take_print(int(self._snapshot.photo_product[found.photo]), found)
+        if max(cut.size) > _LARGE * max(scene.frame.size):
+            return
+        pixels = scaled(cut, _CROP_PX)
+        features = extract(pixels, count=_CROP_COUNT)
+        photos = [found.photo for found in sorted(inside, key=lambda found: -found.points)][: _CROP_PHOTOS // 2]
+        photos += [photo for photo in region.views if photo not in photos][: _CROP_PHOTOS - len(photos)]
+        scale = max(cut.size) / _CROP_PX
+        for photo, points, box in self._matches(features, photos, (pixels.shape[1], pixels.shape[0])):
+            product = int(self._snapshot.photo_product[photo])
+            region.take_print(product, PhotoMatch(photo, points, _moved(box, scale, corner)))
+
+    def _voted(self, found: LocalFeatures, scene: Scene) -> list[int]:
+        index = self._catalog.print_index
+        if index is None or len(found) == 0:
+            return []
+        votes = index.votes(found.descriptors) * scene.allowed[self._snapshot.photo_product]
+        return [int(photo) for photo in np.argsort(-votes, kind="stable")[: 2 * _VOTED] if votes[photo] > 0]
+
+    def _matches(
+        self, found: LocalFeatures, photos: list[int], size: tuple[int, int]
+    ) -> list[tuple[int, int, tuple[float, float, float, float]]]:
+        offsets = self._snapshot.local_offsets
+        parts = [slice(offsets[photo], offsets[photo + 1]) for photo in photos]
+        if not parts:
+            return []
+        starts = np.cumsum([0, *(part.stop - part.start for part in parts)])
+        xy = np.concatenate([self._snapshot.local_xy[part] for part in parts]).astype(np.float32)
+        packed = np.concatenate([self._snapshot.local_descriptors[part] for part in parts])
+        results = []
+        for photo, result in zip(photos, match(found, xy, packed, starts), strict=True):
+            box = visible_box(result, size)
+            if result.inliers >= _LEAST_POINTS and box is not None:
+                results.append((photo, result.inliers, box))
+        return results
+
+
+def _moved(
+    box: tuple[float, float, float, float], scale: float, corner: tuple[int, int]
+) -> tuple[float, float, float, float]:
+    return (
+        box[0] * scale + corner[0],
+        box[1] * scale + corner[1],
+        box[2] * scale + corner[0],
+        box[3] * scale + corner[1],
+    )

@@ -1,0 +1,129 @@
+"""What is known of a frame while it is looked at: its regions, and what speaks for which product in each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from recognition.catalog import LoadedCatalog
+from recognition.local_features import LocalMatch
+from recognition.regions import intersection_over_union
+from recognition.reply import BoxXyxyPx, Evidence
+from recognition.text.ocr import ReadLine
+
+#: Regions of a frame that get a second look.
+_MOST_REGIONS = 3
+_OVERLAP = 0.3
+#: Agreeing points from which print alone makes a region, ahead of every window.
+_POINTS_FOR_REGION = 7
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A product that may be shown, 0..1 sure. ``region_confidence`` is that the region shows any product at all."""
+
+    product: int
+    confidence: float
+    region_confidence: float
+    box: BoxXyxyPx
+    evidence: Evidence
+
+
+@dataclass(frozen=True)
+class PhotoMatch:
+    """Agreement in print with catalog photo ``photo``, whose outline ``box`` is, in pixels of the frame."""
+
+    photo: int
+    points: int
+    box: BoxXyxyPx
+
+
+@dataclass
+class Region:
+    """A part of the frame. The dictionaries are by product: inner product, best match in print, shared mass of text."""
+
+    box: BoxXyxyPx
+    photo: dict[int, float] = field(default_factory=dict)
+    prints: dict[int, PhotoMatch] = field(default_factory=dict)
+    text: dict[int, TextMass] = field(default_factory=dict)
+    lines: list[ReadLine] = field(default_factory=list)
+    views: list[int] = field(default_factory=list)
+
+    def take_views(self, catalog: LoadedCatalog, scores: NDArray[np.float32], views: NDArray[np.int64]) -> None:
+        """Keep the best inner product of each product among the gallery's nearest views."""
+        for score, view in zip(scores, views, strict=True):
+            if view >= 0:
+                photo = int(catalog.snapshot.view_photo[view])
+                product = int(catalog.snapshot.photo_product[photo])
+                self.photo[product] = max(float(score), self.photo.get(product, -1.0))
+                if photo not in self.views:
+                    self.views.append(photo)
+
+    def take_print(self, product: int, match: PhotoMatch) -> None:
+        """Keep the match with the most points."""
+        if product not in self.prints or self.prints[product].points < match.points:
+            self.prints[product] = match
+
+    def holds(self, box: BoxXyxyPx, *, margin: float) -> bool:
+        """Whether the middle of ``box`` lies in the region or within ``margin`` of its sides around it."""
+        wide, high = (self.box[2] - self.box[0]) * margin, (self.box[3] - self.box[1]) * margin
+        x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+        return (
+            self.box[0] - wide <= x <= self.box[2] + wide and self.box[1] - high <= y <= self.box[3] + high
+        )
+
+
+@dataclass(frozen=True)
+class TextMass:
+    """Mass of text shared with a product's best photo and its name, and what those two have themselves."""
+
+    read_print: float
+    print_mass: float
+    read_name: float
+    name_mass: float
+
+
+@dataclass
+class Scene:
+    """A frame, the products that may be in it (P,), and the regions found so far."""
+
+    frame: Image.Image
+    allowed: NDArray[np.bool_]
+    matches: list[PhotoMatch] = field(default_factory=list)
+    regions: list[Region] = field(default_factory=list)
+
+    def visible(self, match: LocalMatch) -> BoxXyxyPx | None:
+        """The outline of a matched photo in the frame, None where hardly any of it would lie inside."""
+        return visible_box(match, self.frame.size)
+
+
+def visible_box(match: LocalMatch, size: tuple[int, int]) -> BoxXyxyPx | None:
+    """The box around a photo's corners as ``match`` maps them, cut to ``size``; None where nothing is left."""
+    if match.matrix is None:
+        return None
+    corners = np.array([[0, 0, 1], [1, 0, 1], [0, 1, 1], [1, 1, 1]], dtype=np.float64) @ match.matrix.T
+    left, top = np.maximum(corners.min(axis=0), 0.0)
+    right, bottom = np.minimum(corners.max(axis=0), np.array(size, dtype=np.float64))
+    if right - left < 4 or bottom - top < 4:
+        return None
+    return float(left), float(top), float(right), float(bottom)
+
+
+def choose_regions(scene: Scene, windows: list[BoxXyxyPx]) -> list[Region]:
+    """Regions where print agrees, most points first, then windows that none of those explains."""
+    matches = sorted(scene.matches, key=lambda match: -match.points)
+    boxes = [match.box for match in matches if match.points >= _POINTS_FOR_REGION] + windows
+    regions: list[Region] = []
+    for box in boxes:
+        if len(regions) == _MOST_REGIONS:
+            break
+        taken = np.array([region.box for region in regions]).reshape(-1, 4)
+        if len(taken) and float(intersection_over_union(np.array(box), taken).max()) > _OVERLAP:
+            continue
+        if any(region.holds(box, margin=0.0) for region in regions):
+            continue
+        regions.append(Region(box))
+    return regions

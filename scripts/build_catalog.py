@@ -1,0 +1,181 @@
+"""Build a catalog snapshot from a shop's folder: catalog.json and the photos beside it.
+
+  build_catalog.py shop/                          writes model_store/catalog.snapshot
+  build_catalog.py shop/ --output live.snapshot   where running workers follow it
+
+Photos are embedded with the network of the built archive, so that a snapshot always fits the model that serves. Run it
+again after any change: only photos that the snapshot at --output does not know yet are embedded. The new one replaces
+it in one step, which workers may watch.
+
+Exit status: 0 done, 1 a mistake in the input and nothing was written, 3 with --strict where photos had to be left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from torchserve_plan import MODEL
+
+ROOT = Path(__file__).resolve().parent.parent
+HANDLER = ROOT / "handler"
+sys.path.insert(0, str(HANDLER))
+
+from recognition.artifact import SNAPSHOT_FILE  # noqa: E402
+from recognition.catalog_folder import load_catalog_folder  # noqa: E402
+from recognition.errors import ConfigurationError, SnapshotError  # noqa: E402
+from recognition.photo_features import PhotoEmbedder  # noqa: E402
+from recognition.settings import parse_settings  # noqa: E402
+from recognition.snapshot import Snapshot, open_snapshot  # noqa: E402
+from recognition.snapshot_build import BuildReport, build_snapshot  # noqa: E402
+from recognition.snapshot_write import write_snapshot  # noqa: E402
+
+#: What opens the embedder of an unpacked archive: (folder, threads).
+OpenEmbedder = Callable[[Path, int], PhotoEmbedder]
+_BAD_PHOTOS_STATUS = 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line."""
+    options = _options(arguments)
+    try:
+        summary, report = build(options, _open_embedder)
+    except (ConfigurationError, OSError) as error:
+        print(f"build_catalog: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("build_catalog: stopped, nothing was written", file=sys.stderr)
+        return 130
+    for photo in report.bad:
+        print(f"build_catalog: left out: sku {photo.sku!r}: {photo.path}: {photo.reason}", file=sys.stderr)
+    print(json.dumps(summary, ensure_ascii=False) if options.json else _sentence(summary, report))
+    return _BAD_PHOTOS_STATUS if report.bad and options.strict else 0
+
+
+def build(options: argparse.Namespace, open_embedder: OpenEmbedder) -> tuple[dict[str, object], BuildReport]:
+    """Write ``options.output``, whole or not at all; returns what --json prints, and the report it came from.
+
+    Raises:
+        ConfigurationError: naming what is wrong with the catalog, the settings or the archive.
+        OSError: the snapshot cannot be written.
+    """
+    started = time.perf_counter()
+    catalog = load_catalog_folder(options.folder, allowed_hosts=_allowed_hosts(options.model_config))
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    with _unpacked(options.archive) as archive:
+        embedder = open_embedder(archive, len(os.sched_getaffinity(0)))
+        with _progress() as progress:
+            contents, report = build_snapshot(
+                catalog,
+                embedder,
+                folder=options.folder,
+                previous=_previous(options.output, embedder.fingerprint),
+                progress=progress,
+            )
+    snapshot_id = write_snapshot(options.output, contents)
+    summary = {
+        "output": str(options.output),
+        "id": snapshot_id,
+        "fingerprint": embedder.fingerprint,
+        **asdict(report),
+        "seconds": round(time.perf_counter() - started, 3),
+        "bytes": options.output.stat().st_size,
+    }
+    return summary, report
+
+
+def _open_embedder(archive: Path, threads: int) -> PhotoEmbedder:
+    # Loads OpenVINO and the text reader: not for who has made a slip in catalog.json.
+    from recognition.embedding import open_embedder
+
+    return open_embedder(archive, threads=threads)
+
+
+def _allowed_hosts(path: Path) -> Sequence[str]:
+    """The hosts that links may lead to, from the model-config.yaml of the archive."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+    return parse_settings(document if isinstance(document, dict) else {}, where=str(path)).allowed_hosts
+
+
+@contextmanager
+def _unpacked(archive: Path) -> Iterator[Path]:
+    """The content of a .mar as a folder; a folder is taken as it is."""
+    if archive.is_dir():
+        yield archive
+        return
+    with tempfile.TemporaryDirectory(prefix="livecart-catalog-") as temporary:
+        try:
+            with zipfile.ZipFile(archive) as file:
+                file.extractall(temporary)
+        except FileNotFoundError as error:
+            raise ConfigurationError(f"{archive} is not built; `make archive` builds it") from error
+        except (OSError, zipfile.BadZipFile) as error:
+            raise ConfigurationError(f"{archive}: not an archive that can be read: {error}") from error
+        yield Path(temporary)
+
+
+def _previous(path: Path, fingerprint: str) -> Snapshot | None:
+    """The snapshot to take known photos from, where there is one that is of any use."""
+    if not path.exists():
+        return None
+    try:
+        return open_snapshot(path, fingerprint=fingerprint)
+    except SnapshotError as error:
+        print(f"build_catalog: every photo is embedded again: {error}", file=sys.stderr)
+        return None
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr, where somebody is looking; --json keeps stdout to itself."""
+    columns = (TextColumn("照片 photos"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("photos", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _sentence(summary: dict[str, object], report: BuildReport) -> str:
+    left_out = f", {len(report.bad)} left out" if report.bad else ""
+    return (
+        f"{summary['output']}: {report.products} products, {report.photos} photos ({report.embedded} embedded, "
+        f"{report.reused} reused{left_out}), {int(str(summary['bytes'])) / 1e6:.1f} MB, "
+        f"{float(str(summary['seconds'])):.1f} s, id {summary['id']}"
+    )
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    store = ROOT / "model_store"
+    parser.add_argument("folder", type=Path, help="with catalog.json and the photos that it names")
+    parser.add_argument("--output", type=Path, default=store / SNAPSHOT_FILE, help="default: %(default)s")
+    parser.add_argument(
+        "--model-config", type=Path, default=HANDLER / "model-config.yaml", help="for its allowed_hosts"
+    )
+    parser.add_argument("--archive", type=Path, default=store / f"{MODEL}.mar", help="whose network embeds the photos")
+    parser.add_argument("--strict", action="store_true", help="exit status 3 where a photo had to be left out")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args(arguments)
+    if options.output.suffix != ".snapshot":
+        parser.error("--output must end in .snapshot")
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""Labelled folders are read strictly, and divided alike on every machine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evaluation.dataset import Dataset, LabelledProduct, load_dataset, sku_of, split, write_catalog
+from evaluation.errors import EvaluationError
+from tests.scripts.evaluation.drawn import write_dataset
+
+
+def made(counts: list[int], *, gallery: bool = False) -> Dataset:
+    """A dataset that is never read from disk."""
+    products = []
+    for place, count in enumerate(counts):
+        names = [f"{place}/{number}.jpg" for number in range(count)] + ([f"{place}/iconic.jpg"] if gallery else [])
+        products.append(LabelledProduct(sku_of(f"product {place}"), f"product {place}", tuple(names)))
+    return Dataset(Path("nowhere"), tuple(products))
+
+
+def test_a_folder_is_read_with_its_order_and_its_chinese(tmp_path: Path) -> None:
+    dataset = load_dataset(write_dataset(tmp_path / "d", {"红茶 500ml": 2, "Blue soda": 1}))
+    assert [product.name for product in dataset.products] == ["红茶 500ml", "Blue soda"]
+    assert dataset.products[0].photos == ("0/0.png", "0/1.png")
+    assert dataset.products[0].sku == sku_of("红茶 500ml") == "ae59a7a8ce"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("0/0.png", "line 3: expected 'path<TAB>product name'"),
+        ("0/0.png\t红茶\tmore", "line 3: expected"),
+        ("0/0.png\t ", "line 3: expected"),
+        ("0/9.png\t红茶", "line 3: there is no file"),
+        ("../d/0/0.png\t红茶", "line 3: '../d/0/0.png' leads out of the folder"),
+        ("/etc/hosts\t红茶", "leads out of the folder"),
+        ("0/0.png\t别的", "line 3: '0/0.png' is in line 1 already"),
+    ],
+)
+def test_a_wrong_line_is_named(tmp_path: Path, line: str, message: str) -> None:
+    folder = write_dataset(tmp_path / "d", {"红茶 500ml": 1})
+    file = folder / "labels.tsv"
+    file.write_text(file.read_text(encoding="utf-8") + "\n" + line + "\n", encoding="utf-8")
+    with pytest.raises(EvaluationError) as caught:
+        load_dataset(folder)
+    assert message in str(caught.value)
+    assert str(file) in str(caught.value)
+
+
+def test_missing_folders_and_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(EvaluationError, match="nowhere: no such folder"):
+        load_dataset(tmp_path / "nowhere")
+    with pytest.raises(EvaluationError, match=r"labels\.tsv"):
+        load_dataset(tmp_path)
+    (tmp_path / "labels.tsv").write_text("\n\n")
+    with pytest.raises(EvaluationError, match="no photos in it"):
+        load_dataset(tmp_path)
+    (tmp_path / "labels.tsv").write_bytes("0.png\t红茶".encode("gbk"))
+    with pytest.raises(EvaluationError, match="utf-8"):
+        load_dataset(tmp_path)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=12), st.integers(0, 10), st.integers(0, 1000))
+def test_every_photo_is_either_in_the_catalog_or_a_query(counts: list[int], shots: int, seed: int) -> None:
+    dataset = made(counts)
+    parts = split(dataset, shots=shots, seed=seed)
+    shown = [photo for product in parts.catalog for photo in product.photos]
+    asked = [query.key for query in parts.queries]
+    assert sorted(shown + asked) == sorted(photo for product in dataset.products for photo in product.photos)
+    # Products without a query left stay in the catalog, and those with few photos give all they have.
+    assert [len(product.photos) for product in parts.catalog] == [min(shots, count) for count in counts]
+    fewer = split(dataset, shots=max(0, shots - 1), seed=seed)
+    assert {p for product in fewer.catalog for p in product.photos} <= set(shown)
+
+
+@settings(max_examples=40)
+@given(st.integers(2, 30), st.floats(0, 0.7), st.integers(0, 1000))
+def test_products_left_out_are_in_no_catalog_and_no_query(count: int, share: float, seed: int) -> None:
+    dataset = made([3] * count)
+    parts = split(dataset, shots=1, seed=seed, leave_out=share)
+    gone = {query.sku for query in parts.left_out}
+    assert len(gone) == round(share * count)
+    assert len(parts.left_out) == 3 * len(gone)
+    assert gone.isdisjoint(product.sku for product in parts.catalog)
+    assert gone.isdisjoint(query.sku for query in parts.queries)
+
+
+def test_seeds_differ_and_stay_as_they_are() -> None:
+    dataset = made([6] * 8)
+    splits = [split(dataset, shots=2, seed=seed) for seed in (0, 1, 0)]
+    assert splits[0] == splits[2]
+    assert splits[0].catalog != splits[1].catalog
+    # What other machines and later versions must choose as well: figures are compared across them.
+    assert [product.photos for product in splits[0].catalog[:2]] == [("0/0.jpg", "0/2.jpg"), ("1/4.jpg", "1/0.jpg")]
+
+
+def test_another_product_changes_no_choice_among_the_others() -> None:
+    few, more = split(made([5] * 3), shots=2, seed=4), split(made([5] * 4), shots=2, seed=4)
+    assert more.catalog[:3] == few.catalog
+
+
+def test_a_gallery_is_the_catalog_and_never_asked() -> None:
+    dataset = made([2, 3], gallery=True)
+    parts = split(dataset, shots=1, seed=0, gallery="iconic.jpg")
+    assert [product.photos for product in parts.catalog] == [("0/iconic.jpg",), ("1/iconic.jpg",)]
+    names_alone = split(dataset, shots=0, seed=0, gallery="iconic.jpg")
+    assert [product.photos for product in names_alone.catalog] == [(), ()]
+    assert names_alone.queries == parts.queries
+    assert len(parts.queries) == 5
+    with pytest.raises(EvaluationError, match=r"no photo is named 'x\.jpg'"):
+        split(dataset, shots=1, seed=0, gallery="x.jpg")
+
+
+def test_limit_and_too_much_left_out() -> None:
+    dataset = made([5] * 10)
+    limited = split(dataset, shots=1, seed=3, leave_out=0.2, limit=7)
+    assert (len(limited.queries), len(limited.left_out), len(limited.catalog)) == (7, 7, 8)
+    assert set(limited.queries) <= set(split(dataset, shots=1, seed=3, leave_out=0.2).queries)
+    with pytest.raises(EvaluationError, match="leaves no catalog"):
+        split(made([1]), shots=0, seed=0, leave_out=0.9)
+
+
+def test_the_catalog_folder_that_is_written(tmp_path: Path) -> None:
+    dataset = load_dataset(write_dataset(tmp_path / "d", {"红茶 500ml": 3, "Blue soda": 2}))
+    parts = split(dataset, shots=2, seed=0)
+    folder = write_catalog(parts, tmp_path / "catalog")
+    document = json.loads((folder / "catalog.json").read_text(encoding="utf-8"))
+    assert document["schema"] == 1
+    first = document["products"][0]
+    sku = sku_of("红茶 500ml")
+    assert (first["sku"], first["name"], first["url"]) == (sku, "红茶 500ml", f"https://shop.example.com/item/{sku}")
+    assert first["photos"] == [f"photos/{sku}-1.png", f"photos/{sku}-2.png"]
+    for copy, source in zip(first["photos"], parts.catalog[0].photos, strict=True):
+        assert (folder / copy).read_bytes() == (dataset.folder / source).read_bytes()
+    names = write_catalog(split(dataset, shots=0, seed=0), tmp_path / "names")
+    assert "photos" not in json.loads((names / "catalog.json").read_text(encoding="utf-8"))["products"][0]

@@ -1,0 +1,197 @@
+"""scripts/build_catalog.py with an embedder that needs no network: what it writes, says and returns."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import build_catalog
+from recognition.errors import ConfigurationError
+from recognition.photo_features import PhotoEmbedder
+from recognition.snapshot import open_snapshot
+from tests.snapshot_files import FINGERPRINT, FakeEmbedder
+
+ROOT = Path(__file__).resolve().parents[2]
+PHOTOS = {"red.jpg": b"red", "blue.jpg": b"blue"}
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """A catalog of two products with one photo each."""
+    folder = tmp_path / "shop"
+    (folder / "photos").mkdir(parents=True)
+    for name, image in PHOTOS.items():
+        (folder / "photos" / name).write_bytes(image)
+    write_catalog(folder, {"1001": ["photos/red.jpg"], "1002": ["photos/blue.jpg"]})
+    return folder
+
+
+@pytest.fixture
+def mar(tmp_path: Path) -> Path:
+    """A file that unpacks like an archive."""
+    path = tmp_path / "product_recognizer.mar"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("backbone.json", "{}")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def embedders(monkeypatch: pytest.MonkeyPatch) -> list[FakeEmbedder]:
+    """The embedders that were opened, each in a folder that is an unpacked archive."""
+    opened: list[FakeEmbedder] = []
+
+    def open_embedder(archive: Path, threads: int) -> PhotoEmbedder:
+        assert (archive / "backbone.json").read_text() == "{}"
+        assert threads >= 1
+        opened.append(FakeEmbedder())
+        return opened[-1]
+
+    monkeypatch.setattr(build_catalog, "_open_embedder", open_embedder)
+    return opened
+
+
+def write_catalog(folder: Path, photos_of: dict[str, list[str]], **fields: object) -> None:
+    products = [
+        {"sku": sku, "name": f"商品{sku}", "url": f"https://shop.example.com/item/{sku}", "photos": photos, **fields}
+        for sku, photos in photos_of.items()
+    ]
+    (folder / "catalog.json").write_text(json.dumps({"schema": 1, "products": products}), encoding="utf-8")
+
+
+def run(shop: Path, mar: Path, *more: str) -> int:
+    output = shop.parent / "live.snapshot"
+    return build_catalog.main([str(shop), "--archive", str(mar), "--output", str(output), *more])
+
+
+def test_the_snapshot_holds_the_catalog(shop, mar, capsys):
+    assert run(shop, mar) == 0
+    snapshot = open_snapshot(shop.parent / "live.snapshot", fingerprint=FINGERPRINT)
+    assert [snapshot.product(index).sku for index in range(snapshot.products)] == ["1001", "1002"]
+    assert snapshot.photos == 2
+    said = capsys.readouterr()
+    assert "2 products, 2 photos (2 embedded, 0 reused)" in said.out
+    assert snapshot.id in said.out
+    assert said.err == ""
+
+
+def test_json_is_one_object(shop, mar, capsys):
+    assert run(shop, mar, "--json") == 0
+    output = shop.parent / "live.snapshot"
+    summary = json.loads(capsys.readouterr().out)
+    assert summary.pop("seconds") > 0
+    assert summary == {
+        "output": str(output),
+        "id": open_snapshot(output, fingerprint=None).id,
+        "fingerprint": FINGERPRINT,
+        "products": 2,
+        "photos": 2,
+        "embedded": 2,
+        "reused": 0,
+        "bad": [],
+        "bytes": output.stat().st_size,
+    }
+
+
+def test_run_again_it_embeds_only_what_is_new(shop, mar, embedders, capsys):
+    run(shop, mar)
+    (shop / "photos" / "green.jpg").write_bytes(b"green")
+    write_catalog(shop, {"1001": ["photos/red.jpg", "photos/green.jpg"], "1002": ["photos/blue.jpg"]})
+    assert run(shop, mar) == 0
+    assert [embedder.seen for embedder in embedders] == [[b"red", b"blue"], [b"green"]]
+    assert "3 photos (1 embedded, 2 reused)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("strict", "status"), [((), 0), (("--strict",), 3)])
+def test_a_bad_photo_is_named_and_left_out(shop, mar, capsys, strict, status):
+    (shop / "photos" / "red.jpg").write_bytes(b"broken")
+    assert run(shop, mar, "--json", *strict) == status
+    said = capsys.readouterr()
+    assert json.loads(said.out)["bad"] == [
+        {"sku": "1001", "path": "photos/red.jpg", "reason": "not a whole image"},
+    ]
+    assert "left out: sku '1001': photos/red.jpg: not a whole image" in said.err
+    assert open_snapshot(shop.parent / "live.snapshot", fingerprint=None).photos == 1
+
+
+def test_the_summary_counts_bad_photos(shop, mar, capsys):
+    (shop / "photos" / "red.jpg").write_bytes(b"broken")
+    run(shop, mar)
+    assert "1 photos (1 embedded, 0 reused, 1 left out)" in capsys.readouterr().out
+
+
+def test_strict_is_content_where_all_is_well(shop, mar):
+    assert run(shop, mar, "--strict") == 0
+
+
+def test_a_damaged_snapshot_is_built_anew(shop, mar, embedders, capsys):
+    run(shop, mar)
+    (shop.parent / "live.snapshot").write_bytes(b"x" * 100)
+    assert run(shop, mar) == 0
+    assert embedders[1].seen == [b"red", b"blue"]
+    assert "every photo is embedded again" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda shop, mar: write_catalog(shop, {"1001": []}, colour="red"), "key 'colour'"),
+        (lambda shop, mar: write_catalog(shop, {"1001": ["photos/none.jpg"]}), "photos/none.jpg"),
+        (lambda shop, mar: (shop / "catalog.json").unlink(), "cannot read the catalog"),
+        (lambda shop, mar: mar.unlink(), "`make archive` builds it"),
+        (lambda shop, mar: mar.write_bytes(b"x"), "not an archive that can be read"),
+    ],
+)
+def test_a_mistake_stops_the_build_and_leaves_the_old_snapshot(shop, mar, capsys, change, told):
+    run(shop, mar)
+    before = (shop.parent / "live.snapshot").read_bytes()
+    change(shop, mar)
+    assert run(shop, mar) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("build_catalog: ")
+    assert told in said
+    assert (shop.parent / "live.snapshot").read_bytes() == before
+
+
+def test_an_archive_that_cannot_embed_stops_the_build(shop, mar, capsys, monkeypatch):
+    def no_embedder(archive: Path, threads: int) -> PhotoEmbedder:
+        raise ConfigurationError("no feature map")
+
+    monkeypatch.setattr(build_catalog, "_open_embedder", no_embedder)
+    assert run(shop, mar) == 1
+    assert "no feature map" in capsys.readouterr().err
+
+
+def test_links_are_held_against_the_given_settings(shop, mar, tmp_path, capsys):
+    text = (ROOT / "handler" / "model-config.yaml").read_text(encoding="utf-8")
+    config = tmp_path / "model-config.yaml"
+    config.write_text(text.replace('["shop.example.com"]', '["other.example.com"]'), encoding="utf-8")
+    assert run(shop, mar, "--model-config", str(config)) == 1
+    assert "key 'url': host 'shop.example.com' is not in allowed_hosts" in capsys.readouterr().err
+    config.write_text("handler: [", encoding="utf-8")
+    assert run(shop, mar, "--model-config", str(config)) == 1
+    assert f"build_catalog: {config}: " in capsys.readouterr().err
+
+
+def test_an_unpacked_archive_serves_too(shop, mar, tmp_path):
+    (tmp_path / "unpacked").mkdir()
+    (tmp_path / "unpacked" / "backbone.json").write_text("{}")
+    assert run(shop, tmp_path / "unpacked") == 0
+
+
+def test_another_file_is_not_overwritten_by_a_slip(shop, mar, capsys):
+    with pytest.raises(SystemExit):
+        build_catalog.main([str(shop), "--archive", str(mar), "--output", str(shop / "catalog.json")])
+    assert "must end in .snapshot" in capsys.readouterr().err
+
+
+def test_the_command_explains_itself_without_loading_a_network():
+    code = "import sys, build_catalog; print(sorted({'torch', 'openvino', 'timm'} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT / "scripts", capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
