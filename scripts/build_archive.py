@@ -30,7 +30,7 @@ from recognition.artifact import LINKS_FILE, BackboneInfo  # noqa: E402
 from recognition.backbones import load_backbone  # noqa: E402
 from recognition.backbones.export import RUNTIMES, export  # noqa: E402
 from recognition.errors import ConfigurationError  # noqa: E402
-from recognition.fuse import LabelMatcher, softmax  # noqa: E402
+from recognition.label_match import LabelMatcher, softmax  # noqa: E402
 from recognition.links import load_links  # noqa: E402
 from recognition.runtime import open_runtime  # noqa: E402
 from recognition.settings import ModelChoice, RuntimeChoice, Settings, parse_settings  # noqa: E402

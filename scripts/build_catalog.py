@@ -35,6 +35,7 @@ HANDLER = ROOT / "handler"
 sys.path.insert(0, str(HANDLER))
 
 from recognition.artifact import SNAPSHOT_FILE  # noqa: E402
+from recognition.catalog import index_arrays  # noqa: E402
 from recognition.catalog_folder import load_catalog_folder  # noqa: E402
 from recognition.errors import ConfigurationError, SnapshotError  # noqa: E402
 from recognition.photo_features import PhotoEmbedder  # noqa: E402
@@ -78,11 +79,13 @@ def build(options: argparse.Namespace, open_embedder: OpenEmbedder) -> tuple[dic
     with _unpacked(options.archive) as archive:
         embedder = open_embedder(archive, len(os.sched_getaffinity(0)))
         with _progress() as progress:
+            previous = _previous(options.output, embedder.fingerprint)
             contents, report = build_snapshot(
                 catalog,
                 embedder,
                 folder=options.folder,
-                previous=_previous(options.output, embedder.fingerprint),
+                previous=previous,
+                extra=lambda contents: index_arrays(contents, previous),
                 progress=progress,
             )
     snapshot_id = write_snapshot(options.output, contents)

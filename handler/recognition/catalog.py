@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from recognition.errors import SnapshotError
 from recognition.gallery import PhotoIndex, PrintIndex, build_indexes
 from recognition.labels import LabelSet
+from recognition.links import LinkedProduct
 from recognition.snapshot import Snapshot, open_snapshot
 from recognition.snapshot_write import SnapshotContents
 from recognition.text.documents import name_document, print_document
@@ -38,15 +39,34 @@ class LoadedCatalog:
     has_photos: NDArray[np.bool_]
     label_classes: NDArray[np.intp]
     label_products: NDArray[np.intp]
+    sold_out: frozenset[str]
 
     @property
     def with_photos(self) -> bool:
         """Whether there is anything to look for in a frame's pixels."""
         return len(self.snapshot.photo_product) > 0
 
+    def known_by_label(self) -> list[LinkedProduct]:
+        """Products that a label alone may show: those with labels and without photos."""
+        rows = np.unique(self.label_products)
+        known = [self.snapshot.product(int(row)) for row in rows if not self.has_photos[row]]
+        return [
+            LinkedProduct(
+                sku=product.sku,
+                name=product.name,
+                url=product.url,
+                labels=tuple(product.labels),
+                threshold=product.threshold,
+                price=product.price,
+                currency=product.currency,
+                rooms=None if product.rooms is None else frozenset(product.rooms),
+            )
+            for product in known
+        ]
+
 
 def open_catalog(
-    path: Path, *, fingerprint: str | None, labels: LabelSet, allowed_hosts: Sequence[str], threads: int
+    path: Path, *, fingerprint: str | None, labels: LabelSet, allowed_hosts: Sequence[str]
 ) -> LoadedCatalog:
     """Open a snapshot for matching.
 
@@ -77,6 +97,7 @@ def open_catalog(
         has_photos=has_photos,
         label_classes=np.array([pair[0] for pair in pairs], dtype=np.intp),
         label_products=np.array([pair[1] for pair in pairs], dtype=np.intp),
+        sold_out=frozenset(snapshot.product(int(row)).sku for row in np.flatnonzero(snapshot.stock_state == 0)),
     )
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from recognition import images
 from recognition.artifact import BackboneInfo, read_info
 from recognition.errors import ConfigurationError
-from recognition.foreground import BoxXyxyShare, object_box
+from recognition.foreground import WHOLE, BoxXyxyShare, object_box
 from recognition.local_features import extract, pack
 from recognition.photo_features import PhotoFeatures
 from recognition.runtime import Runtime, open_runtime
@@ -31,6 +31,10 @@ PHOTO_LOCAL_COUNT = 500
 #: What a photo is decoded to at least; more would be thrown away by all of the above.
 _DECODE_SHORT_PX = 512
 _GREY = (128, 128, 128)
+#: How a catalog photo is changed to look like one of a live show: tilt, loss of resolution, share cut off each side.
+_TILT_DEG = 20
+_BLUR = 5
+_CUT_OFF = 0.12
 _LIMITS = ImageLimits(max_bytes=64 << 20, max_pixels=1 << 27)
 
 
@@ -52,9 +56,9 @@ def fit_square(image: Image.Image, side_px: int = CROP_PX) -> NDArray[np.uint8]:
     return np.asarray(square)
 
 
-def embed_squares(runtime: Runtime, squares: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-    """Vectors (N, C) of squares from ``fit_square``."""
-    return hellinger(runtime.features(np.stack(squares)).mean(axis=(2, 3)))
+def crop_vectors(runtime: Runtime, crops: Sequence[Image.Image]) -> NDArray[np.float32]:
+    """Photo vectors (N, C) of photos or crops of frames, all in one call."""
+    return hellinger(runtime.features(np.stack([fit_square(crop) for crop in crops])).mean(axis=(2, 3)))
 
 
 class PhotoEmbedder:
@@ -81,14 +85,14 @@ class PhotoEmbedder:
         """
         photo = images.decode(image, _LIMITS, short_side_px=_DECODE_SHORT_PX).rgb
         box = object_box(photo)
-        views = [photo] if box == (0.0, 0.0, 1.0, 1.0) else [photo, _cut(photo, box)]
-        product = views[-1]
+        product = photo if box == WHOLE else _cut(photo, box)
+        views = [photo, *([] if box == WHOLE else [product]), *_as_held(product)]
         scale = PHOTO_LOCAL_PX / max(product.size)
         size = (max(1, round(product.width * scale)), max(1, round(product.height * scale)))
         local = extract(np.asarray(product.resize(size, Image.Resampling.BICUBIC)), count=PHOTO_LOCAL_COUNT)
         lines = self._reader.read(np.asarray(product))
         return PhotoFeatures(
-            vectors=embed_squares(self._runtime, [fit_square(view) for view in views]).astype(np.float16),
+            vectors=crop_vectors(self._runtime, views).astype(np.float16),
             local_xy=(local.xy / np.array(size, dtype=np.float32)).astype(np.float16),
             local_descriptors=pack(local.descriptors),
             lines=tuple((line.text, round(line.confidence, 3)) for line in lines),
@@ -105,6 +109,27 @@ def open_embedder(archive_folder: Path, *, threads: int) -> PhotoEmbedder:
     choice = RuntimeChoice(cpu="openvino" if (archive_folder / "features.xml").is_file() else "torch", threads=threads)
     runtime = open_runtime(archive_folder, info, choice, gpu_id=None)
     return PhotoEmbedder(info, runtime, TextReader(threads=threads))
+
+
+def _as_held(product: Image.Image) -> list[Image.Image]:
+    """The product tilted, out of focus and cut off at the sides, as a host holds it.
+
+    With these six views beside the photo itself, the right product was among the twelve most alike in 83 of 100 composed
+    frames, without them in 73.
+    """
+    shown = product.copy()
+    shown.thumbnail((PHOTO_LOCAL_PX, PHOTO_LOCAL_PX))
+    width, height = shown.size
+    far = shown.resize((max(1, width // _BLUR), max(1, height // _BLUR)), Image.Resampling.BILINEAR)
+    blurred = far.resize(shown.size, Image.Resampling.BICUBIC)
+    side = (int(_CUT_OFF * width), int(_CUT_OFF * height))
+    middle = shown.crop((side[0], side[1], max(width - side[0], side[0] + 1), max(height - side[1], side[1] + 1)))
+    tilted = [
+        view.rotate(angle, Image.Resampling.BICUBIC, expand=True, fillcolor=_GREY)
+        for view in (shown, blurred)
+        for angle in (_TILT_DEG, -_TILT_DEG)
+    ]
+    return [*tilted, blurred, middle]
 
 
 def _cut(photo: Image.Image, box: BoxXyxyShare) -> Image.Image:

@@ -13,6 +13,7 @@ from PIL import Image
 from recognition import evidence as ev
 from recognition.calibration import Weights
 from recognition.catalog import LoadedCatalog
+from recognition.embedding import crop_vectors
 from recognition.prints import PrintMatcher
 from recognition.regions import pool, suppress, windows_of
 from recognition.reply import BoxXyxyPx
@@ -22,7 +23,7 @@ from recognition.scene import Region, Scene, Sighting, choose_regions
 from recognition.text.documents import query_of
 from recognition.text.lexicon import load_lexicon
 from recognition.text.ocr import ReadLine, TextReader
-from recognition.views import crop, crop_vectors, dense_maps
+from recognition.views import crop, dense_maps
 
 #: Windows of the dense pass that are followed up where print tells nothing.
 _WINDOWS = 3
@@ -64,19 +65,26 @@ class Found:
 
 @dataclass
 class FinderSeconds:
-    """Wall time of a batch's stages; ``bare_network`` is the part of ``network`` inside the runtime."""
+    """Wall time of a batch's stages: dense pass and crops, local features, reading, everything else."""
 
     network: float = 0.0
     print: float = 0.0
     text: float = 0.0
     match: float = 0.0
 
+    def add(self, other: FinderSeconds) -> None:
+        """Count in another batch's."""
+        self.network += other.network
+        self.print += other.print
+        self.text += other.text
+        self.match += other.match
+
 
 @dataclass
 class FinderResult:
-    """``found[i]`` belongs to ``looks[i]``."""
+    """``found[i]`` belongs to ``looks[i]``; None where looking at it failed."""
 
-    found: list[Found] = field(default_factory=list)
+    found: list[Found | None] = field(default_factory=list)
     seconds: FinderSeconds = field(default_factory=FinderSeconds)
 
 
@@ -113,18 +121,19 @@ class Finder:
             with _Clock(seconds, "print"):
                 matcher.look_at_frame(scene, photos)
             scene.regions = choose_regions(scene, windows)
-        cuts = [crop(scene.frame, region.box) for scene in scenes for region in scene.regions]
-        with _Clock(seconds, "network"):
-            vectors = crop_vectors(self._runtime, [cut for cut, _ in cuts])
         regions = [(scene, region) for scene in scenes for region in scene.regions]
-        for (scene, region), (cut, corner), vector in zip(regions, cuts, vectors, strict=True):
-            with _Clock(seconds, "match"):
+        crops = [(scene, region, box) for scene, region in regions for box in region.crops]
+        with _Clock(seconds, "network"):
+            vectors = crop_vectors(self._runtime, [crop(scene.frame, box)[0] for scene, _, box in crops])
+        with _Clock(seconds, "match"):
+            for (scene, region, _), vector in zip(crops, vectors, strict=True):
                 scores, views = catalog.photo_index.search(
                     vector[None], count=_FINE_VIEWS, allowed=scene.allowed, effort="fine"
                 )
                 region.take_views(catalog, scores[0], views[0])
-            with _Clock(seconds, "print"):
-                matcher.look_at_region(scene, region, cut, corner)
+        with _Clock(seconds, "print"):
+            for scene, region in regions:
+                matcher.look_at_region(scene, region)
 
     def _windows(
         self, catalog: LoadedCatalog, scene: Scene, feature_map: NDArray[np.float32]
@@ -178,7 +187,7 @@ class Finder:
         """Text of the likeliest region, or of the whole frame where products are known by their names alone."""
         assert self._reader is not None
         whole = bool((scene.allowed & ~catalog.has_photos).any()) or not catalog.with_photos
-        if whole:
+        if whole or not any(region.prints for region in scene.regions):
             return self._reader.read(np.asarray(scene.frame), side_px=_FRAME_TEXT_PX)
         cut, (left, top) = crop(scene.frame, scene.regions[0].box, margin=_TEXT_MARGIN)
         lines = self._reader.read(np.asarray(cut))

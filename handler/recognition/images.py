@@ -120,6 +120,15 @@ def centre_crop(photo: Photo, spec: Preprocessing) -> NDArray[np.uint8]:
     return np.asarray(square)
 
 
+def bounded(rgb: Image.Image, short_side_px: int) -> Image.Image:
+    """``rgb`` with a short side of at most ``short_side_px``: formats that cannot be scaled while decoding come in full."""
+    if min(rgb.size) <= short_side_px:
+        return rgb
+    scale = short_side_px / min(rgb.size)
+    size = (max(1, round(rgb.width * scale)), max(1, round(rgb.height * scale)))
+    return rgb.resize(size, Image.Resampling.BICUBIC, reducing_gap=_REDUCING_GAP)
+
+
 def blank(*, side_px: int) -> list[bytes]:
     """A square grey image in each of the formats read, for warming up."""
     encoded = []

@@ -49,13 +49,17 @@ class LocalFeatures:
 
 @dataclass(frozen=True)
 class LocalMatch:
-    """``inliers`` pairs of points agree on ``matrix`` (2, 3) from shares of the photo's width and height to crop pixels."""
+    """``inliers`` pairs of points agree on ``matrix`` (2, 3) from shares of the photo's width and height to crop pixels.
+
+    ``extent`` (4,) is the box x1, y1, x2, y2 around those points in the crop.
+    """
 
     inliers: int
     matrix: NDArray[np.float64] | None
+    extent: NDArray[np.float64] | None
 
 
-NO_MATCH = LocalMatch(0, None)
+NO_MATCH = LocalMatch(0, None, None)
 
 
 def extract(rgb: NDArray[np.uint8], *, count: int) -> LocalFeatures:
@@ -133,7 +137,9 @@ def _fit(source: NDArray[np.float32], target: NDArray[np.float32], extent_px: fl
     # With too few points in agreement OpenCV gives no matrix, whatever its annotations say.
     if matrix is None or not _plausible(np.asarray(matrix, dtype=np.float64), extent_px):
         return NO_MATCH
-    return LocalMatch(int(inliers.sum()), np.asarray(matrix, dtype=np.float64))
+    agreeing = target[inliers.ravel().astype(bool)]
+    extent = np.concatenate([agreeing.min(axis=0), agreeing.max(axis=0)]).astype(np.float64)
+    return LocalMatch(len(agreeing), np.asarray(matrix, dtype=np.float64), extent)
 
 
 def _plausible(matrix: NDArray[np.float64], extent_px: float) -> bool:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
-from PIL import Image
 
 from recognition.catalog import LoadedCatalog
 from recognition.local_features import LocalFeatures, extract, match
 from recognition.scene import PhotoMatch, Region, Scene, visible_box
-from recognition.views import scaled
+from recognition.views import crop, scaled
 
 #: Longer side and number of features for a whole frame, and for a crop of it.
 _FRAME_PX, _FRAME_COUNT = 640, 500
-_CROP_PX, _CROP_COUNT = 400, 400
+_CROP_PX, _CROP_COUNT = 512, 500
 #: Photos that a frame and a crop are held against: those with the most votes, and the most alike to the network.
 _VOTED, _ALIKE = 10, 4
-_CROP_PHOTOS = 10
+_CROP_PHOTOS = 14
+#: How much around a region is looked at, as a share of its sides: print that a box cut off is worth more than pixels.
+_MARGIN = 0.2
 #: Fewer agreeing points are chance.
 _LEAST_POINTS = 5
 #: A region of more than this share of the frame was seen well enough in the frame.
@@ -39,16 +40,18 @@ class PrintMatcher:
         for photo, points, box in self._matches(found, photos, (pixels.shape[1], pixels.shape[0])):
             scene.matches.append(PhotoMatch(photo, points, _moved(box, scale, (0, 0))))
 
-    def look_at_region(self, scene: Scene, region: Region, cut: Image.Image, corner: tuple[int, int]) -> None:
+    def look_at_region(self, scene: Scene, region: Region) -> None:
         """Take over what the frame showed in this region and, if it is small in the frame, look closer."""
         inside = [found for found in scene.matches if region.holds(found.box, margin=0.1)]
         for found in inside:
             region.take_print(int(self._snapshot.photo_product[found.photo]), found)
+        cut, corner = crop(scene.frame, region.box, margin=_MARGIN)
         if max(cut.size) > _LARGE * max(scene.frame.size):
             return
         pixels = scaled(cut, _CROP_PX)
         features = extract(pixels, count=_CROP_COUNT)
-        photos = [found.photo for found in sorted(inside, key=lambda found: -found.points)][: _CROP_PHOTOS // 2]
+        photos = [found.photo for found in sorted(inside, key=lambda found: -found.points)][: _CROP_PHOTOS // 3]
+        photos += [photo for photo in self._voted(features, scene) if photo not in photos][: _CROP_PHOTOS // 2]
         photos += [photo for photo in region.views if photo not in photos][: _CROP_PHOTOS - len(photos)]
         scale = max(cut.size) / _CROP_PX
         for photo, points, box in self._matches(features, photos, (pixels.shape[1], pixels.shape[0])):

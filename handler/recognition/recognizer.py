@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from recognition import images
 from recognition.artifact import LABELS_FILE, LINKS_FILE, BackboneInfo, read_info
+from recognition.calibration import load_calibration
+from recognition.catalog import LoadedCatalog, open_catalog
+from recognition.embedding import fingerprint
 from recognition.errors import ConfigurationError, InternalError, RecognitionError
-from recognition.fuse import LabelMatcher, softmax, top_labels
+from recognition.finder import Finder, FinderResult, FinderSeconds, Found, Look
+from recognition.label_match import LabelMatcher, softmax, top_labels
 from recognition.labels import LabelSet, load_labels
 from recognition.links import load_links
-from recognition.reply import SCHEMA, ImageInfo, ModelInfo, Reply, TimingMs
+from recognition.reply import SCHEMA, ImageInfo, ModelInfo, Reply, TextLine, TimingMs
+from recognition.shown import products_shown, scaled_box
 from recognition.request import Options, Request
 from recognition.runtime import Runtime, open_runtime
 from recognition.settings import Settings
+from recognition.text.ocr import TextReader
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+#: Short side that a frame keeps at least where products are looked for in it: the print of a product that fills a fifth
+#: of it can then still be read.
+_FRAME_SHORT_PX = 720
 _FAILED = "the image could not be recognised; the server's log says why"
 
 
@@ -35,7 +46,16 @@ class StageSeconds:
 
     decode: float = 0.0
     network: float = 0.0
+    print: float = 0.0
+    text: float = 0.0
     match: float = 0.0
+
+    def add(self, finder: FinderSeconds) -> None:
+        """Count in what the finder spent."""
+        self.network += finder.network
+        self.print += finder.print
+        self.text += finder.text
+        self.match += finder.match
 
 
 @dataclass
@@ -44,6 +64,7 @@ class BatchResult:
 
     replies: list[Reply | RecognitionError]
     seconds: StageSeconds = field(default_factory=StageSeconds)
+    texts_read: int = 0
 
 
 @dataclass
@@ -53,6 +74,7 @@ class _Item:
     request: Request
     image: ImageInfo
     pixels: NDArray[np.uint8]
+    frame: Image.Image | None
     decode_s: float
 
 
@@ -69,13 +91,19 @@ class Recognizer:
         labels: LabelSet,
         matcher: LabelMatcher,
         runtime: Runtime,
+        finder: Finder | None = None,
     ) -> None:
+        """Without a ``finder`` the catalog is the links that ``matcher`` knows, and no other can be taken over."""
         self.settings = settings
         self.labels = labels
-        self.matcher = matcher
         self.runtime = runtime
         self._info = info
-        self._model = ModelInfo(name=name, version=version, backbone=info.name, catalog=None)
+        self._name = name
+        self._version = version
+        self._finder = finder
+        self._links = matcher
+        #: Replaced as one, so that a batch sees the old catalog or the new one and never both.
+        self._served = _Served(None, matcher, ModelInfo(name=name, version=version, backbone=info.name, catalog=None))
 
     @classmethod
     def from_folder(
@@ -96,8 +124,33 @@ class Recognizer:
             settings=settings,
             labels=labels,
             matcher=LabelMatcher(labels, products, settings.thresholds),
-            runtime=open_runtime(folder, info, settings.runtime, gpu_id=gpu_id),
+            runtime=(runtime := open_runtime(folder, info, settings.runtime, gpu_id=gpu_id)),
+            finder=Finder(runtime, TextReader(threads=runtime.threads), load_calibration(info.name).weights),
         )
+
+    @property
+    def matcher(self) -> LabelMatcher:
+        """Of the catalog that is served."""
+        return self._served.matcher
+
+    def open_catalog(self, path: Path) -> LoadedCatalog:
+        """Open a snapshot that this recogniser can take over. May run beside ``recognize``.
+
+        Raises:
+            SnapshotError: it cannot be used, and why.
+        """
+        return open_catalog(
+            path, fingerprint=fingerprint(self._info), labels=self.labels, allowed_hosts=self.settings.allowed_hosts
+        )
+
+    def use_catalog(self, catalog: LoadedCatalog) -> None:
+        """Match against ``catalog`` from the next batch on; one without products leaves the archive's own links."""
+        model = ModelInfo(name=self._name, version=self._version, backbone=self._info.name, catalog=catalog.snapshot.id)
+        if catalog.snapshot.products == 0:
+            self._served = _Served(None, self._links, model)
+        else:
+            matcher = LabelMatcher(self.labels, catalog.known_by_label(), self.settings.thresholds)
+            self._served = _Served(catalog, matcher, model)
 
     def warm_up(self, batch_size: int) -> None:
         """Answer blank images in batches of every size up to ``batch_size``, so that no viewer pays for first times.
@@ -116,24 +169,29 @@ class Recognizer:
         """Answer a batch with one call of the runtime. A request that is an error, or becomes one, touches no other."""
         result = BatchResult(replies=[])
         started = time.perf_counter()
-        decoded = [_guarded(self._decode, request) for request in requests]
+        served = self._served
+        decode = functools.partial(self._decode, with_frame=served.catalog is not None)
+        decoded = [_guarded(decode, request) for request in requests]
         result.seconds.decode = time.perf_counter() - started
 
         good = [item for item in decoded if isinstance(item, _Item)]
         started = time.perf_counter()
         logits = self._forward(good) if good else None
-        result.seconds.network = network_s = time.perf_counter() - started
+        result.seconds.network = time.perf_counter() - started
+        probabilities = softmax(logits) if logits is not None else np.zeros((0, len(self.labels)), np.float32)
+        found = self._find(served, good, probabilities) if logits is not None else None
+        if found is not None:
+            result.seconds.add(found.seconds)
+            result.texts_read = sum(each.text_was_read for each in found.found)
 
         started = time.perf_counter()
-        probabilities = iter(softmax(logits) if logits is not None else ())
+        answers = iter(self._replies(served, good, probabilities, found, result.seconds))
         for item in decoded:
             if isinstance(item, RecognitionError):
                 result.replies.append(item)
-            elif logits is None:
-                result.replies.append(InternalError(_FAILED))
             else:
-                result.replies.append(self._reply(item, next(probabilities), network_s))
-        result.seconds.match = time.perf_counter() - started
+                result.replies.append(InternalError(_FAILED) if logits is None else next(answers))
+        result.seconds.match += time.perf_counter() - started
         return result
 
     def describe(self) -> dict[str, Any]:
@@ -147,7 +205,7 @@ class Recognizer:
                 "architecture": self._info.architecture,
                 "weights_sha256": self._info.weights_sha256,
                 "licence": self._info.licence,
-                "catalog": self._model.catalog,
+                "catalog": self._served.model.catalog,
             },
             "labels": {"count": len(self.labels), "fingerprint": self.labels.fingerprint},
             "preprocessing": self._info.preprocessing,
@@ -157,13 +215,15 @@ class Recognizer:
             "runtime": {"name": self.runtime.name, "threads": self.runtime.threads},
         }
 
-    def _decode(self, request: Request) -> _Item:
+    def _decode(self, request: Request, *, with_frame: bool) -> _Item:
         started = time.perf_counter()
         spec = self._info.preprocessing
-        photo = images.decode(request.image, self.settings.images, short_side_px=spec.resize_px)
+        short_side_px = max(spec.resize_px, _FRAME_SHORT_PX) if with_frame else spec.resize_px
+        photo = images.decode(request.image, self.settings.images, short_side_px=short_side_px)
+        frame = images.bounded(photo.rgb, short_side_px) if with_frame else None
         pixels = images.centre_crop(photo, spec)
         # The photo itself ends here: eight of 67 megapixels, kept until the batch is done, would take 2 GB.
-        return _Item(request, ImageInfo(photo.width, photo.height), pixels, time.perf_counter() - started)
+        return _Item(request, ImageInfo(photo.width, photo.height), pixels, frame, time.perf_counter() - started)
 
     def _forward(self, items: Sequence[_Item]) -> NDArray[np.float32] | None:
         try:
@@ -172,21 +232,99 @@ class Recognizer:
             logger.exception("the network failed on a batch of %d", len(items))
             return None
 
-    def _reply(self, item: _Item, probabilities: NDArray[np.float32], network_s: float) -> Reply:
-        started = time.perf_counter()
+    def _find(self, served: _Served, items: Sequence[_Item], probabilities: NDArray[np.float32]) -> FinderResult | None:
+        if served.catalog is None or self._finder is None:
+            return None
+        looks = [
+            Look(
+                frame=item.frame,
+                allowed=served.catalog.snapshot.room_mask(item.request.options.room),
+                text=item.request.options.text,
+                label_probabilities=row,
+            )
+            for item, row in zip(items, probabilities, strict=True)
+            if item.frame is not None
+        ]
+        try:
+            return self._finder.find(served.catalog, looks)
+        except Exception:
+            logger.exception("products could not be looked for in a batch of %d", len(looks))
+            # Each for itself: one frame that nobody foresaw must not cost its neighbours their cards.
+            result = FinderResult()
+            for look in looks:
+                result.found.append(self._find_alone(served.catalog, look, result.seconds))
+            return result
+
+    def _find_alone(self, catalog: LoadedCatalog, look: Look, seconds: FinderSeconds) -> Found | None:
+        assert self._finder is not None
+        try:
+            alone = self._finder.find(catalog, [look])
+        except Exception:
+            logger.exception("products could not be looked for in a frame of %dx%d", *look.frame.size)
+            return None
+        seconds.add(alone.seconds)
+        return alone.found[0]
+
+    def _replies(
+        self,
+        served: _Served,
+        items: Sequence[_Item],
+        probabilities: NDArray[np.float32],
+        found: FinderResult | None,
+        seconds: StageSeconds,
+    ) -> Iterator[Reply | RecognitionError]:
+        for index, (item, row) in enumerate(zip(items, probabilities, strict=True)):
+            seen = None if found is None else found.found[index]
+            if found is not None and seen is None:
+                yield InternalError(_FAILED)
+            else:
+                yield self._reply(served, item, row, seen, seconds)
+
+    def _reply(
+        self,
+        served: _Served,
+        item: _Item,
+        probabilities: NDArray[np.float32],
+        found: Found | None,
+        seconds: StageSeconds,
+    ) -> Reply:
         options = item.request.options
-        labels = top_labels(probabilities, self.labels, options.top_k)
-        products = self.matcher.match(probabilities, threshold=options.threshold, room=options.room)
-        match_s = time.perf_counter() - started
+        frame_size = item.frame.size if item.frame is not None else (item.image.width, item.image.height)
+        scale = (item.image.width / frame_size[0], item.image.height / frame_size[1])
+        by_label = served.matcher.match(probabilities, threshold=options.threshold, room=options.room)
+        products, lines = by_label, []
+        if found is not None and served.catalog is not None:
+            threshold = options.threshold
+            products = products_shown(
+                served.catalog, found.sightings, by_label, threshold, self.settings.thresholds.default, scale
+            )
+            lines = [
+                TextLine(line.text, round(line.confidence, 3), scaled_box(line.box, scale)) for line in found.lines
+            ]
         return Reply(
             schema=SCHEMA,
-            model=self._model,
+            model=served.model,
             image=item.image,
-            labels=labels,
+            labels=top_labels(probabilities, self.labels, options.top_k),
             products=products,
-            texts=[],
-            timing_ms=TimingMs(decode=_ms(item.decode_s), network=_ms(network_s), text=0.0, match=_ms(match_s)),
+            texts=lines,
+            timing_ms=TimingMs(
+                decode=_ms(item.decode_s),
+                network=_ms(seconds.network),
+                print=_ms(seconds.print),
+                text=_ms(seconds.text),
+                match=_ms(seconds.match),
+            ),
         )
+
+
+@dataclass(frozen=True)
+class _Served:
+    """What a batch is matched with: ``catalog`` is None where the archive's links are all there is."""
+
+    catalog: LoadedCatalog | None
+    matcher: LabelMatcher
+    model: ModelInfo
 
 
 def _guarded(step: Callable[[Request], T], request: Request | RecognitionError) -> T | RecognitionError:

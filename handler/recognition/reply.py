@@ -67,10 +67,11 @@ class TextLine(msgspec.Struct, frozen=True):
 
 
 class TimingMs(msgspec.Struct, frozen=True):
-    """Milliseconds. ``decode`` and ``match`` are this image's own; ``network`` and ``text`` its batch's."""
+    """Milliseconds. ``decode`` is this image's own, the others its batch's: it waits for the whole of them."""
 
     decode: float
     network: float
+    print: float
     text: float
     match: float
 

@@ -17,6 +17,8 @@ from recognition.text.ocr import ReadLine
 #: Regions of a frame that get a second look.
 _MOST_REGIONS = 3
 _OVERLAP = 0.3
+#: How much is looked at around a window, as a multiple of its sides.
+_WIDER = 1.6
 #: Agreeing points from which print alone makes a region, ahead of every window.
 _POINTS_FOR_REGION = 7
 
@@ -46,6 +48,7 @@ class Region:
     """A part of the frame. The dictionaries are by product: inner product, best match in print, shared mass of text."""
 
     box: BoxXyxyPx
+    crops: list[BoxXyxyPx] = field(default_factory=list)
     photo: dict[int, float] = field(default_factory=dict)
     prints: dict[int, PhotoMatch] = field(default_factory=dict)
     text: dict[int, TextMass] = field(default_factory=dict)
@@ -71,9 +74,7 @@ class Region:
         """Whether the middle of ``box`` lies in the region or within ``margin`` of its sides around it."""
         wide, high = (self.box[2] - self.box[0]) * margin, (self.box[3] - self.box[1]) * margin
         x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-        return (
-            self.box[0] - wide <= x <= self.box[2] + wide and self.box[1] - high <= y <= self.box[3] + high
-        )
+        return self.box[0] - wide <= x <= self.box[2] + wide and self.box[1] - high <= y <= self.box[3] + high
 
 
 @dataclass(frozen=True)
@@ -107,23 +108,50 @@ def visible_box(match: LocalMatch, size: tuple[int, int]) -> BoxXyxyPx | None:
     corners = np.array([[0, 0, 1], [1, 0, 1], [0, 1, 1], [1, 1, 1]], dtype=np.float64) @ match.matrix.T
     left, top = np.maximum(corners.min(axis=0), 0.0)
     right, bottom = np.minimum(corners.max(axis=0), np.array(size, dtype=np.float64))
+    left, top, right, bottom = _towards_print(np.array([left, top, right, bottom]), match)
     if right - left < 4 or bottom - top < 4:
         return None
     return float(left), float(top), float(right), float(bottom)
 
 
+#: A photo shows its product with a margin that is not known. The points that agree lie on the product, and reach nearly
+#: to its sides where they are many: the box lies between the two, this far from the points' own.
+OUTWARDS = 0.6
+
+
+def _towards_print(outline: NDArray[np.float64], match: LocalMatch) -> NDArray[np.float64]:
+    return outline if match.extent is None else match.extent + OUTWARDS * (outline - match.extent)
+
+
 def choose_regions(scene: Scene, windows: list[BoxXyxyPx]) -> list[Region]:
     """Regions where print agrees, most points first, then windows that none of those explains."""
     matches = sorted(scene.matches, key=lambda match: -match.points)
-    boxes = [match.box for match in matches if match.points >= _POINTS_FOR_REGION] + windows
     regions: list[Region] = []
-    for box in boxes:
-        if len(regions) == _MOST_REGIONS:
-            break
-        taken = np.array([region.box for region in regions]).reshape(-1, 4)
-        if len(taken) and float(intersection_over_union(np.array(box), taken).max()) > _OVERLAP:
-            continue
-        if any(region.holds(box, margin=0.0) for region in regions):
-            continue
-        regions.append(Region(box))
+    for box in (match.box for match in matches if match.points >= _POINTS_FOR_REGION):
+        if len(regions) < _MOST_REGIONS and not any(_same(box, region.box) for region in regions):
+            regions.append(Region(box, [box]))
+    printed = [region.box for region in regions]
+    for box in windows:
+        if len(regions) < _MOST_REGIONS and not any(_same(box, other) for other in printed):
+            # A window that matches best is often a part of the product: it is looked at with more around it, too.
+            wider = grown(box, _WIDER, scene.frame.size)
+            regions.append(Region(wider, [box, wider]))
     return regions
+
+
+def _same(box: BoxXyxyPx, other: BoxXyxyPx) -> bool:
+    """Whether two boxes are of one thing: they overlap, or the middle of the first lies in the second."""
+    overlap = intersection_over_union(np.array(box), np.array([other]))[0]
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    return bool(overlap > _OVERLAP) or (other[0] <= x <= other[2] and other[1] <= y <= other[3])
+
+
+def grown(box: BoxXyxyPx, factor: float, size: tuple[int, int]) -> BoxXyxyPx:
+    """``box`` with sides ``factor`` times as long around the same middle, cut to ``size``."""
+    wide, high = (box[2] - box[0]) * (factor - 1) / 2, (box[3] - box[1]) * (factor - 1) / 2
+    return (
+        max(0.0, box[0] - wide),
+        max(0.0, box[1] - high),
+        min(float(size[0]), box[2] + wide),
+        min(float(size[1]), box[3] + high),
+    )

@@ -110,6 +110,16 @@ class ImageLimits(_Block, frozen=True):
     max_pixels: Positive
 
 
+class CatalogChoice(_Block, frozen=True):
+    """Where the catalog's snapshot comes from.
+
+    ``source`` is a path or an https link to follow, None for the snapshot in the archive; it is looked at every ``poll_s``.
+    """
+
+    source: str | None = None
+    poll_s: Annotated[float, msgspec.Meta(ge=0.1, le=3600.0)] = 1.0
+
+
 class Settings(_Block, frozen=True):
     """The whole block."""
 
@@ -119,6 +129,7 @@ class Settings(_Block, frozen=True):
     top_k: TopK
     images: ImageLimits
     allowed_hosts: list[str]
+    catalog: CatalogChoice = CatalogChoice()
 
     def __post_init__(self) -> None:
         for host in self.allowed_hosts:

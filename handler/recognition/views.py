@@ -9,10 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from recognition.embedding import fit_square
 from recognition.reply import BoxXyxyPx
 from recognition.runtime import Runtime
-from recognition.vectors import hellinger
 
 #: Longer side of the dense pass: a product of a fifth of a portrait frame is then four cells of 32 pixels high.
 DENSE_PX = 640
@@ -32,11 +30,6 @@ def dense_maps(runtime: Runtime, frames: Sequence[Image.Image]) -> list[NDArray[
     for members in by_shape.values():
         maps.update(zip(members, runtime.features(np.stack([grids[index] for index in members])), strict=True))
     return [maps[index] for index in range(len(frames))]
-
-
-def crop_vectors(runtime: Runtime, crops: Sequence[Image.Image]) -> NDArray[np.float32]:
-    """Photo vectors (N, C) of crops, all in one call."""
-    return hellinger(runtime.features(np.stack([fit_square(crop) for crop in crops])).mean(axis=(2, 3)))
 
 
 def crop(frame: Image.Image, box: BoxXyxyPx, *, margin: float = _MARGIN) -> tuple[Image.Image, tuple[int, int]]:

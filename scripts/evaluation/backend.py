@@ -106,9 +106,7 @@ def open_recognizer(archive_folder: Path, snapshot_path: Path) -> Recognizer:
     recognizer = Recognizer.from_folder(
         archive_folder, parse_settings(config), name=MODEL, version=manifest["model"]["modelVersion"]
     )
-    # HERE the catalog goes in, as the recogniser's new parameter:
-    #   catalog=open_snapshot(snapshot_path, fingerprint=...)
-    # Until then InProcess refuses to go on, because another catalog would answer.
+    recognizer.use_catalog(recognizer.open_catalog(snapshot_path))
     recognizer.warm_up(1)
     return recognizer
 

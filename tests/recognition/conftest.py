@@ -7,7 +7,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from recognition.fuse import LabelMatcher
+from recognition.label_match import LabelMatcher
 from recognition.labels import LabelSet
 from recognition.links import LinkedProduct
 from recognition.recognizer import Recognizer

@@ -28,7 +28,7 @@ from recognition.backbones import load_backbone
 from recognition.backbones.base import Backbone
 from recognition.backbones.export import RUNTIMES, export
 from recognition.errors import ConfigurationError
-from recognition.fuse import softmax
+from recognition.label_match import softmax
 from recognition.images import centre_crop, decode
 from recognition.runtime import Runtime, open_runtime
 from recognition.settings import THREADS_VARIABLE, ImageLimits, ModelChoice, Preprocessing, RuntimeChoice

@@ -92,9 +92,7 @@ def build_index(documents: Sequence[Document], lexicon: Lexicon) -> TextIndex:
     frequency = Counter(piece for document in documents for piece in {**document.pieces, **document.alternatives})
     everywhere = np.log(len(documents) + _PRIOR_DOCUMENTS)
     weight = {
-        piece: KIND_WEIGHT[piece[0]]
-        * lexicon.worth(piece)
-        * float(everywhere - np.log(count + 0.5))
+        piece: KIND_WEIGHT[piece[0]] * lexicon.worth(piece) * float(everywhere - np.log(count + 0.5))
         for piece, count in frequency.items()
     }
     ordered = sorted(weight, key=key_of)

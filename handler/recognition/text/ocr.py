@@ -23,6 +23,13 @@ _GRID_PX = 128
 _MOST_LINES = 24
 #: No caller may ask for more.
 _MOST_PX = 1280
+#: Lines read with less confidence may stand on their heads. The model that should tell turns too few of them: of the
+#: characters that 90 drinks and groceries show, 0.60 were read with the pictures upside down, 0.82 with a second try.
+_DOUBTFUL = 0.8
+#: Where fewer lines than this are doubtful the picture is upright, and they are merely small.
+_DOUBTFUL_SHARE = 0.33
+#: A picture with some text but fewer certain characters than this is read once more, turned by a right angle.
+_FEW_CHARACTERS = 8
 #: The models that the wheel ships, named so that nothing is ever looked for elsewhere.
 _MODELS = {
     "Det": "PP-OCRv6_det_small.onnx",
@@ -59,31 +66,58 @@ class TextReader:
         self._ocr = _bounded_ocr(folder, threads)
 
     def read(self, rgb: NDArray[np.uint8], *, side_px: int = SIDE_PX) -> list[ReadLine]:
-        """Lines of uint8 (H, W, 3) RGB, top to bottom, scaled so that the longer side has ``side_px``."""
+        """Lines of uint8 (H, W, 3) RGB, top to bottom, scaled so that the longer side has ``side_px``.
+
+        Lines may run in any direction; those of a picture that lies on its side are in the order of the turned one.
+        """
         scale = side_px / max(rgb.shape[:2])
         size = (max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale)))
         scaled = cv2.resize(rgb, size, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA)
-        result = self._ocr(cv2.cvtColor(_padded(scaled), cv2.COLOR_RGB2BGR))
-        if result.txts is None:
+        lines = self._lines(scaled)
+        if lines and _certain_characters(lines) < _FEW_CHARACTERS:
+            turned = [_turned_back(line, size[1]) for line in self._lines(cv2.rotate(scaled, cv2.ROTATE_90_CLOCKWISE))]
+            lines = max(lines, turned, key=_certain_characters)
+        return [ReadLine(line.text, line.confidence, _in_picture(line.box, rgb.shape, scale)) for line in lines]
+
+    def _lines(self, rgb: NDArray[Any]) -> list[ReadLine]:
+        result = self._ocr(cv2.cvtColor(_padded(rgb), cv2.COLOR_RGB2BGR))
+        # What was detected but could not be read at all is a result of another type, without texts.
+        if getattr(result, "txts", None) is None:
             return []
         return [
-            ReadLine(str(text), float(confidence), _box(np.asarray(corners) / scale))
+            ReadLine(str(text), float(confidence), _around(np.asarray(corners, dtype=np.float64)))
             for text, confidence, corners in zip(result.txts, result.scores, result.boxes, strict=True)
         ]
 
 
-def _padded(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Pad right and bottom to multiples of ``_GRID_PX``: the runtime compiles its kernels anew for every size it meets."""
+def _certain_characters(lines: list[ReadLine]) -> int:
+    return sum(len(line.text) for line in lines if line.confidence >= _DOUBTFUL)
+
+
+def _padded(rgb: NDArray[Any]) -> NDArray[Any]:
+    """Pad right and bottom to multiples of ``_GRID_PX``: the runtime compiles its kernels for every size it meets."""
     height, width = rgb.shape[:2]
-    return cv2.copyMakeBorder(  # type: ignore[return-value]
+    return cv2.copyMakeBorder(
         rgb, 0, -height % _GRID_PX, 0, -width % _GRID_PX, cv2.BORDER_CONSTANT, value=(128, 128, 128)
     )
 
 
-def _box(corners: NDArray[np.float64]) -> BoxXyxyPx:
-    left, top = corners.min(axis=0)
-    right, bottom = corners.max(axis=0)
+def _around(corners: NDArray[np.float64]) -> BoxXyxyPx:
+    (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
     return float(left), float(top), float(right), float(bottom)
+
+
+def _turned_back(line: ReadLine, height: float) -> ReadLine:
+    """A line of a picture that was turned clockwise, where it is in the one of that ``height`` before."""
+    left, top, right, bottom = line.box
+    return ReadLine(line.text, line.confidence, (top, height - right, bottom, height - left))
+
+
+def _in_picture(box: BoxXyxyPx, shape: tuple[int, ...], scale: float) -> BoxXyxyPx:
+    """The box before scaling; what reaches into the padding is cut off."""
+    height, width = shape[:2]
+    left, top, right, bottom = (min(max(side / scale, 0.0), limit) for side, limit in zip(box, (width, height) * 2))
+    return left, top, right, bottom
 
 
 def _bounded_ocr(folder: Path, threads: int) -> Any:
@@ -91,7 +125,7 @@ def _bounded_ocr(folder: Path, threads: int) -> Any:
     from rapidocr import EngineType, RapidOCR
 
     class BoundedOcr(RapidOCR):  # type: ignore[misc]
-        """RapidOCR that recognises only the largest lines that it detected."""
+        """RapidOCR that reads only the largest lines that it detected, and tries doubtful ones upside down."""
 
         def detect_and_crop(self, img: NDArray[np.uint8], op_record: dict[str, Any]) -> Any:
             crops, found = super().detect_and_crop(img, op_record)
@@ -102,6 +136,19 @@ def _bounded_ocr(folder: Path, threads: int) -> Any:
             found.boxes = np.asarray(found.boxes)[kept]
             found.scores = [found.scores[index] for index in kept]
             return [crops[index] for index in kept], found
+
+        def recognize_txt(self, img: list[NDArray[np.uint8]]) -> Any:
+            read = super().recognize_txt(img)
+            doubtful = [index for index, score in enumerate(read.scores) if score < _DOUBTFUL]
+            if len(doubtful) <= _DOUBTFUL_SHARE * len(img):
+                return read
+            turned = super().recognize_txt([cv2.rotate(img[index], cv2.ROTATE_180) for index in doubtful])
+            texts, scores = list(read.txts), list(read.scores)
+            for index, text, score in zip(doubtful, turned.txts, turned.scores, strict=True):
+                if score > scores[index]:
+                    texts[index], scores[index] = text, score
+            read.txts, read.scores = tuple(texts), tuple(scores)
+            return read
 
     parameters: dict[str, Any] = {
         "Global.log_level": "error",

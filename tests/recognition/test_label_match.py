@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from recognition.errors import ConfigurationError
-from recognition.fuse import LabelMatcher, softmax, top_labels
+from recognition.label_match import LabelMatcher, softmax, top_labels
 from recognition.labels import LabelSet
 from recognition.links import LinkedProduct
 from recognition.reply import Evidence, LabelScore
