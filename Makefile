@@ -16,9 +16,11 @@ VERSION       ?= 1.0
 MODEL_CONFIG  ?= handler/model-config.yaml
 LABELS        ?= labels.json
 LINKS         ?= product_links.json
+CATALOG       ?=
 RUNTIMES      ?= openvino,torch
 ARCHIVE       ?= model_store/product_recognizer.mar
 IMAGES        ?=
+SNAPSHOT      ?= model_store/catalog.snapshot
 
 VENV := .venv
 BIN  := $(VENV)/bin
@@ -26,18 +28,19 @@ BIN  := $(VENV)/bin
 unexport PYTHONPATH
 
 CANDIDATE  := $(dir $(ARCHIVE))product_recognizer-$(VERSION).mar
-REMEMBERED := VERSION MODEL_CONFIG LABELS LINKS RUNTIMES
-SOURCES := $(shell find handler -name '*.py' -o -name '*.yaml') scripts/build_archive.py
-BUILD   := --version $(VERSION) --model-config $(MODEL_CONFIG) --labels $(LABELS) --links $(LINKS) --runtimes $(RUNTIMES)
+REMEMBERED := VERSION MODEL_CONFIG LABELS LINKS CATALOG RUNTIMES
+SOURCES := $(shell find handler -name '*.py' -o -name '*.yaml' -o -name '*.json') scripts/build_archive.py
+BUILD   := --version $(VERSION) --model-config $(MODEL_CONFIG) --labels $(LABELS) --links $(LINKS) --runtimes $(RUNTIMES) \
+           $(if $(CATALOG),--catalog $(CATALOG))
 
-.PHONY: help setup archive serve stop status predict rollout demo test check bench clean
+.PHONY: help setup archive catalog serve stop status predict rollout demo test check bench clean
 
 help:  ## This list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
 	@echo
 	@echo "Variables, with their defaults: PORT=$(PORT) HOST=$(HOST) WORKERS=(cores) THREADS=(cores/workers) TOKEN=$(TOKEN)"
 	@echo "  VERSION=$(VERSION) ARCHIVE=$(ARCHIVE) MODEL_CONFIG=$(MODEL_CONFIG) RUNTIMES=$(RUNTIMES)"
-	@echo "  LABELS=$(LABELS) LINKS=$(LINKS) STATE=$(STATE) IMAGES='photos or folders' for predict"
+	@echo "  LABELS=$(LABELS) LINKS=$(LINKS) CATALOG=(a catalog folder) STATE=$(STATE) IMAGES='photos or folders' for predict"
 
 setup: $(VENV)/.complete  ## Make .venv with everything pinned (the others do it by themselves)
 
@@ -90,6 +93,9 @@ rollout: setup  ## Replace the running version by a new build: make rollout VERS
 
 demo: archive  ## Serve, send real photos, show labels and a purchase card, stop
 	@$(BIN)/python scripts/demo.py --archive $(ARCHIVE)
+
+catalog: archive  ## Make a snapshot to follow: make catalog CATALOG=folder [SNAPSHOT=file.snapshot]
+	@$(BIN)/python scripts/build_catalog.py $(CATALOG) --archive $(ARCHIVE) --output $(SNAPSHOT) --model-config $(MODEL_CONFIG)
 
 test: archive  ## Every test; needs no GPU, no network and nothing installed by hand
 	@$(BIN)/python -m pytest

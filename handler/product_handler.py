@@ -14,7 +14,8 @@ import msgspec
 from ts.metrics.metric_cache_errors import MetricsCacheKeyError
 from ts.metrics.metric_type_enum import MetricTypes
 
-from recognition import errors, recognizer, reply, request, settings
+from recognition import artifact, errors, recognizer, reply, request, settings
+from snapshot_follower import SnapshotFollower, shared_cache_folder
 
 logger = logging.getLogger(__name__)
 
@@ -23,11 +24,15 @@ JSON = "application/json; charset=utf-8"
 HISTOGRAMS = (
     "livecart_decode_seconds",
     "livecart_network_seconds",
+    "livecart_print_seconds",
+    "livecart_text_seconds",
     "livecart_match_seconds",
     "livecart_batch_seconds",
     "livecart_batch_size",
 )
-COUNTER = "livecart_images_total"
+IMAGES = "livecart_images_total"
+TEXTS_READ = "livecart_texts_read_total"
+CATALOG_EVENTS = "livecart_catalog_events_total"
 
 
 class ProductHandler:
@@ -44,8 +49,9 @@ class ProductHandler:
             version=context.manifest["model"]["modelVersion"],
             gpu_id=properties.get("gpu_id"),
         )
-        self._recognizer.warm_up(properties.get("batch_size") or 1)
         self._register_metrics(context.metrics)
+        self._follow_catalog(context, Path(properties["model_dir"]))
+        self._recognizer.warm_up(properties.get("batch_size") or 1)
         self._log("ready", **msgspec.to_builtins(self._recognizer.describe()))
         for product in self._recognizer.matcher.unreachable:
             self._log("no_label_leads_to_product", sku=product.sku, name=product.name)
@@ -99,22 +105,47 @@ class ProductHandler:
         context.set_response_status(answer.status, answer.code, index)
         return reply.encode_error(answer)
 
+    def _follow_catalog(self, context, folder):
+        """Take over the catalog's snapshot and each later one, in a thread that no request waits for."""
+        model = context.model_name
+
+        def told(outcome, message):
+            self._log("catalog", outcome=outcome, message=message)
+            self._catalog_events.add_or_update(1, [model, outcome])
+
+        self._follower = SnapshotFollower(
+            self._settings.catalog.source,
+            builtin=folder / artifact.SNAPSHOT_FILE,
+            cache_folder=shared_cache_folder(self._recognizer.fingerprint),
+            open=self._recognizer.open_catalog,
+            on_change=self._recognizer.use_catalog,
+            on_event=told,
+            poll_s=self._settings.catalog.poll_s,
+        )
+        self._recognizer.use_catalog(self._follower.start())
+
     def _register_metrics(self, metrics):
         """Fetch the metrics; a server started without our metrics.yaml must still answer, only unmeasured."""
         self._histograms = {name: _metric(metrics, name, MetricTypes.HISTOGRAM, ["ModelName"]) for name in HISTOGRAMS}
-        self._images = _metric(metrics, COUNTER, MetricTypes.COUNTER, ["ModelName", "Outcome"])
+        self._images = _metric(metrics, IMAGES, MetricTypes.COUNTER, ["ModelName", "Outcome"])
+        self._texts_read = _metric(metrics, TEXTS_READ, MetricTypes.COUNTER, ["ModelName"])
+        self._catalog_events = _metric(metrics, CATALOG_EVENTS, MetricTypes.COUNTER, ["ModelName", "Outcome"])
 
     def _measure(self, model, result, whole_s):
         """One line a batch and stage, because TorchServe reads every figure from the worker's output."""
         values = (
             result.seconds.decode,
             result.seconds.network,
+            result.seconds.print,
+            result.seconds.text,
             result.seconds.match,
             whole_s,
             len(result.replies),
         )
         for name, value in zip(HISTOGRAMS, values, strict=True):
             self._histograms[name].add_or_update(value, [model])
+        if result.texts_read:
+            self._texts_read.add_or_update(result.texts_read, [model])
         outcomes = Counter(getattr(answer, "code", "ok") for answer in result.replies)
         for outcome, count in outcomes.items():
             self._images.add_or_update(count, [model, outcome])

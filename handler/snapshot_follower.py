@@ -6,8 +6,11 @@ snapshot that is open and whole. A source that is down, or holds something that 
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
 import random
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -31,6 +34,15 @@ _DOWNLOADING_SHARE = 0.1
 #: The longest wait after a failure of our own.
 _MOST_PAUSE_S = 30.0
 _JOIN_S = 2.0
+
+
+def shared_cache_folder(fingerprint: str) -> Path:
+    """Where the workers of this user keep copies of snapshots of one kind of weights, so that they share one file.
+
+    Kinds of weights do not share: during a rollout two versions would replace each other's last good copy.
+    """
+    name = hashlib.sha256(fingerprint.encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"livecart-catalog-{os.getuid()}" / name
 
 
 class SnapshotFollower(Generic[Opened]):

@@ -26,14 +26,19 @@ ROOT = Path(__file__).resolve().parent.parent
 HANDLER = ROOT / "handler"
 sys.path.insert(0, str(HANDLER))
 
-from recognition.artifact import LINKS_FILE, BackboneInfo  # noqa: E402
+from recognition.artifact import LINKS_FILE, SNAPSHOT_FILE, BackboneInfo  # noqa: E402
 from recognition.backbones import load_backbone  # noqa: E402
 from recognition.backbones.export import RUNTIMES, export  # noqa: E402
+from recognition.catalog import empty_snapshot, index_arrays  # noqa: E402
+from recognition.catalog_folder import load_catalog_folder  # noqa: E402
+from recognition.embedding import fingerprint, open_embedder  # noqa: E402
 from recognition.errors import ConfigurationError  # noqa: E402
 from recognition.label_match import LabelMatcher, softmax  # noqa: E402
 from recognition.links import load_links  # noqa: E402
 from recognition.runtime import open_runtime  # noqa: E402
 from recognition.settings import ModelChoice, RuntimeChoice, Settings, parse_settings  # noqa: E402
+from recognition.snapshot_build import build_snapshot  # noqa: E402
+from recognition.snapshot_write import SnapshotContents, write_snapshot  # noqa: E402
 
 #: Runtimes may differ by this much in a confidence (docs/http.md promises it).
 TOLERANCE = 1e-3
@@ -68,6 +73,8 @@ def build(options: argparse.Namespace) -> None:
         shutil.copyfile(options.links, staging / LINKS_FILE)
         with _Step(f"converting for {' and '.join(options.runtimes)}"):
             info = export(backbone, staging, runtimes=options.runtimes)
+        with _Step(f"embedding the photos of {options.catalog}" if options.catalog else "an empty catalog"):
+            write_snapshot(staging / SNAPSHOT_FILE, _catalog(options, staging, info, settings))
         if len(options.runtimes) > 1:
             with _Step("checking that the runtimes agree"):
                 _check_agreement(staging, info)
@@ -95,6 +102,20 @@ def read_settings(path: Path) -> Settings:
     }
     model: ModelChoice = msgspec.structs.replace(settings.model, **resolved)
     return msgspec.structs.replace(settings, model=model)
+
+
+def _catalog(options: argparse.Namespace, staging: Path, info: BackboneInfo, settings: Settings) -> SnapshotContents:
+    """The built-in snapshot: of --catalog, or of no products, and then the archive's links are what it knows."""
+    if options.catalog is None:
+        return empty_snapshot(fingerprint(info), dimensions=info.feature_channels or 1)
+    catalog = load_catalog_folder(options.catalog, allowed_hosts=settings.allowed_hosts)
+    embedder = open_embedder(staging, threads=len(os.sched_getaffinity(0)))
+    contents, report = build_snapshot(
+        catalog, embedder, folder=options.catalog, extra=lambda contents: index_arrays(contents, None)
+    )
+    for photo in report.bad:
+        print(f"\n  left out: sku {photo.sku!r}: {photo.path}: {photo.reason}", file=sys.stderr)
+    return contents
 
 
 def _check_agreement(folder: Path, info: BackboneInfo) -> None:
@@ -146,6 +167,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--model-config", type=Path, default=HANDLER / "model-config.yaml", help="default: %(default)s")
     parser.add_argument("--labels", type=Path, default=ROOT / "labels.json", help="labels of the built-in weights")
     parser.add_argument("--links", type=Path, default=ROOT / "product_links.json", help="label or name to link")
+    parser.add_argument(
+        "--catalog", type=Path, help="a catalog folder to build in: products with photos, docs/catalog.md"
+    )
     parser.add_argument("--output", type=Path, default=ROOT / "model_store" / "product_recognizer.mar")
     parser.add_argument("--version", default="1.0", help="of the model, as clients see it (default: %(default)s)")
     parser.add_argument(

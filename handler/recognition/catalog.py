@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from recognition.errors import SnapshotError
 from recognition.gallery import PhotoIndex, PrintIndex, build_indexes
 from recognition.labels import LabelSet
 from recognition.links import LinkedProduct
+from recognition.photo_features import DESCRIPTOR_BYTES
 from recognition.snapshot import Snapshot, open_snapshot
+from recognition.snapshot_format import DIGEST_BYTES
 from recognition.snapshot_write import SnapshotContents
 from recognition.text.documents import name_document, print_document
 from recognition.text.index import TextIndex, build_index
@@ -111,3 +113,20 @@ def index_arrays(contents: SnapshotContents, previous: Snapshot | None) -> Mappi
         **build_index(names, lexicon).arrays(_NAMES),
         **build_index(prints, lexicon).arrays(_PRINTS),
     }
+
+
+def empty_snapshot(fingerprint: str, *, dimensions: int) -> SnapshotContents:
+    """A catalog of no products, for an archive that is to follow one later, or that knows links alone."""
+    contents = SnapshotContents(
+        fingerprint=fingerprint,
+        products=(),
+        photo_product=np.zeros(0, np.int32),
+        photo_digest=np.zeros((0, DIGEST_BYTES), np.uint8),
+        view_photo=np.zeros(0, np.int32),
+        view_vectors=np.zeros((0, dimensions), np.float16),
+        local_offsets=np.zeros(1, np.int64),
+        local_xy=np.zeros((0, 2), np.float16),
+        local_descriptors=np.zeros((0, DESCRIPTOR_BYTES), np.uint8),
+        lines=(),
+    )
+    return replace(contents, extra=index_arrays(contents, None))

@@ -56,11 +56,12 @@ class Look:
 
 @dataclass
 class Found:
-    """Best first; boxes in pixels of the frame."""
+    """Sightings best first; boxes in pixels of the frame. ``scene`` is what they were concluded from."""
 
     sightings: list[Sighting]
     lines: list[ReadLine]
     text_was_read: bool
+    scene: Scene
 
 
 @dataclass
@@ -162,7 +163,7 @@ class Finder:
         with _Clock(seconds, "match"):
             sightings = ev.sightings(catalog, scene, labels, None, self._weights)
         if self._reader is None or not self._text_is_wanted(catalog, look, sightings):
-            return Found(sightings, [], False)
+            return Found(sightings, [], False, scene)
         with _Clock(seconds, "text"):
             lines = self._read(catalog, scene)
         with _Clock(seconds, "match"):
@@ -172,7 +173,7 @@ class Finder:
                 region.text = ev.text_evidence(catalog, query, scene.allowed)
                 region.lines = inside
             sightings = ev.sightings(catalog, scene, labels, lines, self._weights)
-        return Found(sightings, lines, True)
+        return Found(sightings, lines, True, scene)
 
     def _text_is_wanted(self, catalog: LoadedCatalog, look: Look, sightings: Sequence[Sighting]) -> bool:
         if look.text != "auto":

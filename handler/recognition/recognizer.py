@@ -26,10 +26,11 @@ from recognition.label_match import LabelMatcher, softmax, top_labels
 from recognition.labels import LabelSet, load_labels
 from recognition.links import load_links
 from recognition.reply import SCHEMA, ImageInfo, ModelInfo, Reply, TextLine, TimingMs
-from recognition.shown import products_shown, scaled_box
 from recognition.request import Options, Request
 from recognition.runtime import Runtime, open_runtime
+from recognition.scene import Scene
 from recognition.settings import Settings
+from recognition.shown import products_shown, scaled_box
 from recognition.text.ocr import TextReader
 
 logger = logging.getLogger(__name__)
@@ -129,6 +130,11 @@ class Recognizer:
         )
 
     @property
+    def fingerprint(self) -> str:
+        """What a snapshot's vectors must have been made with."""
+        return fingerprint(self._info)
+
+    @property
     def matcher(self) -> LabelMatcher:
         """Of the catalog that is served."""
         return self._served.matcher
@@ -140,7 +146,7 @@ class Recognizer:
             SnapshotError: it cannot be used, and why.
         """
         return open_catalog(
-            path, fingerprint=fingerprint(self._info), labels=self.labels, allowed_hosts=self.settings.allowed_hosts
+            path, fingerprint=self.fingerprint, labels=self.labels, allowed_hosts=self.settings.allowed_hosts
         )
 
     def use_catalog(self, catalog: LoadedCatalog) -> None:
@@ -194,13 +200,33 @@ class Recognizer:
         result.seconds.match += time.perf_counter() - started
         return result
 
+    def look_closely(self, image: bytes) -> tuple[LoadedCatalog, Scene]:
+        """What is found in an image before it is weighed, text included: for fitting weights, and for people.
+
+        Raises:
+            RecognitionError: the image cannot be decoded.
+            ConfigurationError: there is no catalog to look for.
+        """
+        catalog = self._served.catalog
+        if catalog is None or self._finder is None:
+            raise ConfigurationError("there is no catalog of photos or names to look for")
+        options = Options(room=None, top_k=1, threshold=None, text="always")
+        frame = self._decode(Request(image, options), with_frame=True).frame
+        assert frame is not None
+        unlabelled = np.zeros(len(self.labels), dtype=np.float32)
+        found = self._finder.find(catalog, [Look(frame, catalog.snapshot.room_mask(None), "always", unlabelled)]).found[
+            0
+        ]
+        assert found is not None
+        return catalog, found.scene
+
     def describe(self) -> dict[str, Any]:
         """What this archive is: for people, and for checks that two archives are the same."""
         return {
             "schema": SCHEMA,
             "model": {
-                "name": self._model.name,
-                "version": self._model.version,
+                "name": self._served.model.name,
+                "version": self._served.model.version,
                 "backbone": self._info.name,
                 "architecture": self._info.architecture,
                 "weights_sha256": self._info.weights_sha256,
