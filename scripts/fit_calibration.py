@@ -23,7 +23,7 @@ from rich.progress import track
 
 from evaluation import images as asked_images
 from evaluation.backend import build, open_recognizer, unpack
-from evaluation.backgrounds import find_pictures
+from evaluation.backgrounds import Picture, find_pictures
 from evaluation.dataset import Dataset, Split, load_dataset, split, write_catalog
 from recognition import evidence as ev
 from recognition.artifact import read_info
@@ -146,7 +146,7 @@ def _of_round(each: Round, archive: Path, temporary: Path, limit: int, folders: 
         yield from _of_image(recognizer, image)
 
 
-def _images(each: Round, parts: Split, backgrounds: Sequence[asked_images.Picture]) -> Iterator[asked_images.Asked]:
+def _images(each: Round, parts: Split, backgrounds: Sequence[Picture]) -> Iterator[asked_images.Asked]:
     if each.frames:
         yield from asked_images.frames(parts.queries, backgrounds, seed=each.seed)
         yield from asked_images.frames(parts.left_out, backgrounds, seed=each.seed, negative=True)
@@ -200,12 +200,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders with labels.tsv")
     parser.add_argument("--backgrounds", type=Path, nargs="+", required=True, help="photos and clips without products")
     parser.add_argument("--archive", type=Path, default=ROOT / "model_store" / "product_recognizer.mar")
-    parser.add_argument(
-        "--limit", type=int, default=150, help="products' photos for each catalog (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--seed", type=int, default=100, help="unlike the seeds that are reported (default: %(default)s)"
-    )
+    parser.add_argument("--limit", type=int, default=150, help="photos for each catalog (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=100, help="unlike those reported (default: %(default)s)")
     return parser.parse_args(arguments)
 
 

@@ -22,7 +22,7 @@ LINKS_FILE = "product_links.json"
 class BackboneInfo(msgspec.Struct, frozen=True):
     """``weights_sha256`` identifies the parameters, whichever runtime's file they are read from.
 
-    ``feature_channels`` is None where the network has no feature map: such an archive knows labels and names, not photos.
+    ``feature_channels`` is None where the network has no feature map: such an archive knows labels and names alone.
     """
 
     name: str

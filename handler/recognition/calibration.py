@@ -1,4 +1,4 @@
-"""What each kind of evidence is worth, fitted by ``scripts/fit_calibration.py`` for one backbone and stored with its name."""
+"""What each kind of evidence is worth: fitted by ``scripts/fit_calibration.py``, stored under the backbone's name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A photo or a crop as vectors, local features and text: one recipe for the catalog's photos and for what a frame shows."""
+"""A photo or a crop as vectors, local features and text: one recipe for catalog photos and for what a frame shows."""
 
 from __future__ import annotations
 
@@ -114,8 +114,8 @@ def open_embedder(archive_folder: Path, *, threads: int) -> PhotoEmbedder:
 def _as_held(product: Image.Image) -> list[Image.Image]:
     """The product tilted, out of focus and cut off at the sides, as a host holds it.
 
-    With these six views beside the photo itself, the right product was among the twelve most alike in 83 of 100 composed
-    frames, without them in 73.
+    With these six views beside the photo itself, the right product was among the twelve most alike in 83 of 100
+    composed frames, without them in 73.
     """
     shown = product.copy()
     shown.thumbnail((PHOTO_LOCAL_PX, PHOTO_LOCAL_PX))

@@ -13,7 +13,6 @@ from recognition.fuse import EvidenceRows, confidences, features
 from recognition.reply import BoxXyxyPx, Evidence
 from recognition.scene import Region, Scene, Sighting, TextMass
 from recognition.text.normalize import Piece
-from recognition.text.ocr import ReadLine
 
 #: Products that text brings in, beside those that look alike.
 _BY_TEXT = 12
@@ -60,13 +59,12 @@ def sightings(
     catalog: LoadedCatalog,
     scene: Scene,
     labels: NDArray[np.float32],
-    lines: Sequence[ReadLine] | None,
     weights: Weights,
 ) -> list[Sighting]:
-    """Every candidate of every region, each product once, where it is likeliest; best first. ``lines`` None: not read."""
+    """Candidates of all regions, each product once, where it is likeliest; best first."""
     best: dict[int, Sighting] = {}
     for region in scene.regions:
-        for sighting in _of_region(catalog, scene, region, labels, lines is not None, weights):
+        for sighting in _of_region(catalog, scene, region, labels, weights):
             known = best.get(sighting.product)
             if known is None or known.confidence < sighting.confidence:
                 best[sighting.product] = sighting
@@ -102,7 +100,6 @@ def _of_region(
     scene: Scene,
     region: Region,
     labels: NDArray[np.float32],
-    text_was_read: bool,
     weights: Weights,
 ) -> list[Sighting]:
     products, evidence = gather(catalog, scene, region, labels)
@@ -115,7 +112,7 @@ def _of_region(
             confidence=float(sure[row]),
             region_confidence=float(sure.sum()),
             box=_box(region, product),
-            evidence=_shown(evidence, row, text_was_read),
+            evidence=_shown(evidence, row, scene.text_was_read),
         )
         for row, product in enumerate(products)
     ]

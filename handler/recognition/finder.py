@@ -1,4 +1,4 @@
-"""Which products of a catalog a frame shows, and where: dense pass, second look at crops, print, text, one confidence."""
+"""Which products of a catalog a frame shows, and where: dense pass, crops, print, text, and one confidence."""
 
 from __future__ import annotations
 
@@ -60,7 +60,6 @@ class Found:
 
     sightings: list[Sighting]
     lines: list[ReadLine]
-    text_was_read: bool
     scene: Scene
 
 
@@ -112,6 +111,17 @@ class Finder:
             result.found.append(self._decide(catalog, scene, look, labels, result.seconds))
         return result
 
+    def scene_of(self, catalog: LoadedCatalog, look: Look) -> Scene:
+        """What is found in one frame, before it is weighed.
+
+        Raises:
+            RuntimeError: looking failed; the cause is chained.
+        """
+        [found] = self.find(catalog, [look]).found
+        if found is None:
+            raise RuntimeError("the frame could not be looked at")
+        return found.scene
+
     def _look_for_photos(self, catalog: LoadedCatalog, scenes: Sequence[Scene], seconds: FinderSeconds) -> None:
         matcher = PrintMatcher(catalog)
         with _Clock(seconds, "network"):
@@ -161,19 +171,20 @@ class Finder:
         seconds: FinderSeconds,
     ) -> Found:
         with _Clock(seconds, "match"):
-            sightings = ev.sightings(catalog, scene, labels, None, self._weights)
+            sightings = ev.sightings(catalog, scene, labels, self._weights)
         if self._reader is None or not self._text_is_wanted(catalog, look, sightings):
-            return Found(sightings, [], False, scene)
+            return Found(sightings, [], scene)
         with _Clock(seconds, "text"):
-            lines = self._read(catalog, scene)
+            lines = self._read(catalog, scene, self._reader)
+            scene.text_was_read = True
         with _Clock(seconds, "match"):
             for region in scene.regions:
                 inside = [line for line in lines if region.holds(line.box, margin=_TEXT_MARGIN)]
                 query = query_of(((line.text, line.confidence) for line in inside), self._lexicon)
                 region.text = ev.text_evidence(catalog, query, scene.allowed)
                 region.lines = inside
-            sightings = ev.sightings(catalog, scene, labels, lines, self._weights)
-        return Found(sightings, lines, True, scene)
+            sightings = ev.sightings(catalog, scene, labels, self._weights)
+        return Found(sightings, lines, scene)
 
     def _text_is_wanted(self, catalog: LoadedCatalog, look: Look, sightings: Sequence[Sighting]) -> bool:
         if look.text != "auto":
@@ -184,14 +195,13 @@ class Finder:
         something = max((sighting.region_confidence for sighting in sightings), default=0.0)
         return something >= _HOPELESS and best < _SURE
 
-    def _read(self, catalog: LoadedCatalog, scene: Scene) -> list[ReadLine]:
+    def _read(self, catalog: LoadedCatalog, scene: Scene, reader: TextReader) -> list[ReadLine]:
         """Text of the likeliest region, or of the whole frame where products are known by their names alone."""
-        assert self._reader is not None
         whole = bool((scene.allowed & ~catalog.has_photos).any()) or not catalog.with_photos
         if whole or not any(region.prints for region in scene.regions):
-            return self._reader.read(np.asarray(scene.frame), side_px=_FRAME_TEXT_PX)
+            return reader.read(np.asarray(scene.frame), side_px=_FRAME_TEXT_PX)
         cut, (left, top) = crop(scene.frame, scene.regions[0].box, margin=_TEXT_MARGIN)
-        lines = self._reader.read(np.asarray(cut))
+        lines = reader.read(np.asarray(cut))
         return [
             ReadLine(
                 line.text,

@@ -45,7 +45,8 @@ class PhotoIndex:
         self._views = snapshot.view_vectors
         self._owner = snapshot.photo_product[snapshot.view_photo]
         self._index = index
-        self._matrix = self._views.astype(np.float32) if index is None else None
+        #: Empty where an index does the work: 100,000 products' views would take a gigabyte.
+        self._matrix = (self._views if index is None else self._views[:0]).astype(np.float32)
 
     @classmethod
     def open(cls, snapshot: Snapshot) -> PhotoIndex:
@@ -67,7 +68,6 @@ class PhotoIndex:
     def _exact(
         self, queries: NDArray[np.float32], count: int, permitted: NDArray[np.bool_] | None
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        assert self._matrix is not None
         scores = queries @ self._matrix.T
         if permitted is not None:
             scores[:, ~permitted] = -np.inf
@@ -114,7 +114,7 @@ class PrintIndex:
         return None if index is None else cls(snapshot, index)
 
     def votes(self, descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Votes (N,) of unit ``descriptors`` (n, 128): each gives a photo what its best feature has over the fifth one."""
+        """Votes (N,) of unit ``descriptors`` (n, 128): a photo gets what its nearest feature has over the fifth."""
         similarity, rows = self._index.search(np.ascontiguousarray(descriptors), _NEIGHBOURS)
         weight = np.where(rows >= 0, np.maximum(similarity - similarity[:, -1:], 0.0), 0.0)
         photo = self._photo[np.maximum(rows, 0)]

@@ -121,7 +121,7 @@ def centre_crop(photo: Photo, spec: Preprocessing) -> NDArray[np.uint8]:
 
 
 def bounded(rgb: Image.Image, short_side_px: int) -> Image.Image:
-    """``rgb`` with a short side of at most ``short_side_px``: formats that cannot be scaled while decoding come in full."""
+    """``rgb`` with a short side of at most ``short_side_px``; only JPEG is scaled while it is decoded."""
     if min(rgb.size) <= short_side_px:
         return rgb
     scale = short_side_px / min(rgb.size)

@@ -7,6 +7,7 @@ catalog keeps two bits of each of the 128 dimensions: on 523 photos of drinks th
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import cv2
@@ -49,7 +50,7 @@ class LocalFeatures:
 
 @dataclass(frozen=True)
 class LocalMatch:
-    """``inliers`` pairs of points agree on ``matrix`` (2, 3) from shares of the photo's width and height to crop pixels.
+    """``inliers`` pairs of points agree on ``matrix`` (2, 3) from shares of the photo's sides to crop pixels.
 
     ``extent`` (4,) is the box x1, y1, x2, y2 around those points in the crop.
     """
@@ -67,7 +68,7 @@ def extract(rgb: NDArray[np.uint8], *, count: int) -> LocalFeatures:
     # OpenCV's own thread pool would fight the workers for the cores.
     cv2.setNumThreads(1)
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
-    found, descriptors = cv2.SIFT.create(count, contrastThreshold=_CONTRAST).detectAndCompute(grey, None)  # type: ignore[call-overload]
+    found, descriptors = cv2.SIFT.create(count, contrastThreshold=_CONTRAST).detectAndCompute(grey, None)
     if descriptors is None or len(found) == 0:
         return LocalFeatures(np.zeros((0, 2), np.float32), np.zeros((0, _DIMENSIONS), np.float32))
     strongest = np.argsort([-point.response for point in found], kind="stable")[:count]
@@ -79,8 +80,8 @@ def extract(rgb: NDArray[np.uint8], *, count: int) -> LocalFeatures:
 def pack(descriptors: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Two bits of each dimension: (n, 128) to uint8 (n, ``PACKED_BYTES``)."""
     level = np.digitize(descriptors, _LEVELS_FROM).astype(np.uint8).reshape(-1, PACKED_BYTES, 4)
-    packed: NDArray[np.uint8] = level[..., 0] | level[..., 1] << 2 | level[..., 2] << 4 | level[..., 3] << 6
-    return packed
+    packed = level[..., 0] | level[..., 1] << 2 | level[..., 2] << 4 | level[..., 3] << 6
+    return packed.astype(np.uint8)
 
 
 #: Each byte's four levels as values, so that unpacking is one look-up.
@@ -102,7 +103,8 @@ def match(
 ) -> list[LocalMatch]:
     """Hold a crop against several photos, whose features lie one after the other.
 
-    ``crop`` has its points in pixels, the photos theirs in shares of the photo's width and height. ``photo_starts`` (K + 1,) says where each of the K photos' features begin, and where the last one's end.
+    ``crop`` has its points in pixels, the photos theirs in shares of the photo's width and height. ``photo_starts``
+    (K + 1,) says where each of the K photos' features begin, and where the last one's end.
     """
     results = [NO_MATCH] * (len(photo_starts) - 1)
     if len(crop) < _FEWEST_FOR_FIT or len(photos_xy) == 0:
@@ -110,7 +112,7 @@ def match(
     # One product of matrices for all photos; what follows looks at its columns photo by photo.
     similarity = crop.descriptors @ unpack(photos_packed).T
     extent = float(np.ptp(crop.xy, axis=0).max())
-    for index, (start, end) in enumerate(zip(photo_starts[:-1], photo_starts[1:], strict=True)):
+    for index, (start, end) in enumerate(itertools.pairwise(photo_starts)):
         if end - start >= _FEWEST_FOR_FIT:
             pairs = _pairs(similarity[:, start:end])
             results[index] = _fit(photos_xy[start:end][pairs[1]], crop.xy[pairs[0]], extent)

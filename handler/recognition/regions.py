@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,13 +64,14 @@ def suppress(cells: NDArray[np.int64], scores: NDArray[np.float32], *, count: in
     return kept
 
 
-def intersection_over_union(box: NDArray[np.generic], others: NDArray[np.generic]) -> NDArray[np.float64]:
+def intersection_over_union(box: NDArray[Any], others: NDArray[Any]) -> NDArray[np.float64]:
     """Overlap 0..1 of one box (4,) with each of ``others`` (M, 4), all x1, y1, x2, y2."""
     low = np.maximum(box[:2], others[:, :2])
     high = np.minimum(box[2:], others[:, 2:])
     shared = np.prod(np.maximum(high - low, 0), axis=1).astype(np.float64)
     areas = np.prod(others[:, 2:] - others[:, :2], axis=1) + np.prod(box[2:] - box[:2])
-    return shared / np.maximum(areas - shared, 1e-9)
+    overlap: NDArray[np.float64] = shared / np.maximum(areas - shared, 1e-9)
+    return overlap
 
 
 def _starts(length: int, side: int) -> list[int]:

@@ -95,10 +95,7 @@ class Scene:
     allowed: NDArray[np.bool_]
     matches: list[PhotoMatch] = field(default_factory=list)
     regions: list[Region] = field(default_factory=list)
-
-    def visible(self, match: LocalMatch) -> BoxXyxyPx | None:
-        """The outline of a matched photo in the frame, None where hardly any of it would lie inside."""
-        return visible_box(match, self.frame.size)
+    text_was_read: bool = False
 
 
 def visible_box(match: LocalMatch, size: tuple[int, int]) -> BoxXyxyPx | None:

@@ -113,7 +113,7 @@ class ImageLimits(_Block, frozen=True):
 class CatalogChoice(_Block, frozen=True):
     """Where the catalog's snapshot comes from.
 
-    ``source`` is a path or an https link to follow, None for the snapshot in the archive; it is looked at every ``poll_s``.
+    ``source`` is a path or an https link to follow, looked at every ``poll_s``; None is the snapshot in the archive.
     """
 
     source: str | None = None

@@ -16,6 +16,7 @@ def products_shown(
     catalog: LoadedCatalog,
     sightings: Sequence[Sighting],
     by_label: Sequence[Product],
+    *,
     threshold: float | None,
     default_threshold: float,
     scale: tuple[float, float],

@@ -25,7 +25,8 @@ from recognition.snapshot import open_snapshot
 from torchserve_plan import MODEL
 
 if TYPE_CHECKING:
-    from recognition.recognizer import BatchResult, Recognizer
+    from recognition.batch import BatchResult
+    from recognition.recognizer import Recognizer
 
 MODEL_CONFIG_FILE = "model-config.yaml"
 _TIMEOUT_S = 60.0

@@ -64,7 +64,7 @@ def _fix_padding(module: nn.Module) -> None:
     Their padding depends on the input's size, which torch.export cannot keep symbolic. With inputs of multiples of 32
     every strided layer sees an even size, and then the padding is a constant.
     """
-    from timm.layers import Conv2dSame
+    from timm.layers.conv2d_same import Conv2dSame
 
     for name, child in module.named_children():
         if not isinstance(child, Conv2dSame):
@@ -87,4 +87,4 @@ def _fix_padding(module: nn.Module) -> None:
             child.bias is not None,
         )
         fixed.load_state_dict(child.state_dict())
-        setattr(module, name, nn.Sequential(nn.ZeroPad2d(tuple(padding)), fixed))
+        setattr(module, name, nn.Sequential(nn.ZeroPad2d((padding[0], padding[1], padding[2], padding[3])), fixed))

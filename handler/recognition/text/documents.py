@@ -39,7 +39,8 @@ def name_document(name: str, brand: str | None, words: Sequence[str], lexicon: L
                     _raise(other, piece, _LOOKALIKE_WEIGHT * weight)
         for concept, similarity, spelling in lexicon.concepts(normal):
             # Another spelling is worth as much as reading this one.
-            worth = sum(KIND_WEIGHT[piece[0]] * lexicon.worth(piece) for piece in pieces(spelling))
+            parts = [piece for run in runs(spelling) for piece in pieces(run)]
+            worth = sum(KIND_WEIGHT[piece[0]] * lexicon.worth(piece) for piece in parts)
             for other_spelling in lexicon.others(concept, spelling):
                 _raise(other, ("concept", f"{concept}/{other_spelling}"), worth * similarity * weight)
     return Document(exact, {piece: weight for piece, weight in other.items() if piece not in exact})

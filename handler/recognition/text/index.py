@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ _PRIOR_DOCUMENTS = 20
 #: Pieces that more than this share of a large index holds are not looked up: they decide nothing and cost the most.
 _COMMON_SHARE = 0.05
 _COMMON_LEAST = 5000
+_ARRAYS = ("keys", "key_weight", "starts", "documents", "counts", "mass")
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,9 @@ class TextIndex:
         lengths = self.starts[at + 1] - self.starts[at]
         rare = lengths <= max(_COMMON_LEAST, _COMMON_SHARE * len(self.mass))
         at, confidences, lengths = at[rare], confidences[rare], lengths[rare]
-        weights = confidences * self.key_weight[at]
         if len(at) == 0:
             return np.zeros(len(self.mass), np.float32), 0.0
+        weights = confidences * self.key_weight[at]
         # All the keys' postings as one run of indices, without a loop over the keys.
         offsets = np.repeat(self.starts[at] - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths)
         postings = np.arange(int(lengths.sum())) + offsets
@@ -73,8 +75,7 @@ class TextIndex:
 
     def arrays(self, prefix: str) -> dict[str, NDArray[np.generic]]:
         """The index as named arrays, for a snapshot."""
-        names = ("keys", "key_weight", "starts", "documents", "counts", "mass")
-        return {f"{prefix}{name}": getattr(self, name) for name in names}
+        return {f"{prefix}{name}": getattr(self, name) for name in _ARRAYS}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]], prefix: str) -> TextIndex:
@@ -83,8 +84,7 @@ class TextIndex:
         Raises:
             KeyError: one of them is missing.
         """
-        names = ("keys", "key_weight", "starts", "documents", "counts", "mass")
-        return cls(**{name: arrays[f"{prefix}{name}"] for name in names})  # type: ignore[arg-type]
+        return cls(**{name: arrays[f"{prefix}{name}"] for name in _ARRAYS})  # type: ignore[arg-type]
 
 
 def build_index(documents: Sequence[Document], lexicon: Lexicon) -> TextIndex:
@@ -95,20 +95,24 @@ def build_index(documents: Sequence[Document], lexicon: Lexicon) -> TextIndex:
         piece: KIND_WEIGHT[piece[0]] * lexicon.worth(piece) * float(everywhere - np.log(count + 0.5))
         for piece, count in frequency.items()
     }
-    ordered = sorted(weight, key=key_of)
-    slot = {piece: index for index, piece in enumerate(ordered)}
-    rows: list[tuple[int, int, float]] = []
+    ordered = sorted((key_of(piece), piece) for piece in weight)
+    slot = {piece: index for index, (_, piece) in enumerate(ordered)}
+    # Typed arrays: as tuples the postings of 100,000 products and their photos would take gigabytes.
+    slots, numbers, counts = array("q"), array("i"), array("f")
     for number, document in enumerate(documents):
         for piece, count in {**document.alternatives, **document.pieces}.items():
-            rows.append((slot[piece], number, count))
-    rows.sort()
-    slots = np.array([row[0] for row in rows], dtype=np.int64)
+            slots.append(slot[piece])
+            numbers.append(number)
+            counts.append(count)
+    # Stable: a key's documents stay in their order.
+    order = np.argsort(np.frombuffer(slots, np.int64), kind="stable") if slots else np.zeros(0, np.int64)
+    lengths = np.fromiter((frequency[piece] for _, piece in ordered), np.int64, len(ordered))
     return TextIndex(
-        keys=np.array([key_of(piece) for piece in ordered], dtype=np.uint64),
-        key_weight=np.array([weight[piece] for piece in ordered], dtype=np.float32),
-        starts=np.searchsorted(slots, np.arange(len(ordered) + 1)).astype(np.int64),
-        documents=np.array([row[1] for row in rows], dtype=np.int32),
-        counts=np.array([row[2] for row in rows], dtype=np.float16),
+        keys=np.array([key for key, _ in ordered], dtype=np.uint64),
+        key_weight=np.array([weight[piece] for _, piece in ordered], dtype=np.float32),
+        starts=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        documents=np.array(numbers, dtype=np.int32)[order],
+        counts=np.array(counts, dtype=np.float16)[order],
         mass=np.array(
             [sum(weight[piece] * count for piece, count in document.pieces.items()) for document in documents],
             dtype=np.float32,

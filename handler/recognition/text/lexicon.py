@@ -15,7 +15,7 @@ from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 
 from recognition.errors import ConfigurationError
-from recognition.text.normalize import Piece, is_cjk, normalize, pieces, runs
+from recognition.text.normalize import Piece, is_cjk, normalize, pieces, runs, tokens
 
 _FILE = Path(__file__).with_name("lexicon.json")
 #: What a piece of a word that stands on all packaging is worth.
@@ -26,6 +26,9 @@ _LATIN_DIFFERENCE = 0.2
 _SHORTEST_FUZZY = 5
 #: "nongfu spring" may be read as two words, or as one.
 _MOST_WORDS = 3
+#: Shorter spellings stand for nothing. "gb" and "mg" are brands, too, but on every package they are something else.
+_SHORTEST_LATIN = 3
+_SHORTEST_CJK = 2
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,18 +48,16 @@ class Lexicon:
         generic: frozenset[Piece],
         lookalikes: dict[str, tuple[str, ...]],
     ) -> None:
-        """Take tables of normalised spellings without spaces."""
+        """Take the concepts of normalised spellings without spaces: those with CJK characters, and all others."""
         self.generic = generic
         self.lookalikes = lookalikes
-        self._cjk = cjk
-        self._latin = latin
+        self._concepts = {**cjk, **latin}
         self._spellings: dict[str, tuple[str, ...]] = {}
-        for table in (cjk, latin):
-            for spelling, concepts in table.items():
-                for concept in concepts:
-                    self._spellings[concept] = (*self._spellings.get(concept, ()), spelling)
+        for spelling, concepts in self._concepts.items():
+            for concept in concepts:
+                self._spellings[concept] = (*self._spellings.get(concept, ()), spelling)
         self._fuzzy = [spelling for spelling in latin if len(spelling) >= _SHORTEST_FUZZY]
-        self._longest_cjk = max(map(len, cjk), default=0)
+        self._most_tokens = max((len(tokens(spelling)) for spelling in cjk), default=0)
         # A stream shows the same words for minutes.
         self._nearest = functools.lru_cache(maxsize=8192)(self._find_nearest)
 
@@ -70,22 +71,19 @@ class Lexicon:
 
     def concepts(self, text: str) -> Iterator[tuple[str, float, str]]:
         """Concept, similarity 0..1 and spelling for everything of the lexicon that normalised ``text`` holds."""
-        found = runs(text)
-        for run in filter(is_cjk, found):
-            for start in range(len(run)):
-                for end in range(start + 2, min(len(run), start + self._longest_cjk) + 1):
-                    for concept in self._cjk.get(run[start:end], ()):
-                        yield concept, 1.0, run[start:end]
-        words = [run for run in found if not is_cjk(run)]
-        for start in range(len(words)):
-            for count in range(1, min(_MOST_WORDS, len(words) - start) + 1):
-                spelling, similarity = self._nearest("".join(words[start : start + count]))
-                for concept in self._latin.get(spelling, ()):
+        found = tokens(text)
+        for start in range(len(found)):
+            joined, latin = "", True
+            for count, token in enumerate(found[start : start + max(self._most_tokens, _MOST_WORDS)], start=1):
+                joined += token
+                latin = latin and not is_cjk(token)
+                spelling, similarity = self._nearest(joined) if latin and count <= _MOST_WORDS else (joined, 1.0)
+                for concept in self._concepts.get(spelling, ()):
                     yield concept, similarity, spelling
 
     def _find_nearest(self, word: str) -> tuple[str, float]:
         """The spelling that ``word`` is, or is a misreading of; "" where there is none."""
-        if word in self._latin:
+        if word in self._concepts:
             return word, 1.0
         best = None
         if len(word) >= _SHORTEST_FUZZY:
@@ -110,10 +108,10 @@ def load_lexicon() -> Lexicon:
     latin: dict[str, tuple[str, ...]] = {}
     for kind, entries in (("brand", file.brands), ("term", file.terms)):
         for number, spellings in enumerate(entries):
-            for spelling in map(normalize, spellings):
-                table = cjk if is_cjk(spelling) else latin
-                key = "".join(runs(spelling))
-                if len(key) >= 2:
+            # Two spellings of a concept may differ in nothing but a space or a hyphen.
+            for key in dict.fromkeys("".join(tokens(normalize(spelling))) for spelling in spellings):
+                if _tells_something(key):
+                    table = cjk if any(map(is_cjk, key)) else latin
                     table[key] = (*table.get(key, ()), f"{kind}{number}")
     generic = {piece for word in map(normalize, file.generic) for run in runs(word) for piece in pieces(run)}
     lookalikes: dict[str, tuple[str, ...]] = {}
@@ -121,3 +119,9 @@ def load_lexicon() -> Lexicon:
         for sign, twin in ((one, other), (other, one)):
             lookalikes[sign] = (*lookalikes.get(sign, ()), twin)
     return Lexicon(cjk, latin, frozenset(generic), lookalikes)
+
+
+def _tells_something(spelling: str) -> bool:
+    if any(map(is_cjk, spelling)):
+        return len(spelling) >= _SHORTEST_CJK
+    return len(spelling) >= _SHORTEST_LATIN and not spelling.isdecimal()  # a bare number may be a price
