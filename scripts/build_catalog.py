@@ -77,7 +77,8 @@ def build(options: argparse.Namespace, open_embedder: OpenEmbedder) -> tuple[dic
     catalog = load_catalog_folder(options.folder, allowed_hosts=_allowed_hosts(options.model_config))
     options.output.parent.mkdir(parents=True, exist_ok=True)
     with _unpacked(options.archive) as archive:
-        embedder = open_embedder(archive, len(os.sched_getaffinity(0)))
+        photos = sum(len(product.photos) for product in catalog.products)
+        embedder = open_embedder(archive, photos)
         with _progress() as progress:
             previous = _previous(options.output, embedder.fingerprint)
             contents, report = build_snapshot(
@@ -100,11 +101,11 @@ def build(options: argparse.Namespace, open_embedder: OpenEmbedder) -> tuple[dic
     return summary, report
 
 
-def _open_embedder(archive: Path, threads: int) -> PhotoEmbedder:
+def _open_embedder(archive: Path, photos: int) -> PhotoEmbedder:
     # Loads OpenVINO and the text reader: not for who has made a slip in catalog.json.
     from recognition.embedding import open_embedder
 
-    return open_embedder(archive, threads=threads)
+    return open_embedder(archive, threads=len(os.sched_getaffinity(0)), photos=photos)
 
 
 def _allowed_hosts(path: Path) -> Sequence[str]:

@@ -12,6 +12,9 @@ from pathlib import Path
 
 PACKAGE = "recognition"
 ENTRY = "product_handler"
+#: Beside the entry: they follow a catalog over the network, and know of recognition no more than its errors.
+FOLLOWER = "snapshot_follower"
+FOLLOWING = (FOLLOWER, "snapshot_sources", "snapshot_cache")
 #: The server, and everything that opens a network connection.
 NOT_IN_RECOGNITION = ("ts", "requests", "httpx", "aiohttp", "socket", "ssl", "urllib.request", "urllib3", "http")
 #: Folders beside handler/ that may import it and are never imported by it.
@@ -71,10 +74,13 @@ def _reason(module: str, item: Import, outside: set[str], ours: set[str]) -> str
     if _within(target, *outside):
         return "handler/ is an archive of its own"
     if module == ENTRY:
-        return "the entry imports only recognition" if target in ours and not _within(target, PACKAGE) else None
+        allowed = _within(target, PACKAGE, FOLLOWER)
+        return "the entry imports only recognition and the follower" if target in ours and not allowed else None
+    if module in FOLLOWING:
+        return _reason_following(target, ours)
     if _within(target, *NOT_IN_RECOGNITION):
         return "recognition knows no server and no network"
-    if _within(target, ENTRY):
+    if _within(target, ENTRY, *FOLLOWING):
         return "recognition is below the entry"
     if module == f"{PACKAGE}.errors" and target in ours:
         return "errors imports nothing of ours"
@@ -84,6 +90,13 @@ def _reason(module: str, item: Import, outside: set[str], ours: set[str]) -> str
     if _within(target, backbones) and not _within(module, backbones) and not item.lazy:
         return "a worker on OpenVINO must not load torch and timm"
     return None
+
+
+def _reason_following(target: str, ours: set[str]) -> str | None:
+    if _within(target, "ts"):
+        return "following a catalog needs no server"
+    allowed = (f"{PACKAGE}.errors", *FOLLOWING)
+    return "the follower imports of ours only errors" if target in ours and target not in allowed else None
 
 
 def _within(module: str, *packages: str) -> bool:

@@ -1,4 +1,7 @@
-"""Imports go one way: product_handler -> recognition -> errors and reply, and nothing of it goes out of handler/."""
+"""Imports go one way: product_handler -> recognition -> errors and reply, and nothing of it goes out of handler/.
+
+The modules that follow a catalog stand beside recognition: they alone may use the network.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ HANDLER = REPOSITORY / "handler"
 
 #: A tree that keeps every rule, so that each of the cases below breaks exactly one.
 SOUND = {
-    "handler/product_handler.py": "import json\nimport ts\nfrom recognition import errors, fuse\n",
+    "handler/product_handler.py": "import json\nimport ts\nfrom recognition import errors, fuse\nfrom snapshot_follower import x\n",
+    "handler/snapshot_follower.py": "from recognition.errors import SnapshotError\nimport snapshot_cache, snapshot_sources\n",
+    "handler/snapshot_sources.py": "import requests\nimport urllib3\nfrom recognition import errors\n",
+    "handler/snapshot_cache.py": "import fcntl\n",
     "handler/recognition/__init__.py": "",
     "handler/recognition/errors.py": "from __future__ import annotations\nimport json\n",
     "handler/recognition/reply.py": "import msgspec\nfrom recognition.errors import RecognitionError\n",
@@ -52,11 +58,19 @@ RULES = {
         "OpenVINO",
     ),
     "another module of ours": ("product_handler.py", "import helpers", "the entry imports only recognition"),
+    "a source from the entry": ("product_handler.py", "import snapshot_sources", "only recognition and the follower"),
+    "the follower from below": ("recognition/fuse.py", "import snapshot_follower", "below the entry"),
+    "a source from below": ("recognition/fuse.py", "def f():\n    import snapshot_sources", "below the entry"),
+    "urllib3": ("recognition/fuse.py", "import urllib3", "no server and no network"),
+    "the follower knows snapshots": ("snapshot_follower.py", "from recognition import snapshot", "only errors"),
+    "a source knows recognition": ("snapshot_sources.py", "from recognition.fuse import x", "only errors"),
+    "a cache knows the server": ("snapshot_cache.py", "import ts.context", "needs no server"),
+    "a cycle of the follower": ("snapshot_cache.py", "import snapshot_follower", "cycle: "),
 }
 
 
 def tree(folder: Path, **added: str) -> Path:
-    files = {**SOUND, "handler/helpers.py": "", "handler/recognition/settings.py": ""}
+    files = {**SOUND, "handler/helpers.py": "", "handler/recognition/settings.py": "", "handler/recognition/snapshot.py": ""}
     for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -28,6 +28,10 @@ CROP_PX = 288
 #: see less: on drinks with one photo each 0.86 were right at 400 px with 500 features, 0.79 at 256 px with 300.
 PHOTO_LOCAL_PX = 400
 PHOTO_LOCAL_COUNT = 500
+#: Photos up to which a catalog has the views as held, and all local features; and the features of each beyond that.
+_MOST_AS_HELD = 5_000
+_MOST_IN_DETAIL = 20_000
+_LOCAL_COUNT_OF_MANY = 100
 #: What a photo is decoded to at least; more would be thrown away by all of the above.
 _DECODE_SHORT_PX = 512
 _GREY = (128, 128, 128)
@@ -64,8 +68,10 @@ def crop_vectors(runtime: Runtime, crops: Sequence[Image.Image]) -> NDArray[np.f
 class PhotoEmbedder:
     """Turns the photos of a catalog into what a snapshot holds of them. Not thread-safe."""
 
-    def __init__(self, info: BackboneInfo, runtime: Runtime, reader: TextReader) -> None:
-        """Use the runtime and the reader of an archive.
+    def __init__(self, info: BackboneInfo, runtime: Runtime, reader: TextReader, *, photos: int = 0) -> None:
+        """Use the runtime and the reader of an archive, for a catalog of about ``photos`` in all.
+
+        A large catalog keeps less of each photo, or it would not fit a server: no views as held, fewer local features.
 
         Raises:
             ConfigurationError: its network has no feature map.
@@ -76,6 +82,8 @@ class PhotoEmbedder:
         self.dimensions = info.feature_channels
         self._runtime = runtime
         self._reader = reader
+        self._as_held = photos <= _MOST_AS_HELD
+        self._local_count = PHOTO_LOCAL_COUNT if photos <= _MOST_IN_DETAIL else _LOCAL_COUNT_OF_MANY
 
     def embed(self, image: bytes) -> PhotoFeatures:
         """Everything that is kept of a photo.
@@ -86,10 +94,10 @@ class PhotoEmbedder:
         photo = images.decode(image, _LIMITS, short_side_px=_DECODE_SHORT_PX).rgb
         box = object_box(photo)
         product = photo if box == WHOLE else _cut(photo, box)
-        views = [photo, *([] if box == WHOLE else [product]), *_as_held(product)]
+        views = [photo, *([] if box == WHOLE else [product]), *(_as_held(product) if self._as_held else [])]
         scale = PHOTO_LOCAL_PX / max(product.size)
         size = (max(1, round(product.width * scale)), max(1, round(product.height * scale)))
-        local = extract(np.asarray(product.resize(size, Image.Resampling.BICUBIC)), count=PHOTO_LOCAL_COUNT)
+        local = extract(np.asarray(product.resize(size, Image.Resampling.BICUBIC)), count=self._local_count)
         lines = self._reader.read(np.asarray(product))
         return PhotoFeatures(
             vectors=crop_vectors(self._runtime, views).astype(np.float16),
@@ -99,8 +107,8 @@ class PhotoEmbedder:
         )
 
 
-def open_embedder(archive_folder: Path, *, threads: int) -> PhotoEmbedder:
-    """The embedder of an unpacked archive, so that a snapshot's vectors and the serving network always agree.
+def open_embedder(archive_folder: Path, *, threads: int, photos: int = 0) -> PhotoEmbedder:
+    """The embedder of an unpacked archive, for a catalog of ``photos``: its vectors and the serving network agree.
 
     Raises:
         ConfigurationError: a file of the archive is missing, or its network cannot embed photos.
@@ -108,7 +116,7 @@ def open_embedder(archive_folder: Path, *, threads: int) -> PhotoEmbedder:
     info = read_info(archive_folder)
     choice = RuntimeChoice(cpu="openvino" if (archive_folder / "features.xml").is_file() else "torch", threads=threads)
     runtime = open_runtime(archive_folder, info, choice, gpu_id=None)
-    return PhotoEmbedder(info, runtime, TextReader(threads=threads))
+    return PhotoEmbedder(info, runtime, TextReader(threads=threads), photos=photos)
 
 
 def _as_held(product: Image.Image) -> list[Image.Image]:

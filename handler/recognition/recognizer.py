@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from recognition import images
 from recognition.answer import FAILED, find_all, looks_of, replies_of
@@ -75,6 +76,8 @@ class Recognizer:
         Raises:
             ConfigurationError: a file of it is missing, wrong or does not fit the others.
         """
+        # NumPy's linear algebra takes every core of the machine unless told otherwise; the other workers have those.
+        threadpool_limits(settings.runtime.thread_count())
         info = read_info(folder)
         labels = load_labels(folder / LABELS_FILE, num_classes=info.num_classes)
         products = load_links(folder / LINKS_FILE, allowed_hosts=settings.allowed_hosts)

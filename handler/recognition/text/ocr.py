@@ -117,7 +117,9 @@ def _turned_back(line: ReadLine, height: float) -> ReadLine:
 def _in_picture(box: BoxXyxyPx, shape: tuple[int, ...], scale: float) -> BoxXyxyPx:
     """The box before scaling; what reaches into the padding is cut off."""
     height, width = shape[:2]
-    left, top, right, bottom = (min(max(side / scale, 0.0), limit) for side, limit in zip(box, (width, height) * 2))
+    left, top, right, bottom = (
+        min(max(side / scale, 0.0), limit) for side, limit in zip(box, (width, height) * 2, strict=True)
+    )
     return left, top, right, bottom
 
 
