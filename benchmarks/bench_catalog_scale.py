@@ -34,7 +34,7 @@ DIMENSIONS = 1280
 _FACTORS = 96
 _PHOTOS = 3
 #: Deviation of a photo from its product, as a share of how products differ.
-_DEVIATION = 0.9
+_DEVIATION = 1.1
 #: A frame: windows of the dense pass, and crops.
 WINDOWS, CROPS = 700, 6
 _FRAMES = 60

@@ -68,10 +68,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     with tempfile.TemporaryDirectory(prefix="livecart-fit-") as temporary:
         archive = unpack(options.archive, Path(temporary) / "archive")
+        work = options.work or Path(temporary)
+        work.mkdir(parents=True, exist_ok=True)
         samples = [
             sample
             for each in _rounds(options.data, options.seed)
-            for sample in _of_round(each, archive, Path(temporary), options.limit, options.backgrounds)
+            for sample in _of_round(each, archive, work, options.limit, options.backgrounds)
         ]
         name = read_info(archive).name
     fitted_on = f"{', '.join(folder.name for folder in options.data)}; {len(samples)} regions; seed {options.seed}"
@@ -127,14 +129,14 @@ def _rounds(folders: Sequence[Path], seed: int) -> Iterator[Round]:
             yield Round(dataset, shots, None, frames, seed + shots)
 
 
-def _of_round(each: Round, archive: Path, temporary: Path, limit: int, folders: Sequence[Path]) -> Iterator[Sample]:
+def _of_round(each: Round, archive: Path, work: Path, limit: int, folders: Sequence[Path]) -> Iterator[Sample]:
     parts = split(each.dataset, shots=each.shots, seed=each.seed, gallery=each.gallery, leave_out=0.3, limit=limit)
-    folder = write_catalog(parts, temporary / f"catalog-{each.dataset.folder.name}-{each.shots}-{each.frames}")
+    folder = write_catalog(parts, work / f"catalog-{each.dataset.folder.name}-{each.shots}-{each.frames}")
     # All photos of the dataset are embedded once; each catalog then takes over those it has.
-    known = temporary / f"{each.dataset.folder.name}.snapshot"
+    known = work / f"{each.dataset.folder.name}.snapshot"
     if not known.is_file():
         everything = split(each.dataset, shots=1000, seed=0)
-        build(write_catalog(everything, temporary / f"all-{each.dataset.folder.name}"), archive, known)
+        build(write_catalog(everything, work / f"all-{each.dataset.folder.name}"), archive, known)
     snapshot = Path(shutil.copy(known, folder.with_suffix(".snapshot")))
     recognizer = open_recognizer(archive, build(folder, archive, snapshot))
     pictures = asked_images.chosen(find_pictures(folders), seed=each.seed, limit=limit // 2)
@@ -200,6 +202,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders with labels.tsv")
     parser.add_argument("--backgrounds", type=Path, nargs="+", required=True, help="photos and clips without products")
     parser.add_argument("--archive", type=Path, default=ROOT / "model_store" / "product_recognizer.mar")
+    parser.add_argument("--work", type=Path, help="keep embedded photos here, for the next run")
     parser.add_argument("--limit", type=int, default=150, help="photos for each catalog (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=100, help="unlike those reported (default: %(default)s)")
     return parser.parse_args(arguments)

@@ -122,7 +122,7 @@ def _box(region: Region, product: int) -> BoxXyxyPx:
     found = region.prints.get(product)
     if found is not None and found.points >= _POINTS_FOR_BOX:
         return found.box
-    return region.box
+    return region.photo_box.get(product, region.box)
 
 
 def _shown(evidence: EvidenceRows, row: int, text_was_read: bool) -> Evidence:

@@ -137,11 +137,11 @@ class Finder:
         with _Clock(seconds, "network"):
             vectors = crop_vectors(self._runtime, [crop(scene.frame, box)[0] for scene, _, box in crops])
         with _Clock(seconds, "match"):
-            for (scene, region, _), vector in zip(crops, vectors, strict=True):
+            for (scene, region, box), vector in zip(crops, vectors, strict=True):
                 scores, views = catalog.photo_index.search(
                     vector[None], count=_FINE_VIEWS, allowed=scene.allowed, effort="fine"
                 )
-                region.take_views(catalog, scores[0], views[0])
+                region.take_views(catalog, box, scores[0], views[0])
         with _Clock(seconds, "print"):
             for scene, region in regions:
                 matcher.look_at_region(scene, region)

@@ -50,18 +50,23 @@ class Region:
     box: BoxXyxyPx
     crops: list[BoxXyxyPx] = field(default_factory=list)
     photo: dict[int, float] = field(default_factory=dict)
+    photo_box: dict[int, BoxXyxyPx] = field(default_factory=dict)
     prints: dict[int, PhotoMatch] = field(default_factory=dict)
     text: dict[int, TextMass] = field(default_factory=dict)
     lines: list[ReadLine] = field(default_factory=list)
     views: list[int] = field(default_factory=list)
 
-    def take_views(self, catalog: LoadedCatalog, scores: NDArray[np.float32], views: NDArray[np.int64]) -> None:
-        """Keep the best inner product of each product among the gallery's nearest views."""
+    def take_views(
+        self, catalog: LoadedCatalog, crop: BoxXyxyPx, scores: NDArray[np.float32], views: NDArray[np.int64]
+    ) -> None:
+        """Keep the best inner product of each product among the nearest views of ``crop``, and which crop had it."""
         for score, view in zip(scores, views, strict=True):
             if view >= 0:
                 photo = int(catalog.snapshot.view_photo[view])
                 product = int(catalog.snapshot.photo_product[photo])
-                self.photo[product] = max(float(score), self.photo.get(product, -1.0))
+                if float(score) > self.photo.get(product, -1.0):
+                    self.photo[product] = float(score)
+                    self.photo_box[product] = crop
                 if photo not in self.views:
                     self.views.append(photo)
 
