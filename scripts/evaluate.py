@@ -118,6 +118,7 @@ def _plan(options: argparse.Namespace, archive_folder: Path) -> Plan:
         text=options.text,
         limit=options.limit,
         dump=options.dump,
+        known=options.known,
         url=options.url,
         token=os.environ.get(TOKEN_VARIABLE),
         snapshot_path=options.snapshot_path,
@@ -153,6 +154,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add("--plot", type=Path, metavar="FILE", help="reliability diagram and precision/coverage curve (.png, .svg, .pdf)")
     add("--dump", type=Path, metavar="FOLDER", help="write every image that is asked about, and frames.jsonl")
+    add("--known", type=Path, metavar="FILE", help="a snapshot of these photos: they are not embedded again")
     add("--archive", type=Path, default=torchserve_plan.ROOT / "model_store" / "product_recognizer.mar")
     add("--threads", type=positive, help="of the network in this process (default: every core)")
     add("--url", help="ask this server instead; it must run the same weights as --archive")

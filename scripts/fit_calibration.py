@@ -37,6 +37,9 @@ CALIBRATIONS = ROOT / "handler" / "recognition" / "calibrations"
 #: Pulls weights that the data say nothing about towards zero.
 _RIDGE = 1e-3
 _ROUNDS = 500
+#: What a picture of nothing counts beside one of a product. Confidence is to be right of frames that show something:
+#: those of an empty table far outnumber them, and are silent by a wide margin anyway.
+_EMPTY_WEIGHT = 0.15
 #: A classifier's label was never the only way to tell products apart in this data: its weight is set, not fitted.
 _LABEL_WEIGHT = 2.0
 #: Features of the network's vectors; the calibration for any backbone goes without them.
@@ -46,10 +49,11 @@ _OF_TEXT = tuple(name for name in FEATURES if name.startswith("read_"))
 
 @dataclass(frozen=True)
 class Sample:
-    """Candidates' features (C, F) in one region, and the row of the product that it shows, or C for none of them."""
+    """Candidates' features (C, F) in one region, the row of the product that it shows or C for none, and its weight."""
 
     rows: NDArray[np.float32]
     target: int
+    weight: float
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,7 @@ def fit(samples: Sequence[Sample], *, left_out: Sequence[str]) -> Weights:
     for index, sample in enumerate(samples):
         table[index, : len(sample.rows)] = torch.from_numpy(sample.rows)
         present[index, : len(sample.rows)] = True
+    weight = torch.tensor([sample.weight for sample in samples])
     for feature in (*left_out, "label"):
         table[:, :, FEATURES.index(feature)] = 0.0
     raw = torch.zeros(len(FEATURES), requires_grad=True)
@@ -108,7 +113,8 @@ def fit(samples: Sequence[Sample], *, left_out: Sequence[str]) -> Weights:
         weights = torch.nn.functional.softplus(raw)
         scores = (table @ weights).masked_fill(~present, -1e4)
         scores = torch.cat([scores, none.expand(len(samples), 1)], dim=1)
-        value = torch.nn.functional.cross_entropy(scores, target) + _RIDGE * weights.square().mean()
+        each = torch.nn.functional.cross_entropy(scores, target, reduction="none")
+        value = (each * weight).sum() / weight.sum() + _RIDGE * weights.square().mean()
         value.backward()  # type: ignore[no-untyped-call]
         return value
 
@@ -170,12 +176,13 @@ def _of_image(recognizer: Recognizer, asked: asked_images.Asked) -> Iterator[Sam
         rows = features(evidence)
         shows = wanted in products and _in_truth(region, asked)
         target = products.index(wanted) if shows and wanted is not None else len(products)
-        yield Sample(rows, target)
+        weight = 1.0 if asked.sku is not None else _EMPTY_WEIGHT
+        yield Sample(rows, target, weight)
         unread = rows.copy()
         unread[:, [FEATURES.index(name) for name in _OF_TEXT]] = 0.0
         if catalog.has_photos.any():
-            yield Sample(unread, target)
-        if wanted is not None and shows:
+            yield Sample(unread, target, weight)
+        if asked.sku is not None:
             return
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from recognition.catalog import LoadedCatalog, index_arrays, open_catalog
 from recognition.catalog_folder import CatalogProduct
 from recognition.errors import BadImage
+from recognition.labels import LabelSet
 from recognition.photo_features import PhotoFeatures
 from recognition.snapshot_write import SnapshotContents, write_snapshot
 
@@ -79,3 +82,11 @@ def contents(
 def write(path: Path, *skus: str, fingerprint: str = FINGERPRINT) -> str:
     """A snapshot of products without photos; returns its id."""
     return write_snapshot(path, contents([product(sku) for sku in skus], (), fingerprint=fingerprint))
+
+
+def catalog(path: Path, given: SnapshotContents, *, labels: Sequence[str] = ("红色", "蓝色")) -> LoadedCatalog:
+    """``given`` with its indexes, written to ``path`` and opened for matching."""
+    write_snapshot(path, dataclasses.replace(given, extra=index_arrays(given, None)))
+    return open_catalog(
+        path, fingerprint=given.fingerprint, labels=LabelSet(tuple(labels)), allowed_hosts=["shop.example.com"]
+    )

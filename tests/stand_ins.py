@@ -6,6 +6,7 @@ The stand-in network really looks at the pixels, so that a reply which went to t
 from __future__ import annotations
 
 import copy
+import dataclasses
 import io
 import json
 import struct
@@ -17,8 +18,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from recognition.artifact import LABELS_FILE, LINKS_FILE, BackboneInfo, write_info
+from recognition.artifact import LABELS_FILE, LINKS_FILE, SNAPSHOT_FILE, BackboneInfo, write_info
+from recognition.catalog import empty_snapshot, index_arrays
+from recognition.catalog_folder import CatalogProduct
+from recognition.embedding import fingerprint
 from recognition.settings import ImageLimits, Preprocessing, Thresholds, TopK
+from recognition.snapshot_write import SnapshotContents, write_snapshot
 
 #: The stand-in's classes, in index order.
 COLOURS = {"红色": (255, 0, 0), "绿色": (0, 255, 0), "蓝色": (0, 0, 255), "白色": (255, 255, 255)}
@@ -95,7 +100,15 @@ def write_archive_folder(folder: Path, *, links: Mapping[str, Any] = LINKS) -> P
     write_info(INFO, folder)
     (folder / LABELS_FILE).write_text(json.dumps(list(COLOURS), ensure_ascii=False), encoding="utf-8")
     (folder / LINKS_FILE).write_text(json.dumps(links, ensure_ascii=False), encoding="utf-8")
+    write_snapshot(folder / SNAPSHOT_FILE, empty_snapshot(fingerprint(INFO), dimensions=INFO.num_classes))
     return folder
+
+
+def named_snapshot(sku: str, **fields: Any) -> SnapshotContents:
+    """A snapshot for the stand-in network, of one product without photos."""
+    empty = empty_snapshot(fingerprint(INFO), dimensions=INFO.num_classes)
+    contents = dataclasses.replace(empty, products=(CatalogProduct(sku=sku, **fields),), extra={})
+    return dataclasses.replace(contents, extra=index_arrays(contents, None))
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:

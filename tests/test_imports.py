@@ -18,8 +18,8 @@ HANDLER = REPOSITORY / "handler"
 
 #: A tree that keeps every rule, so that each of the cases below breaks exactly one.
 SOUND = {
-    "handler/product_handler.py": "import json\nimport ts\nfrom recognition import errors, fuse\nfrom snapshot_follower import x\n",
-    "handler/snapshot_follower.py": "from recognition.errors import SnapshotError\nimport snapshot_cache, snapshot_sources\n",
+    "handler/product_handler.py": "import ts\nfrom recognition import errors, fuse\nfrom snapshot_follower import x\n",
+    "handler/snapshot_follower.py": "import snapshot_cache, snapshot_sources\nfrom recognition import errors\n",
     "handler/snapshot_sources.py": "import requests\nimport urllib3\nfrom recognition import errors\n",
     "handler/snapshot_cache.py": "import fcntl\n",
     "handler/recognition/__init__.py": "",
@@ -70,7 +70,12 @@ RULES = {
 
 
 def tree(folder: Path, **added: str) -> Path:
-    files = {**SOUND, "handler/helpers.py": "", "handler/recognition/settings.py": "", "handler/recognition/snapshot.py": ""}
+    files = {
+        **SOUND,
+        "handler/helpers.py": "",
+        "handler/recognition/settings.py": "",
+        "handler/recognition/snapshot.py": "",
+    }
     for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import time
 import warnings
 from pathlib import Path
 
@@ -20,8 +21,18 @@ from ts.utils.util import list_classes_from_module
 
 import product_handler
 from recognition import recognizer as recognizer_module
+from recognition.batch import BatchResult, StageSeconds
 from recognition.errors import ConfigurationError
-from tests.stand_ins import ColourRuntime, FailingRuntime, encoded, model_config, solid, write_archive_folder
+from recognition.snapshot_write import write_snapshot
+from tests.stand_ins import (
+    ColourRuntime,
+    FailingRuntime,
+    encoded,
+    model_config,
+    named_snapshot,
+    solid,
+    write_archive_folder,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 METRICS = REPOSITORY / "handler" / "metrics.yaml"
@@ -206,8 +217,8 @@ def test_every_metric_is_emitted_once_a_batch_with_its_value_and_dimensions(work
     real = recognizer_module.Recognizer.recognize
 
     def recognize(self, requests):
-        stages = recognizer_module.StageSeconds(decode=0.25, network=0.5, match=0.125)
-        return recognizer_module.BatchResult(real(self, requests).replies, stages)
+        stages = StageSeconds(decode=0.25, network=0.5, print=0.75, text=1.5, match=0.125)
+        return BatchResult(real(self, requests).replies, stages, texts_read=2)
 
     monkeypatch.setattr(recognizer_module.Recognizer, "recognize", recognize)
     with caplog.at_level(logging.INFO):
@@ -216,7 +227,10 @@ def test_every_metric_is_emitted_once_a_batch_with_its_value_and_dimensions(work
     model = "ModelName:product_recognizer"
     assert lines["livecart_decode_seconds"] == [("0.25", model)]
     assert lines["livecart_network_seconds"] == [("0.5", model)]
+    assert lines["livecart_print_seconds"] == [("0.75", model)]
+    assert lines["livecart_text_seconds"] == [("1.5", model)]
     assert lines["livecart_match_seconds"] == [("0.125", model)]
+    assert lines["livecart_texts_read_total"] == [("2", model)]
     assert lines["livecart_batch_size"] == [("3", model)]
     assert sorted(lines["livecart_images_total"]) == [("1", f"{model},Outcome:bad_image"), ("2", f"{model},Outcome:ok")]
 
@@ -225,12 +239,21 @@ def test_the_time_of_a_batch_is_the_handlers_whole_time(worker, caplog):
     with caplog.at_level(logging.INFO):
         worker.answer(request(RED), request(BLUE))
     seconds = {name: float(lines[0][0]) for name, lines in emitted(caplog).items() if name.endswith("_seconds")}
-    stages = sum(seconds[f"livecart_{stage}_seconds"] for stage in ("decode", "network", "match"))
+    stages = sum(seconds[f"livecart_{stage}_seconds"] for stage in ("decode", "network", "print", "text", "match"))
     assert 0 < stages <= seconds["livecart_batch_seconds"] < 60
 
 
-def test_every_metric_of_metrics_yaml_under_our_name_is_emitted(worker, caplog):
+def test_every_metric_of_metrics_yaml_under_our_name_is_emitted(tmp_path, runtime, monkeypatch, caplog):
+    real = recognizer_module.Recognizer.recognize
+
+    def recognize(self, requests):
+        result = real(self, requests)
+        result.texts_read = 1
+        return result
+
+    monkeypatch.setattr(recognizer_module.Recognizer, "recognize", recognize)
     with caplog.at_level(logging.INFO):
+        worker = Worker(write_archive_folder(tmp_path), metrics=METRICS)
         worker.answer(request(RED))
     declared = {key.partition(":")[2] for key in worker.context.metrics.cache_keys() if "livecart_" in key}
     assert set(emitted(caplog)) == declared
@@ -255,9 +278,46 @@ def test_loading_logs_one_ascii_line_that_says_what_is_ready(tmp_path, runtime, 
         Worker(write_archive_folder(tmp_path, links=links), metrics=METRICS)
     lines = [record.getMessage() for record in caplog.records if record.name == "product_handler"]
     assert all(line.isascii() for line in lines)
-    ready, unreachable = map(json.loads, lines)
+    catalog, ready, unreachable = map(json.loads, lines)
+    assert (catalog["event"], catalog["outcome"]) == ("catalog", "loaded")
     assert (ready["event"], ready["model"]["backbone"]) == ("ready", "colours")
     assert (unreachable["event"], unreachable["name"]) == ("no_label_leads_to_product", "螺蛳粉")
+
+
+def test_a_followed_snapshot_is_served_from_the_next_batch_on_and_a_bad_one_is_told_of(tmp_path, runtime, caplog):
+    followed = tmp_path / "live.snapshot"
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    config = model_config(catalog={"source": str(followed), "poll_s": 0.1})
+    with caplog.at_level(logging.INFO):
+        worker = Worker(write_archive_folder(folder), metrics=METRICS, config=config)
+        try:
+            built_in = worker.answer(request(RED))[0][2]["model"]["catalog"]
+            contents = named_snapshot("red", name="红色杯", url="https://shop.example.com/item/7", labels=("红色",))
+            written = write_snapshot(tmp_path / "new", contents)
+            (tmp_path / "new").rename(followed)
+            wait_until(lambda: worker.answer(request(RED))[0][2]["model"]["catalog"] == written)
+            [product] = worker.answer(request(RED, text=b"never"))[0][2]["products"]
+            (tmp_path / "bad").write_bytes(b"no snapshot at all" * 100)
+            (tmp_path / "bad").rename(followed)
+            wait_until(lambda: any("Outcome:refused" in dimensions for _, dimensions in events(caplog)))
+            after = worker.answer(request(RED))[0][2]["model"]["catalog"]
+        finally:
+            worker.handler._follower.close()
+    assert built_in != written
+    assert (product["sku"], product["url"]) == ("red", "https://shop.example.com/item/7")
+    assert after == written
+
+
+def events(caplog) -> list[tuple[str, str]]:
+    return emitted(caplog).get("livecart_catalog_events_total", [])
+
+
+def wait_until(seen, *, most_s: float = 20.0) -> None:
+    end = time.monotonic() + most_s
+    while not seen():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("config", [{}, {"handler": {}}, model_config(allowed_hosts=[])])

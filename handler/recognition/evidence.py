@@ -62,13 +62,16 @@ def sightings(
     weights: Weights,
 ) -> list[Sighting]:
     """Candidates of all regions, each product once, where it is likeliest; best first."""
-    best: dict[int, Sighting] = {}
+    best: dict[int, tuple[tuple[float, int], Sighting]] = {}
     for region in scene.regions:
         for sighting in _of_region(catalog, scene, region, labels, weights):
+            found = region.prints.get(sighting.product)
+            # Where two regions are as good as sure, more points tell which holds the whole of the product.
+            rank = (round(sighting.confidence, 3), 0 if found is None else found.points)
             known = best.get(sighting.product)
-            if known is None or known.confidence < sighting.confidence:
-                best[sighting.product] = sighting
-    return sorted(best.values(), key=lambda sighting: -sighting.confidence)
+            if known is None or known[0] < rank:
+                best[sighting.product] = (rank, sighting)
+    return sorted((sighting for _, sighting in best.values()), key=lambda sighting: -sighting.confidence)
 
 
 def gather(

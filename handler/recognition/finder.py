@@ -178,6 +178,9 @@ class Finder:
             lines = self._read(catalog, scene, self._reader)
             scene.text_was_read = True
         with _Clock(seconds, "match"):
+            if (scene.allowed & ~catalog.has_photos).any() and not _all_held(scene, lines):
+                # What is known by its name alone may be where no photo drew the eye.
+                scene.regions.append(Region((0.0, 0.0, float(look.frame.width), float(look.frame.height))))
             for region in scene.regions:
                 inside = [line for line in lines if region.holds(line.box, margin=_TEXT_MARGIN)]
                 query = query_of(((line.text, line.confidence) for line in inside), self._lexicon)
@@ -210,6 +213,11 @@ class Finder:
             )
             for line in lines
         ]
+
+
+def _all_held(scene: Scene, lines: Sequence[ReadLine]) -> bool:
+    """Whether every line is in one of the regions."""
+    return all(any(region.holds(line.box, margin=_TEXT_MARGIN) for region in scene.regions) for line in lines)
 
 
 class _Clock:

@@ -1,195 +1,280 @@
-"""The photos of a catalog, searched: the nearest photo vectors, and votes of local features.
+"""The photos of a catalog: which views are nearest to a query, at any size of catalog.
 
-Exact while that is cheap; above, FAISS indexes that a snapshot carries ready to use.
+Few views are compared as they are. Of many, short codes choose candidates, and the views themselves decide: scores are
+always inner products with the views in the snapshot, and differ by effort or size only in which views were looked at.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import threading
+from collections import OrderedDict
+from typing import Any, Literal, Protocol
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.local_features import unpack
+from recognition import gallery_print, gallery_scan
+from recognition.errors import SnapshotError
+from recognition.gallery_codes import Rows, use_threads
+from recognition.gallery_print import PrintCodes, PrintIndex
+from recognition.gallery_scan import CodeScan, PhotoCodes
 from recognition.snapshot import Snapshot
 from recognition.snapshot_write import SnapshotContents
 
+__all__ = ["PhotoIndex", "PrintIndex", "build_indexes"]
+
 Effort = Literal["coarse", "fine"]
 
-_VIEWS = "ann_views"
-_LOCALS = "ann_locals"
-#: Views up to which one product of matrices finds the nearest: 700 windows then take about 10 ms on one core.
-_EXACT_VIEWS = 4000
-#: Principal components that the index keeps, and inverted lists for each root of a view.
-_COMPONENTS = 192
-_LISTS_PER_ROOT = 4
-#: Inverted lists looked into. A window only has to point at a region; a crop has to name the product.
-_PROBES: dict[Effort, int] = {"coarse": 1, "fine": 48}
-#: Neighbours of the index that are compared exactly, for each one wanted.
-_RERANKED = 6
-#: Local features up to which frames vote for photos: 1.5 million take 200 MB in every worker. Beyond, vectors and text
-#: alone choose the photos that print is compared with.
-_MOST_LOCALS = 1_500_000
-_LOCAL_LIST = 300
-_LOCAL_PROBES = 8
-_NEIGHBOURS = 5
-_TRAINED_ON = 60_000
+#: Up to here all views are compared: 20 MB at 1,280 dimensions.
+EXACT_VIEWS = 4_000
+#: With more views, so many windows that differ from each other look for the candidates of all. The windows of a pass
+#: overlap: what is nearest to one is near to another, and inverted lists, asked for each of 800 windows, took as long
+#: and missed the best window's product by 0.04 where this misses it by 0.002.
+_SPREAD = 8
+_COARSE_DIRECT_VIEWS = 256
+_COARSE_CANDIDATES = 16
+_FINE_CANDIDATES = 512
+_FINE_AT_ONCE = 4
+#: Rooms whose views are kept at hand.
+_SUBSETS = 8
+_COMPARED_DIMENSIONS = 160
+#: So few rows stay in a core's cache from one step to the next.
+_CONVERTED_AT_ONCE = 64
+_SIGN_EXPONENT_FRACTION = np.int32(0x8FFFE000 - (1 << 32))
+_EXPONENT_ZEROS = np.float32(2.0 ** (127 - 15))
+
+
+class _Candidates(Protocol):
+    """``rows`` (n,) of views, ascending, and what finds the nearest of them."""
+
+    rows: NDArray[np.int64]
+
+    def nearest(self, queries: NDArray[np.float32], count: int) -> NDArray[np.int64]: ...
+
+
+class _Vectors:
+    """Rows of the mapped float16 views as float32."""
+
+    def __init__(self, vectors: NDArray[np.float16]) -> None:
+        self._vectors = vectors
+
+    def __call__(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        converted = np.empty((len(rows), self._vectors.shape[1]), dtype=np.float32)
+        for first in range(0, len(rows), _CONVERTED_AT_ONCE):
+            _convert(self._vectors[rows[first : first + _CONVERTED_AT_ONCE]], converted[first:])
+        return converted
+
+
+def _convert(halves: NDArray[np.float16], singles: NDArray[np.float32]) -> None:
+    """Fill the first rows of ``singles`` with ``halves``, which are finite; six times as fast as numpy's own way.
+
+    The bits of both types stand in the same order: the sign, the exponent, the fraction. Moved into their places, they
+    make the same number but for the exponents' different zeros, 15 and 127.
+    """
+    bits = singles[: len(halves)].view(np.int32)
+    np.copyto(bits, halves.view(np.int16))
+    np.left_shift(bits, 13, out=bits)
+    # The sign was copied to the left of the exponent, where it must stand only once.
+    np.bitwise_and(bits, _SIGN_EXPONENT_FRACTION, out=bits)
+    np.multiply(singles[: len(halves)], _EXPONENT_ZEROS, out=singles[: len(halves)])
+
+
+class _Exact:
+    """Compares queries with the views themselves: held if they are few, else converted some at a time."""
+
+    def __init__(self, vectors: _Vectors, rows: NDArray[np.int64]) -> None:
+        self.rows = rows
+        self.held = vectors(rows) if len(rows) <= EXACT_VIEWS else None
+        self._vectors = vectors
+
+    def nearest(self, queries: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+        """As of ``CodeScan``."""
+        best = np.zeros((len(queries), 0), dtype=np.float32)
+        kept = np.zeros((len(queries), 0), dtype=np.int64)
+        for first in range(0, len(self.rows), EXACT_VIEWS):
+            rows = self.rows[first : first + EXACT_VIEWS]
+            scores = queries @ (self._vectors(rows) if self.held is None else self.held).T
+            best = np.hstack([best, scores])
+            kept = np.hstack([kept, np.broadcast_to(rows, scores.shape)])
+            if best.shape[1] > count:
+                top = np.argpartition(-best, count - 1, axis=1)[:, :count]
+                best, kept = np.take_along_axis(best, top, axis=1), np.take_along_axis(kept, top, axis=1)
+        found: NDArray[np.int64] = np.unique(kept)
+        return found
 
 
 class PhotoIndex:
-    """Nearest photo views by inner product."""
+    """Nearest views of a snapshot's photos by inner product. Any number of threads may search at once."""
 
-    def __init__(self, snapshot: Snapshot, index: faiss.Index | None) -> None:
-        """Search ``snapshot``'s views by ``index``, or exactly where there is none."""
-        self._views = snapshot.view_vectors
-        self._owner = snapshot.photo_product[snapshot.view_photo]
-        self._index = index
-        #: Empty where an index does the work: 100,000 products' views would take a gigabyte.
-        self._matrix = (self._views if index is None else self._views[:0]).astype(np.float32)
+    def __init__(self, snapshot: Snapshot, codes: PhotoCodes | None, *, threads: int) -> None:
+        self._threads = threads
+        self._products = snapshot.photo_product[snapshot.view_photo]
+        self._vectors = _Vectors(snapshot.view_vectors)
+        self._codes = codes
+        self._all = self._open(np.arange(len(self._products), dtype=np.int64))
+        self._subsets: OrderedDict[bytes, _Candidates] = OrderedDict()
+        self._lock = threading.Lock()
 
     @classmethod
-    def open(cls, snapshot: Snapshot) -> PhotoIndex:
-        """The index that the snapshot carries, or exact search in a small one."""
-        return cls(snapshot, _opened(snapshot, _VIEWS))
+    def open(cls, snapshot: Snapshot, *, threads: int = 1) -> PhotoIndex:
+        """Make a snapshot's views searchable; without codes in it all of them are compared, however many.
+
+        Raises:
+            SnapshotError: its codes do not fit its views.
+        """
+        use_threads(threads)
+        views, dimensions = snapshot.view_vectors.shape
+        try:
+            codes = PhotoCodes.from_arrays(snapshot.extra, views=views, dimensions=dimensions)
+        except SnapshotError as error:
+            raise SnapshotError(f"{snapshot.path}: {error}") from error
+        return cls(snapshot, codes, threads=threads)
 
     def search(
         self, queries: NDArray[np.float32], *, count: int, allowed: NDArray[np.bool_] | None, effort: Effort
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Scores (Q, count) and rows of views (Q, count) for unit ``queries`` (Q, D), best first.
+        """The products nearest to each query (Q, D), each by its best view, best first.
 
-        Only views of products in the mask ``allowed`` (P,) are found; where there are fewer, -inf and -1.
+        ``allowed`` (P,) tells which of the P products may be found. ``coarse`` is for many queries that resemble each
+        other, the windows of a frame. Returns scores (Q, count) and rows of views (Q, count): -inf and -1 where fewer
+        products were looked at.
         """
-        permitted = None if allowed is None or allowed.all() else allowed[self._owner]
-        if self._index is None:
-            return self._exact(queries, count, permitted)
-        return self._approximate(self._index, queries, count, permitted, effort)
+        scores = np.full((len(queries), count), -np.inf, dtype=np.float32)
+        views = np.full((len(queries), count), -1, dtype=np.int64)
+        subset = self._subset(allowed)
+        if len(subset.rows) == 0 or len(queries) == 0 or count == 0:
+            return scores, views
+        use_threads(self._threads)
+        at_once = len(queries)
+        if effort == "fine" and not _held(subset):
+            at_once = _FINE_AT_ONCE
+        for first in range(0, len(queries), at_once):
+            some = slice(first, first + at_once)
+            rows, vectors = self._candidates(subset, queries[some], count, effort)
+            _rank(queries[some] @ vectors.T, rows, self._products[rows], scores[some], views[some])
+        return scores, views
 
-    def _exact(
-        self, queries: NDArray[np.float32], count: int, permitted: NDArray[np.bool_] | None
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        scores = queries @ self._matrix.T
-        if permitted is not None:
-            scores[:, ~permitted] = -np.inf
-        if count == 1 and scores.shape[1]:
-            rows = scores.argmax(axis=1)[:, None]
+    def _candidates(
+        self, subset: _Candidates, queries: NDArray[np.float32], count: int, effort: Effort
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Rows (U,), ascending, that each of the queries is held against, and their vectors (U, D)."""
+        coarse = effort == "coarse" and len(queries) > _SPREAD and len(subset.rows) > _COARSE_DIRECT_VIEWS
+        if isinstance(subset, _Exact) and subset.held is not None and not coarse:
+            return subset.rows, subset.held
+        if coarse:
+            wanted = max(_COARSE_CANDIDATES, count)
+            rows = subset.nearest(queries[_spread(queries, _SPREAD)], wanted)
         else:
-            rows = np.argpartition(-scores, min(count, scores.shape[1]) - 1, axis=1)[:, :count]
-        return _ordered(np.take_along_axis(scores, rows, axis=1), rows.astype(np.int64), count)
+            rows = subset.nearest(queries, max(_FINE_CANDIDATES, 8 * count))
+        return rows, self._vectors(rows)
 
-    def _approximate(
-        self,
-        index: faiss.Index,
-        queries: NDArray[np.float32],
-        count: int,
-        permitted: NDArray[np.bool_] | None,
-        effort: Effort,
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        # The bits must outlive the search: FAISS keeps only a pointer to them.
-        bits = None if permitted is None else np.packbits(permitted, bitorder="little")
-        selector = None if bits is None else faiss.IDSelectorBitmap(bits)
-        inner = faiss.SearchParametersIVF(sel=selector, nprobe=_PROBES[effort])
-        parameters = faiss.SearchParametersPreTransform(index_params=inner)
-        wanted = count if effort == "coarse" else count * _RERANKED
-        scores, rows = index.search(np.ascontiguousarray(queries), wanted, params=parameters)
-        if effort == "fine":
-            views = self._views[np.maximum(rows, 0)].astype(np.float32)
-            scores = np.einsum("qd,qrd->qr", queries, views)
-        return _ordered(np.where(rows >= 0, scores, -np.inf).astype(np.float32), rows, count)
+    def _subset(self, allowed: NDArray[np.bool_] | None) -> _Candidates:
+        """The views of the allowed products, kept from one frame of a room to the next."""
+        if allowed is None or allowed.all():
+            return self._all
+        key = np.packbits(allowed).tobytes()
+        with self._lock:
+            subset = self._subsets.get(key)
+            if subset is not None:
+                self._subsets.move_to_end(key)
+                return subset
+        # Opened outside of the lock: two threads may do it twice, but none waits for another room's.
+        subset = self._open(np.flatnonzero(allowed[self._products]))
+        with self._lock:
+            self._subsets[key] = subset
+            while len(self._subsets) > _SUBSETS:
+                self._subsets.popitem(last=False)
+        return subset
 
-
-class PrintIndex:
-    """Which photos share local features with a frame."""
-
-    def __init__(self, snapshot: Snapshot, index: faiss.Index) -> None:
-        """Count votes of ``index`` for ``snapshot``'s photos."""
-        self._index = index
-        self._photos = len(snapshot.photo_product)
-        self._photo = np.repeat(np.arange(self._photos), np.diff(snapshot.local_offsets))
-
-    @classmethod
-    def open(cls, snapshot: Snapshot) -> PrintIndex | None:
-        """The index that the snapshot carries; None where it has too many features for one, or none."""
-        index = _opened(snapshot, _LOCALS)
-        return None if index is None else cls(snapshot, index)
-
-    def votes(self, descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Votes (N,) of unit ``descriptors`` (n, 128): a photo gets what its nearest feature has over the fifth."""
-        similarity, rows = self._index.search(np.ascontiguousarray(descriptors), _NEIGHBOURS)
-        weight = np.where(rows >= 0, np.maximum(similarity - similarity[:, -1:], 0.0), 0.0)
-        photo = self._photo[np.maximum(rows, 0)]
-        votes = np.zeros(self._photos, dtype=np.float32)
-        for place in range(_NEIGHBOURS):
-            # A feature votes for a photo once, with its nearest: a pattern of dots would else win every election.
-            first = (photo[:, place, None] != photo[:, :place]).all(axis=1)
-            np.add.at(votes, photo[first, place], weight[first, place])
-        return votes
+    def _open(self, rows: NDArray[np.int64]) -> _Candidates:
+        if self._codes is None or len(rows) <= EXACT_VIEWS:
+            return _Exact(self._vectors, rows)
+        return CodeScan(self._codes, rows, threads=self._threads)
 
 
-def build_indexes(contents: SnapshotContents, previous: Snapshot | None) -> dict[str, NDArray[Any]]:
-    """Arrays for ``SnapshotContents.extra``.
+def build_indexes(
+    contents: SnapshotContents, previous: Snapshot | None, *, threads: int = 1
+) -> dict[str, NDArray[Any]]:
+    """Arrays for ``SnapshotContents.extra`` that ``PhotoIndex`` and ``PrintIndex`` open.
 
-    What was trained for ``previous`` is used again while the catalog has not doubled or halved: adding and removing
-    products then moves vectors in and out of lists and trains nothing.
+    What ``previous`` has of the same photos is taken over, and its tables are fitted again only when the catalog has
+    grown or shrunk by a factor of two since they were.
     """
+    use_threads(threads)
+    if previous is not None and previous.fingerprint != contents.fingerprint:
+        previous = None
     arrays: dict[str, NDArray[Any]] = {}
-    views = contents.view_vectors
-    if len(views) > _EXACT_VIEWS:
-        components = min(_COMPONENTS, views.shape[1])
-        lists = int(_LISTS_PER_ROOT * np.sqrt(len(views)))
-        kind = f"PCA{components},IVF{lists},SQ8"
-        arrays[_VIEWS] = _filled(_trained(previous, _VIEWS, kind, views), views)
-    locals_ = contents.local_descriptors
-    if 0 < len(locals_) <= _MOST_LOCALS:
-        lists = max(1, min(len(locals_) // _LOCAL_LIST, 4096))
-        arrays[_LOCALS] = _filled(_trained(previous, _LOCALS, f"IVF{lists},SQ8", locals_), locals_)
+    views, dimensions = contents.view_vectors.shape
+    if views > EXACT_VIEWS and dimensions >= 4:
+        before = None if previous is None else _photo_codes(previous)
+        rows = Rows(contents.photo_digest, _offsets(contents.view_photo, len(contents.photo_digest)))
+        fetch = _Vectors(contents.view_vectors)
+        arrays |= gallery_scan.build(fetch, rows, dimensions, before=before, threads=threads).arrays()
+    features = len(contents.local_descriptors)
+    if 0 < features <= gallery_print.MOST_FEATURES:
+        known = None if previous is None else _print_codes(previous)
+        rows = Rows(contents.photo_digest, contents.local_offsets)
+        arrays |= gallery_print.build(contents.local_descriptors, rows, before=known, threads=threads).arrays()
     return arrays
 
 
-def _ordered(
-    scores: NDArray[np.float32], rows: NDArray[np.int64], count: int
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :count]
-    scores, rows = np.take_along_axis(scores, order, axis=1), np.take_along_axis(rows, order, axis=1)
-    missing = count - scores.shape[1]
-    if missing > 0:
-        scores = np.pad(scores, ((0, 0), (0, missing)), constant_values=-np.inf)
-        rows = np.pad(rows, ((0, 0), (0, missing)), constant_values=-1)
-    return scores, np.where(np.isfinite(scores), rows, -1)
+def _photo_codes(previous: Snapshot) -> tuple[PhotoCodes, Rows] | None:
+    views, dimensions = previous.view_vectors.shape
+    codes = PhotoCodes.from_arrays(previous.extra, views=views, dimensions=dimensions)
+    rows = Rows(previous.photo_digest, _offsets(previous.view_photo, previous.photos))
+    return None if codes is None else (codes, rows)
 
 
-def _opened(snapshot: Snapshot, name: str) -> faiss.Index | None:
-    stored = snapshot.extra.get(name)
-    if stored is None:
-        return None
-    # FAISS starts a thread for every core; the other workers have those.
-    faiss.omp_set_num_threads(1)
-    index = faiss.deserialize_index(np.asarray(stored, dtype=np.uint8))
-    if name == _LOCALS:
-        index.nprobe = _LOCAL_PROBES
-    return index
+def _print_codes(previous: Snapshot) -> tuple[PrintCodes, Rows] | None:
+    codes = PrintCodes.from_arrays(previous.extra, features=len(previous.local_descriptors))
+    return None if codes is None else (codes, Rows(previous.photo_digest, previous.local_offsets))
 
 
-def _trained(previous: Snapshot | None, name: str, kind: str, rows: NDArray[Any]) -> faiss.Index:
-    if previous is not None and name in previous.extra:
-        index = faiss.deserialize_index(np.asarray(previous.extra[name], dtype=np.uint8))
-        if len(rows) / 2 < index.ntotal < len(rows) * 2:
-            index.reset()
-            return index
-    sample = np.sort(np.random.default_rng(0).permutation(len(rows))[:_TRAINED_ON])
-    vectors = _vectors(rows[sample])
-    index = faiss.index_factory(vectors.shape[1], kind, faiss.METRIC_INNER_PRODUCT)
-    index.train(vectors)
-    return index
+def _offsets(owners: NDArray[np.int32], count: int) -> NDArray[np.int64]:
+    """(count + 1,) where the rows of each owner begin, ``owners`` being ascending, and where the last one's end."""
+    return np.searchsorted(owners, np.arange(count + 1)).astype(np.int64)
 
 
-def _filled(index: faiss.Index, rows: NDArray[Any]) -> NDArray[np.uint8]:
-    for start in range(0, len(rows), _TRAINED_ON):
-        index.add(_vectors(rows[start : start + _TRAINED_ON]))
-    stored: NDArray[np.uint8] = faiss.serialize_index(index)
-    return stored
+def _held(subset: _Candidates) -> bool:
+    return isinstance(subset, _Exact) and subset.held is not None
 
 
-def _vectors(rows: NDArray[Any]) -> NDArray[np.float32]:
-    """Views as they are, packed local features unpacked; float32, each row in one piece."""
-    return np.ascontiguousarray(unpack(rows) if rows.dtype == np.uint8 else rows.astype(np.float32))
+def _spread(queries: NDArray[np.float32], count: int) -> NDArray[np.intp]:
+    """Indices of ``count`` queries such that each of the others has one near it, as far as the greedy way gets.
+
+    A share of the dimensions is enough to see that; the features of a network have no order.
+    """
+    seen = np.ascontiguousarray(queries[:, :: max(1, queries.shape[1] // _COMPARED_DIMENSIONS)])
+    squares = np.einsum("qd,qd->q", seen, seen)
+    # From the query furthest from the average of all.
+    chosen = [int(np.argmax(squares - 2 * (seen @ seen.mean(axis=0))))]
+    distance = np.full(len(seen), np.inf, dtype=np.float32)
+    while len(chosen) < count:
+        last = chosen[-1]
+        distance = np.minimum(distance, squares + squares[last] - 2 * (seen @ seen[last]))
+        chosen.append(int(np.argmax(distance)))
+    return np.array(chosen, dtype=np.intp)
+
+
+def _rank(
+    similarity: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    products: NDArray[np.int32],
+    scores: NDArray[np.float32],
+    views: NDArray[np.int64],
+) -> None:
+    """Fill ``scores`` and ``views`` (Q, count) from the similarities (Q, U) of rows whose products do not decrease."""
+    starts = np.flatnonzero(np.diff(products, prepend=-1))
+    lengths = np.diff(starts, append=len(products))
+    best = np.maximum.reduceat(similarity, starts, axis=1)
+    count = min(scores.shape[1], len(starts))
+    top = best.argmax(axis=1)[:, None] if count == 1 else np.argsort(-best, axis=1, kind="stable")[:, :count]
+    chosen = np.take_along_axis(best, top, axis=1)
+    places = starts[top]
+    for step in range(1, int(lengths.max())):
+        further = np.minimum(starts[top] + step, len(rows) - 1)
+        better = (step < lengths[top]) & (np.take_along_axis(similarity, further, axis=1) == chosen)
+        reached = np.take_along_axis(similarity, places, axis=1) == chosen
+        places = np.where(better & ~reached, further, places)
+    scores[:, :count] = chosen
+    views[:, :count] = rows[places]

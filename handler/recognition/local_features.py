@@ -27,12 +27,12 @@ _LEVELS = np.array([0.008, 0.055, 0.11, 0.2], dtype=np.float32)
 #: what a looser bound lets in.
 _RATIO = 0.85
 _FEWEST_FOR_FIT = 5
-#: How far a point may land from its partner, as a share of the crop's longer side.
+#: How far a point may land from its partner, as a share of the longer side of the area that the crop's points cover.
 _TOLERANCE = 0.02
 _FIT_ROUNDS = 300
-#: Bounds of what a photo's two sides may be mapped to, as shares of the crop's longer side: a package that would reach
-#: far out of the crop, or be a speck in it, is chance. So is one whose sides, at right angles in the photo, are not
-#: nearly so in the crop (as the cosine between them).
+#: Bounds of what a photo's two sides may be mapped to, as shares of that same side: a package that would reach far
+#: out of the crop, or be a speck in it, is chance. So is one whose sides, at right angles in the photo, are not nearly
+#: so in the crop (as the cosine between them).
 _SIDE_BOUNDS = (0.15, 6.0)
 _MOST_SHEAR = 0.6
 

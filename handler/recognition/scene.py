@@ -138,6 +138,9 @@ def choose_regions(scene: Scene, windows: list[BoxXyxyPx]) -> list[Region]:
             # A window that matches best is often a part of the product: it is looked at with more around it, too.
             wider = grown(box, _WIDER, scene.frame.size)
             regions.append(Region(wider, [box, wider]))
+    if regions:
+        # A product held into the camera fills the frame, and its best window is some detail of it.
+        regions[0].crops.append((0.0, 0.0, float(scene.frame.width), float(scene.frame.height)))
     return regions
 
 

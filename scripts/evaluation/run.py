@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +26,10 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure. ``archive_folder`` is an unpacked archive; ``url`` None: in this process."""
+    """What to measure. ``archive_folder`` is an unpacked archive; ``url`` None: in this process.
+
+    ``known`` is a snapshot of the same photos: what it holds is not embedded again.
+    """
 
     data: Path
     shots: int
@@ -39,6 +43,7 @@ class Plan:
     text: TextMode = "auto"
     limit: int | None = None
     dump: Path | None = None
+    known: Path | None = None
     url: str | None = None
     token: str | None = field(default=None, repr=False)
     snapshot_path: Path | None = None
@@ -118,7 +123,10 @@ class _Run:
         self._progress(f"{name}, catalog", 0, 0)
         folder = write_catalog(parts, temporary / f"catalog-{seed}")
         # One file for all seeds: what the seed before has embedded is taken over from it.
-        snapshot = build(folder, self._plan.archive_folder, temporary / "catalog.snapshot")
+        snapshot = temporary / "catalog.snapshot"
+        if self._plan.known is not None:
+            shutil.copy(self._plan.known, snapshot)
+        build(folder, self._plan.archive_folder, snapshot)
         with self._backend(snapshot, parts) as backend:
             self._threshold = backend.thresholds.default
             queries, negatives = self._images(seed, parts)

@@ -87,7 +87,10 @@ def test_the_archive_holds_what_it_needs_and_nothing_else(archive: Path) -> None
     with zipfile.ZipFile(archive) as content:
         names = set(content.namelist())
     needed = {"product_handler.py", "model-config.yaml", "labels.json", "product_links.json", "backbone.json"}
-    assert needed | {"backbone.xml", "backbone.bin", "backbone.pt", "recognition/recognizer.py"} <= names
+    needed |= {"backbone.xml", "backbone.bin", "backbone.pt", "recognition/recognizer.py"}
+    needed |= {"snapshot_follower.py", "snapshot_sources.py", "snapshot_cache.py", "catalog.snapshot", "features.xml"}
+    needed |= {f"recognition/calibrations/{name}.json" for name in ("any", "efficientnet-lite2")}
+    assert needed | {"recognition/text/lexicon.json"} <= names
     assert not [name for name in names if "__pycache__" in name or name.startswith(("tests", "scripts"))]
 
 

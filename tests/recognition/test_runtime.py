@@ -8,15 +8,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import skimage
 import timm
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import nn
 
 from recognition.artifact import (
+    FEATURES_FILE,
     INFO_FILE,
     LABELS_FILE,
     OPENVINO_FILE,
@@ -28,8 +31,8 @@ from recognition.backbones import load_backbone
 from recognition.backbones.base import Backbone
 from recognition.backbones.export import RUNTIMES, export
 from recognition.errors import ConfigurationError
-from recognition.label_match import softmax
 from recognition.images import centre_crop, decode
+from recognition.label_match import softmax
 from recognition.runtime import Runtime, open_runtime
 from recognition.settings import THREADS_VARIABLE, ImageLimits, ModelChoice, Preprocessing, RuntimeChoice
 
@@ -169,6 +172,63 @@ def test_an_answer_stays_when_the_next_one_is_computed(exported, photos, cpu):
     np.testing.assert_array_equal(first, kept)
 
 
+def _frames(count: int, rows: int, columns: int) -> NDArray[np.uint8]:
+    """Parts of a photo, ``rows`` x ``columns`` cells of 32 pixels."""
+    photo = np.asarray(Image.open(SKIMAGE / "coffee.png").convert("RGB"))
+    parts = [photo[16 * n : 16 * n + 32 * rows, 24 * n : 24 * n + 32 * columns] for n in range(count)]
+    return np.ascontiguousarray(np.stack(parts))
+
+
+@pytest.mark.parametrize(("count", "rows", "columns"), [(1, 1, 1), (1, 6, 11), (3, 4, 2), (2, 3, 3)])
+def test_the_runtimes_agree_on_feature_maps(exported, count, rows, columns):
+    frames = _frames(count, rows, columns)
+
+    one, other = (exported.open(cpu).features(frames) for cpu in RUNTIMES)
+
+    assert one.shape == other.shape == (count, exported.info.feature_channels, rows, columns)
+    assert one.dtype == other.dtype == np.float32
+    np.testing.assert_allclose(one, other, atol=1e-3 * np.abs(other).max())
+    assert one.std() > 0.01 * np.abs(one).max()
+
+
+@pytest.mark.parametrize("cpu", RUNTIMES)
+def test_a_batch_of_feature_maps_equals_them_one_by_one(exported, cpu):
+    runtime = exported.open(cpu)
+    frames = _frames(3, 3, 4)
+
+    together = runtime.features(frames)
+
+    # Each pass writes into the buffers of the one before: what was returned must stay.
+    alone = [runtime.features(frames[index : index + 1]) for index in range(3)]
+    np.testing.assert_allclose(together, np.concatenate(alone), atol=1e-3 * np.abs(together).max())
+    assert np.abs(alone[0] - alone[1]).max() > 0.05 * np.abs(together).max(), "frames must differ"
+
+
+def test_both_kinds_of_answer_come_from_one_runtime_in_turn(exported, photos):
+    runtime = exported.open("openvino")
+    logits, features = runtime.forward(photos), runtime.features(_frames(1, 2, 2))
+
+    np.testing.assert_allclose(runtime.forward(photos), logits, atol=1e-4)
+    np.testing.assert_allclose(runtime.features(_frames(1, 2, 2)), features, atol=1e-4)
+
+
+def test_openvino_without_its_feature_map_is_refused(exported, tmp_path):
+    shutil.copytree(exported.folder, tmp_path, dirs_exist_ok=True)
+    (tmp_path / FEATURES_FILE).unlink()
+    choice = RuntimeChoice(cpu="openvino")
+
+    with pytest.raises(ConfigurationError, match=rf"{FEATURES_FILE} is not in the archive: .*including openvino"):
+        open_runtime(tmp_path, exported.info, choice, gpu_id=None)
+
+    # A network that has none does without.
+    info = msgspec.structs.replace(exported.info, feature_channels=None)
+    assert open_runtime(tmp_path, info, choice, gpu_id=None).forward(_blank(info)).shape == (1, info.num_classes)
+
+
+def _blank(info: BackboneInfo) -> NDArray[np.uint8]:
+    return np.zeros((1, info.preprocessing.input_px, info.preprocessing.input_px, 3), np.uint8)
+
+
 def test_the_same_weights_have_the_same_fingerprint(exported, tmp_path):
     again = export(exported.backbone, tmp_path, runtimes=["torch"])
     assert again == exported.info
@@ -210,7 +270,7 @@ def test_a_gpu_needs_the_torch_file_whatever_the_cpu_runs(exported, tmp_path):
 
 def _threads_in_use(runtime: Runtime) -> int:
     if runtime.name == "openvino":
-        return int(runtime._request.get_compiled_model().get_property("INFERENCE_NUM_THREADS"))
+        return int(runtime._classifier.get_compiled_model().get_property("INFERENCE_NUM_THREADS"))
     return torch.get_num_threads()
 
 
@@ -247,7 +307,7 @@ def test_says_what_runs_it(exported):
 
 def test_openvino_computes_in_float32_and_pins_no_threads(exported):
     """bfloat16 would break the promise on CPUs that have it; pinned workers would all sit on the first core."""
-    model = exported.open("openvino")._request.get_compiled_model()
+    model = exported.open("openvino")._classifier.get_compiled_model()
 
     assert model.get_property("INFERENCE_PRECISION_HINT").get_type_name() == "f32"
     assert model.get_property("ENABLE_CPU_PINNING") is False

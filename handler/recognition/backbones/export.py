@@ -20,11 +20,14 @@ logger = logging.getLogger(__name__)
 RUNTIMES = ("openvino", "torch")
 #: Longest side of a frame that the feature map is asked for, in cells.
 _MOST_CELLS = 64
+_NO_FEATURES = "no catalog photos with this network: %s"
 
 
 def export(backbone: Backbone, folder: Path, *, runtimes: Collection[str] = RUNTIMES) -> BackboneInfo:
     """Write ``backbone.json``, ``labels.json`` and the network for each of ``runtimes`` into ``folder``."""
     features = _feature_map(backbone)
+    if "openvino" in runtimes and features is not None:
+        features = _export_features(features, folder / FEATURES_FILE)
     info = BackboneInfo(
         name=backbone.name,
         architecture=backbone.architecture.name,
@@ -40,16 +43,14 @@ def export(backbone: Backbone, folder: Path, *, runtimes: Collection[str] = RUNT
         torch.save(backbone.network.state_dict(), folder / TORCH_FILE)
     if "openvino" in runtimes:
         _export_classifier(backbone, folder / OPENVINO_FILE)
-        if features is not None:
-            _export_features(features, folder / FEATURES_FILE)
     return info
 
 
 def _feature_map(backbone: Backbone) -> FeatureMap | None:
     try:
-        return FeatureMap(backbone.network, backbone.preprocessing).eval()
+        return FeatureMap(backbone.network, backbone.preprocessing)
     except ConfigurationError as error:
-        logger.warning("no catalog photos with this network: %s", error)
+        logger.warning(_NO_FEATURES, error)
         return None
 
 
@@ -65,14 +66,17 @@ def _export_classifier(backbone: Backbone, path: Path) -> None:
     _save(program, path)
 
 
-def _export_features(features: FeatureMap, path: Path) -> None:
+def _export_features(features: FeatureMap, path: Path) -> FeatureMap | None:
+    """None where the network cannot be written for frames of any size; its classifier may still be."""
     cells = {side: torch.export.Dim(side, min=1, max=_MOST_CELLS) for side in ("rows", "columns")}
-    program = torch.export.export(
-        features,
-        (torch.zeros((2, 3 * STRIDE_PX, 4 * STRIDE_PX, 3), dtype=torch.uint8),),
-        dynamic_shapes=({0: torch.export.Dim("batch"), 1: STRIDE_PX * cells["rows"], 2: STRIDE_PX * cells["columns"]},),
-    )
-    _save(program, path)
+    shape = {0: torch.export.Dim("batch"), 1: STRIDE_PX * cells["rows"], 2: STRIDE_PX * cells["columns"]}
+    example = torch.zeros((2, 3 * STRIDE_PX, 4 * STRIDE_PX, 3), dtype=torch.uint8)
+    try:
+        _save(torch.export.export(features, (example,), dynamic_shapes=(shape,)), path)
+    except Exception as error:  # noqa: BLE001  # neither exporter nor converter has one kind of error
+        logger.warning(_NO_FEATURES, error)
+        return None
+    return features
 
 
 def _save(program: torch.export.ExportedProgram, path: Path) -> None:

@@ -19,7 +19,7 @@ class FeatureMap(nn.Module):
     """uint8 (N, H, W, 3) RGB with H and W multiples of ``STRIDE_PX`` to features (N, C, H / 32, W / 32)."""
 
     def __init__(self, network: nn.Module, preprocessing: Preprocessing) -> None:
-        """Share ``network``'s parameters; the network itself stays as it is.
+        """Take a copy of ``network``, which itself stays as it is.
 
         Raises:
             ConfigurationError: the network has no map of features of that stride (a vision transformer, say).
@@ -32,7 +32,7 @@ class FeatureMap(nn.Module):
             with torch.inference_mode():
                 shape = tuple(self.body(torch.zeros((1, 3 * STRIDE_PX, 2 * STRIDE_PX, 3), dtype=torch.uint8)).shape)
         except Exception as error:  # each architecture has its own way to refuse a size
-            raise ConfigurationError(f"{type(network).__name__} does not take 64 x 96 pixels: {error}") from error
+            raise ConfigurationError(f"{type(network).__name__} makes no map of 64 x 96 pixels: {error}") from error
         if len(shape) != 4 or shape[2:] != (3, 2):
             raise ConfigurationError(
                 f"{type(network).__name__} makes {shape[1:]} of 64 x 96 pixels, not (channels, 3, 2)"

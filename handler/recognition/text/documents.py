@@ -27,8 +27,10 @@ def name_document(name: str, brand: str | None, words: Sequence[str], lexicon: L
     """What a product is called, and how else that may stand on it."""
     exact: dict[Piece, float] = {}
     other: dict[Piece, float] = {}
-    for text, weight in [(name, 1.0), *([(brand, 1.0)] if brand else []), *((word, _WORDS_WEIGHT) for word in words)]:
-        normal = normalize(text)
+    texts = [(name, 1.0), *([(brand, 1.0)] if brand else []), *((word, _WORDS_WEIGHT) for word in words)]
+    normals = [(normalize(text), weight) for text, weight in texts]
+    own = {(concept, spelling) for normal, _ in normals for concept, _, spelling in lexicon.concepts(normal)}
+    for normal, weight in normals:
         for run in runs(normal):
             for piece in pieces(run):
                 _raise(exact, piece, weight)
@@ -42,7 +44,8 @@ def name_document(name: str, brand: str | None, words: Sequence[str], lexicon: L
             parts = [piece for run in runs(spelling) for piece in pieces(run)]
             worth = sum(KIND_WEIGHT[piece[0]] * lexicon.worth(piece) for piece in parts)
             for other_spelling in lexicon.others(concept, spelling):
-                _raise(other, ("concept", f"{concept}/{other_spelling}"), worth * similarity * weight)
+                if (concept, other_spelling) not in own:
+                    _raise(other, ("concept", f"{concept}/{other_spelling}"), worth * similarity * weight)
     return Document(exact, {piece: weight for piece, weight in other.items() if piece not in exact})
 
 

@@ -66,11 +66,26 @@ class Lexicon:
         return _GENERIC_WEIGHT if piece in self.generic else 1.0
 
     def others(self, concept: str, spelling: str) -> tuple[str, ...]:
-        """The other spellings of a concept."""
-        return tuple(other for other in self._spellings.get(concept, ()) if other != spelling)
+        """The other spellings of a concept, but for those that hold ``spelling`` or are held by it.
+
+        What 矿泉水 and 天然矿泉水 have in common is seen without a lexicon, and would count twice.
+        """
+        found = self._spellings.get(concept, ())
+        return tuple(other for other in found if other not in spelling and spelling not in other)
 
     def concepts(self, text: str) -> Iterator[tuple[str, float, str]]:
-        """Concept, similarity 0..1 and spelling for everything of the lexicon that normalised ``text`` holds."""
+        """Concept, similarity 0..1 and spelling for everything of the lexicon that normalised ``text`` holds.
+
+        Of spellings of the same concept that lie in each other there is only the longest.
+        """
+        found: dict[tuple[str, str], float] = {}
+        for concept, similarity, spelling in self._spelt(text):
+            found[concept, spelling] = max(similarity, found.get((concept, spelling), 0.0))
+        for (concept, spelling), similarity in found.items():
+            if not any(other == concept and spelling != longer and spelling in longer for other, longer in found):
+                yield concept, similarity, spelling
+
+    def _spelt(self, text: str) -> Iterator[tuple[str, float, str]]:
         found = tokens(text)
         for start in range(len(found)):
             joined, latin = "", True

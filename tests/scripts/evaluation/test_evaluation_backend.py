@@ -136,7 +136,7 @@ class Eye:
                 Product("1", "红茶", "https://shop.example.com/1", 0.4, (1.0, 2.0, 3.0, 4.0), Evidence(photo=0.3))
             ],
             texts=[],
-            timing_ms=TimingMs(decode=1.0, network=2.0, text=0.0, match=0.5),
+            timing_ms=TimingMs(decode=1.0, network=2.0, print=1.5, text=0.0, match=0.5),
         )
         return SimpleNamespace(replies=[reply])
 
@@ -156,7 +156,7 @@ def test_in_this_process_every_candidate_is_asked_for() -> None:
     found = read_answer(Asked("a.jpg", b"picture", "1"), answered)
     evidence = {"photo": 0.3, "text": None, "label": None}
     assert found.candidates == (Candidate("1", 0.4, (1.0, 2.0, 3.0, 4.0), evidence),)
-    assert found.timing_ms == {"decode": 1.0, "network": 2.0, "text": 0.0, "match": 0.5}
+    assert found.timing_ms == {"decode": 1.0, "network": 2.0, "print": 1.5, "text": 0.0, "match": 0.5}
     refused = read_answer(Asked("a.jpg", b"no picture", "1"), asked.recognize(b"no picture", "never"))
     assert (refused.candidates, refused.error) == ((), "not an image")
 

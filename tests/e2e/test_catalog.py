@@ -1,0 +1,251 @@
+"""A snapshot is swapped under a running server: seen by every worker, whole, and only if it is sound."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+import requests
+import yaml
+from PIL import Image
+
+import torchserve_control as control
+import torchserve_plan
+from demo import free_port
+from recognition.catalog import empty_snapshot, index_arrays
+from recognition.catalog_folder import Catalog, CatalogProduct
+from recognition.embedding import PhotoEmbedder, open_embedder
+from recognition.regions import intersection_over_union
+from recognition.snapshot_build import build_snapshot
+from recognition.snapshot_write import SnapshotContents, write_snapshot
+from tests.e2e.prometheus import samples, total
+from tests.recognition.drawn_packages import frame, package, shown_in
+
+CLIENTS = 4
+WORKERS = 2
+#: What issue 3 promises, from the moment that the new file is in place.
+VISIBLE_S = 5.0
+COFFEE = CatalogProduct(sku="coffee", name="咖啡", url="https://shop.example.com/item/1", labels=("浓缩咖啡",))
+BOX = CatalogProduct(sku="box", name="纸盒", url="https://shop.example.com/item/2", photos=("box.png",))
+
+
+class Shop:
+    """A server that follows a snapshot, and the catalog that is published to it."""
+
+    def __init__(self, folder: Path, embedder: PhotoEmbedder, server: control.Server, followed: Path) -> None:
+        self.server = server
+        self.followed = followed
+        self._embedder = embedder
+        self._folder = folder
+        self._url = f"{server.inference_url}/predictions/{torchserve_plan.MODEL}"
+
+    def contents(self, *products: CatalogProduct) -> SnapshotContents:
+        return contents(self._folder, self._embedder, *products)
+
+    def publish_and_wait(self, *products: CatalogProduct) -> str:
+        before = self.events("loaded")
+        published = write_snapshot(self.followed, self.contents(*products))
+        self.wait_for("loaded", before + WORKERS)
+        return published
+
+    def put(self, data: bytes) -> None:
+        """Put ``data`` in place, whatever it is."""
+        new = self.followed.with_name("new")
+        new.write_bytes(data)
+        new.replace(self.followed)
+
+    def events(self, outcome: str) -> int:
+        return int(total(samples(self.server), "livecart_catalog_events_total", f'Outcome="{outcome}"'))
+
+    def wait_for(self, outcome: str, count: int) -> None:
+        end = time.monotonic() + 30
+        while self.events(outcome) < count:
+            assert time.monotonic() < end, control.log_tail(self.server_folder())
+            time.sleep(0.1)
+
+    def server_folder(self) -> Path:
+        return self._folder / "server"
+
+    def ask(self, session: requests.Session, image: bytes, **headers: str) -> requests.Response:
+        headers = {"Content-Type": "image/png", "X-Text": "never", **headers}
+        return session.post(self._url, data=image, headers=headers, timeout=60)
+
+    def skus(self, image: bytes, **headers: str) -> list[str]:
+        with requests.Session() as session:
+            answer = self.ask(session, image, **headers)
+        assert answer.status_code == 200, answer.text
+        return [product["sku"] for product in answer.json()["products"]]
+
+
+def contents(folder: Path, embedder: PhotoEmbedder, *products: CatalogProduct) -> SnapshotContents:
+    if not any(product.photos for product in products):
+        empty = dataclasses.replace(
+            empty_snapshot(embedder.fingerprint, dimensions=embedder.dimensions), products=products, extra={}
+        )
+        return dataclasses.replace(empty, extra=index_arrays(empty, None))
+    made, _ = build_snapshot(
+        Catalog(products), embedder, folder=folder, extra=lambda contents: index_arrays(contents, None)
+    )
+    return made
+
+
+def following(archive: Path, target: Path, source: Path) -> Path:
+    """A copy of the archive that follows ``source``."""
+    with zipfile.ZipFile(archive) as given, zipfile.ZipFile(target, "w") as copy:
+        for name in given.namelist():
+            content = given.read(name)
+            if name == "model-config.yaml":
+                config = yaml.safe_load(content)
+                config["handler"]["catalog"] = {"source": str(source), "poll_s": 0.5}
+                content = yaml.safe_dump(config, allow_unicode=True).encode()
+            copy.writestr(name, content)
+    return target
+
+
+@pytest.fixture(scope="module")
+def shop(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    folder = tmp_path_factory.mktemp("catalog-shop")
+    unpacked = folder / "unpacked"
+    with zipfile.ZipFile(archive) as content:
+        content.extractall(unpacked)
+    package(1, (190, 30, 40)).save(folder / "box.png")
+    embedder = open_embedder(unpacked, threads=1)
+    followed = folder / "live.snapshot"
+    write_snapshot(followed, contents(folder, embedder, COFFEE))
+    served = following(archive, folder / archive.name, followed)
+    server = control.start(
+        torchserve_plan.Plan(folder=folder / "server", archive=served, port=free_port(), workers=WORKERS)
+    )
+    yield Shop(folder, embedder, server, followed)
+    assert control.stop(folder / "server"), control.log_tail(folder / "server")
+
+
+@pytest.fixture
+def photo(coffee: Path) -> bytes:
+    return coffee.read_bytes()
+
+
+@contextmanager
+def load(send: Callable[[requests.Session], requests.Response]) -> Iterator[list[tuple[float, int, str | None]]]:
+    """``CLIENTS`` clients at once: when each request was sent, its status, and the catalog that answered."""
+    seen: list[tuple[float, int, str | None]] = []
+    stop = threading.Event()
+
+    def client() -> None:
+        with requests.Session() as session:
+            while not stop.is_set():
+                sent = time.monotonic()
+                try:
+                    answer = send(session)
+                    body: dict[str, Any] = answer.json()
+                    seen.append((sent, answer.status_code, body.get("model", {}).get("catalog")))
+                except (requests.RequestException, ValueError):
+                    seen.append((sent, 0, None))
+
+    clients = [threading.Thread(target=client) for _ in range(CLIENTS)]
+    for thread in clients:
+        thread.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        for thread in clients:
+            thread.join(timeout=60)
+
+
+def test_a_swapped_snapshot_is_seen_by_every_worker_in_time_and_no_request_fails(shop: Shop, photo: bytes) -> None:
+    swaps = [shop.contents(COFFEE, BOX), shop.contents(BOX)]
+    published: list[tuple[float, float, str]] = []
+    before = shop.events("loaded")
+    with load(lambda session: shop.ask(session, photo)) as seen:
+        time.sleep(1)
+        for made in swaps:
+            identity = write_snapshot(shop.followed, made)
+            since = time.monotonic()
+            time.sleep(VISIBLE_S + 3)
+            published.append((since, time.monotonic(), identity))
+    assert {status for _, status, _ in seen} == {200}
+    for since, until, identity in published:
+        late = [catalog for sent, _, catalog in seen if since + VISIBLE_S <= sent < until]
+        assert len(late) >= CLIENTS
+        assert set(late) == {identity}
+    assert shop.events("loaded") - before == len(swaps) * WORKERS
+    print(f"{len(seen)} requests during {len(swaps)} swaps")
+
+
+def test_a_product_that_is_added_sold_out_or_removed_is_so_in_the_replies(shop: Shop, photo: bytes) -> None:
+    shop.publish_and_wait()
+    # A catalog of no products leaves the archive's own links.
+    assert shop.skus(photo) == ["2001"]
+    shop.publish_and_wait(COFFEE)
+    assert shop.skus(photo) == ["coffee"]
+    shop.publish_and_wait(_changed(COFFEE, stock=0))
+    assert shop.skus(photo) == []
+    shop.publish_and_wait(_changed(COFFEE, stock=2))
+    assert shop.skus(photo) == ["coffee"]
+    shop.publish_and_wait(_changed(COFFEE, sku="other", labels=()))
+    assert shop.skus(photo) == []
+
+
+def test_a_product_is_found_by_its_photo_and_has_a_box(shop: Shop) -> None:
+    shop.publish_and_wait(BOX, COFFEE)
+    picture, box = shown_in(frame(), package(1, (190, 30, 40)), at=(330, 450), scale=1.1, turned_deg=10)
+    with requests.Session() as session:
+        [product] = shop.ask(session, _png(picture)).json()["products"]
+    assert (product["sku"], product["evidence"]["text"]) == ("box", None)
+    assert intersection_over_union(np.array(product["box"]), np.array([box]))[0] > 0.4
+    assert shop.skus(_png(frame(seed=3))) == []
+
+
+def test_a_room_sees_its_own_products_and_those_for_all(shop: Shop, photo: bytes) -> None:
+    shop.publish_and_wait(_changed(COFFEE, rooms=("9",)), BOX)
+    picture, _ = shown_in(frame(), package(1, (190, 30, 40)), at=(330, 450), scale=1.1, turned_deg=10)
+    assert [shop.skus(photo, **{"X-Room": room}) for room in ("9", "10")] == [["coffee"], []]
+    assert [shop.skus(_png(picture), **{"X-Room": room}) for room in ("9", "10")] == [["box"], ["box"]]
+    shop.publish_and_wait(COFFEE, _changed(BOX, rooms=("9", "11")))
+    assert [shop.skus(_png(picture), **{"X-Room": room}) for room in ("9", "10", "11")] == [["box"], [], ["box"]]
+
+
+@pytest.mark.parametrize("kind", ["damaged", "cut short", "of another model", "no snapshot"])
+def test_a_snapshot_that_must_not_be_used_is_refused_and_the_old_one_goes_on(
+    shop: Shop, photo: bytes, tmp_path: Path, kind: str
+) -> None:
+    good = shop.publish_and_wait(COFFEE)
+    before, whole = shop.events("refused"), bytearray(shop.followed.read_bytes())
+    if kind == "damaged":
+        whole[-20] ^= 0xFF
+    elif kind == "cut short":
+        del whole[-100:]
+    elif kind == "of another model":
+        write_snapshot(tmp_path / "foreign", empty_snapshot("another network", dimensions=8))
+        whole = bytearray((tmp_path / "foreign").read_bytes())
+    else:
+        whole = bytearray(b"<html>not found</html>")
+    shop.put(bytes(whole))
+    shop.wait_for("refused", before + WORKERS)
+    with requests.Session() as session:
+        for _ in range(2 * WORKERS):
+            body = shop.ask(session, photo).json()
+            assert (body["model"]["catalog"], body["products"][0]["sku"]) == (good, "coffee")
+    assert shop.events("refused") == before + WORKERS
+    shop.publish_and_wait(COFFEE, BOX)
+
+
+def _changed(product: CatalogProduct, **changes: object) -> CatalogProduct:
+    return msgspec.structs.replace(product, **changes)
+
+
+def _png(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()

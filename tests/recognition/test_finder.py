@@ -1,0 +1,210 @@
+"""Products found in frames: the right one where it is, none where there is none, each frame for itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from recognition.errors import InternalError
+from recognition.finder import Finder, Look
+from recognition.label_match import LabelMatcher
+from recognition.labels import LabelSet
+from recognition.recognizer import Recognizer
+from recognition.regions import intersection_over_union
+from recognition.request import Options, Request
+from recognition.settings import parse_settings
+from tests.recognition.drawn_packages import (
+    INFO,
+    WEIGHTS,
+    PackageRuntime,
+    ScriptedReader,
+    build,
+    frame,
+    package,
+    shown_in,
+)
+from tests.snapshot_files import product
+from tests.stand_ins import COLOURS, encoded, model_config
+
+SURE = 0.7
+RED, BLUE = package(1, (190, 30, 40)), package(2, (30, 60, 190))
+PRODUCTS = (
+    product("red", photos=("red.png",), rooms=("9", "10")),
+    product("blue", photos=("blue.png",)),
+)
+NO_LABELS = np.zeros(len(COLOURS), dtype=np.float32)
+#: The first is red's, the others are blue's.
+RED_SHOWN = {"at": (220, 500), "scale": 0.9, "turned_deg": 12}
+SHOWN = [
+    pytest.param("red", RED, RED_SHOWN, id="red"),
+    pytest.param("blue", BLUE, {"at": (400, 260), "scale": 0.7, "turned_deg": -20}, id="blue"),
+    pytest.param("blue", BLUE, {"at": (300, 420), "scale": 1.6, "turned_deg": 4}, id="blue-near"),
+]
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory):
+    photos = {"red.png": RED, "blue.png": BLUE}
+    return build(tmp_path_factory.mktemp("catalog"), PRODUCTS, photos, PackageRuntime())
+
+
+@pytest.fixture(scope="module")
+def with_named(tmp_path_factory):
+    products = (*PRODUCTS, product("named", words=("珍珍荔枝味汽水", "珍珍")))
+    photos = {"red.png": RED, "blue.png": BLUE}
+    return build(tmp_path_factory.mktemp("catalog"), products, photos, PackageRuntime())
+
+
+def look(catalog, picture: Image.Image, *, text: str = "never", room: str | None = None) -> Look:
+    return Look(picture, catalog.snapshot.room_mask(room), text, NO_LABELS)
+
+
+def find(catalog, *looks: Look, reader: ScriptedReader | None = None):
+    return Finder(PackageRuntime(), reader, WEIGHTS).find(catalog, looks).found
+
+
+def skus(catalog, found, *, least: float = SURE) -> list[str]:
+    return [catalog.snapshot.product(seen.product).sku for seen in found.sightings if seen.confidence >= least]
+
+
+@pytest.mark.parametrize(("sku", "held", "how"), SHOWN)
+def test_the_right_product_is_found_where_it_is(catalog, sku, held, how):
+    picture, box = shown_in(frame(), held, **how)
+    [found] = find(catalog, look(catalog, picture))
+    assert skus(catalog, found) == [sku]
+    assert intersection_over_union(np.array(found.sightings[0].box), np.array([box]))[0] > 0.4
+    assert found.sightings[0].evidence.photo > 0.5
+    assert found.sightings[0].evidence.text is None
+
+
+def test_two_products_in_one_frame_are_both_found(catalog):
+    picture, _ = shown_in(frame(), RED, at=(160, 250), scale=0.9, turned_deg=5)
+    picture, _ = shown_in(picture, BLUE, at=(430, 560), scale=0.9, turned_deg=-8)
+    [found] = find(catalog, look(catalog, picture))
+    assert sorted(skus(catalog, found)) == ["blue", "red"]
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        frame(seed=3),
+        Image.new("RGB", (600, 800), "white"),
+        shown_in(frame(), package(9, (40, 150, 60)), **RED_SHOWN)[0],
+    ],
+    ids=["a room", "white", "a package of another shop"],
+)
+def test_nothing_is_found_where_nothing_of_the_catalog_is(catalog, picture):
+    [found] = find(catalog, look(catalog, picture))
+    assert skus(catalog, found) == []
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 900), (900, 3), (40, 30)])
+def test_a_frame_of_an_odd_size_breaks_nothing(catalog, size):
+    [found] = find(catalog, look(catalog, Image.new("RGB", size, "red"), text="always"), reader=ScriptedReader("字"))
+    assert all(0 <= seen.confidence <= 1 for seen in found.sightings)
+
+
+def test_a_room_shows_its_own_products_and_those_for_all(catalog):
+    red, blue = (shown_in(frame(), held, **RED_SHOWN)[0] for held in (RED, BLUE))
+    here = find(catalog, look(catalog, red, room="9"), look(catalog, blue, room="9"))
+    elsewhere = find(catalog, look(catalog, red, room="11"), look(catalog, blue, room="11"))
+    assert [skus(catalog, found) for found in here] == [["red"], ["blue"]]
+    assert [skus(catalog, found) for found in elsewhere] == [[], ["blue"]]
+    assert "red" not in skus(catalog, elsewhere[0], least=0.0)
+
+
+def test_a_product_known_by_name_alone_is_found_by_its_text(with_named):
+    reader = ScriptedReader("珍珍荔枝味", "荔枝味汽水")
+    [found] = find(with_named, look(with_named, frame(), text="auto"), reader=reader)
+    assert skus(with_named, found) == ["named"]
+    assert found.sightings[0].evidence.text > 0.3
+    assert found.sightings[0].evidence.photo is None
+    assert [line.text for line in found.lines] == ["珍珍荔枝味", "荔枝味汽水"]
+    [silent] = find(with_named, look(with_named, frame(), text="auto"), reader=ScriptedReader())
+    assert skus(with_named, silent) == []
+    [other] = find(with_named, look(with_named, frame(), text="auto"), reader=ScriptedReader("康师傅红烧牛肉面"))
+    assert skus(with_named, other) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "named", "reads"),
+    [("never", True, 0), ("never", False, 0), ("always", False, 1), ("auto", True, 1), ("auto", False, 0)],
+)
+def test_text_is_read_as_asked_and_by_itself_where_it_can_change_the_answer(catalog, with_named, text, named, reads):
+    # Print makes the product in this frame sure: only one that is known by its name could still matter.
+    picture, _ = shown_in(frame(), RED, **RED_SHOWN)
+    served, reader = with_named if named else catalog, ScriptedReader()
+    [found] = find(served, look(served, picture, text=text), reader=reader)
+    assert reader.asked == reads
+    assert found.scene.text_was_read == bool(reads)
+
+
+def test_without_a_reader_no_text_is_read(catalog):
+    [found] = find(catalog, look(catalog, frame(), text="always"))
+    assert (found.lines, found.scene.text_was_read) == ([], False)
+
+
+def test_a_batch_gives_each_frame_what_it_would_get_alone(catalog):
+    red, blue = (shown_in(frame(), held, **RED_SHOWN)[0] for held in (RED, BLUE))
+    wide = shown_in(frame((800, 600)), RED, at=(400, 300), scale=1.0, turned_deg=0)[0]
+    looks = [look(catalog, picture) for picture in (red, frame(), blue, wide)]
+    together = find(catalog, *looks)
+    alone = [find(catalog, one)[0] for one in looks]
+    assert [skus(catalog, found) for found in together] == [["red"], [], ["blue"], ["red"]]
+    for one, other in zip(together, alone, strict=True):
+        assert [seen.product for seen in one.sightings] == [seen.product for seen in other.sightings]
+        assert [seen.confidence for seen in one.sightings] == pytest.approx([s.confidence for s in other.sightings])
+
+
+def recognizer(catalog, runtime: PackageRuntime, reader: ScriptedReader | None = None) -> Recognizer:
+    settings, labels = parse_settings(model_config()), LabelSet(tuple(COLOURS))
+    made = Recognizer(
+        name="p",
+        version="1.0",
+        info=INFO,
+        settings=settings,
+        labels=labels,
+        matcher=LabelMatcher(labels, [], settings.thresholds),
+        runtime=runtime,
+        finder=Finder(runtime, reader, WEIGHTS),
+    )
+    made.use_catalog(catalog)
+    return made
+
+
+def request(picture: Image.Image, **options) -> Request:
+    return Request(
+        encoded(picture), Options(**{"room": None, "top_k": 1, "threshold": None, "text": "never", **options})
+    )
+
+
+def test_a_reply_names_the_product_with_its_box_in_pixels_of_the_image(catalog):
+    picture, box = shown_in(frame(), RED, **RED_SHOWN)
+    large = picture.resize((1500, 2000))
+    [answer] = recognizer(catalog, PackageRuntime()).recognize([request(large)]).replies
+    assert answer.model.catalog == catalog.snapshot.id
+    assert [found.sku for found in answer.products] == ["red"]
+    expected = np.array([[side * 2.5 for side in box]])
+    assert intersection_over_union(np.array(answer.products[0].box), expected)[0] > 0.4
+    assert answer.timing_ms.print > 0
+
+
+def test_a_frame_that_fails_costs_its_neighbours_nothing(catalog, caplog):
+    red, blue = (shown_in(frame(), held, **RED_SHOWN)[0] for held in (RED, BLUE))
+    bad = Image.new("RGB", (600, 800), PackageRuntime.fails_on)
+    replies = recognizer(catalog, PackageRuntime()).recognize([request(red), request(bad), request(blue)]).replies
+    assert isinstance(replies[1], InternalError)
+    assert "nobody foresaw" not in replies[1].message
+    assert "nobody foresaw" in caplog.text
+    assert [[found.sku for found in replies[row].products] for row in (0, 2)] == [["red"], ["blue"]]
+
+
+def test_texts_of_a_reply_are_counted_and_in_pixels_of_the_image(with_named):
+    made = recognizer(with_named, PackageRuntime(), ScriptedReader("珍珍荔枝味汽水"))
+    result = made.recognize([request(frame().resize((1500, 2000)), text="auto"), request(frame(), text="never")])
+    assert result.texts_read == 1
+    [line] = result.replies[0].texts
+    assert line.box == pytest.approx((600.0, 900.0, 900.0, 1100.0), abs=2)
+    assert result.replies[1].texts == []
+    assert [found.sku for found in result.replies[0].products] == ["named"]

@@ -1,0 +1,185 @@
+"""Reading drawn labels, whichever way they are turned, and pictures that hold nothing to read."""
+
+from __future__ import annotations
+
+import importlib.util
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from recognition.errors import ConfigurationError
+from recognition.text import ocr
+from recognition.text.ocr import ReadLine, TextReader
+from tests import drawings
+
+TEXTS = {"农夫山泉", "饮用天然水", "NONGFU SPRING"}
+
+
+@pytest.fixture(scope="module")
+def reader() -> TextReader:
+    return TextReader(threads=1)
+
+
+def texts(lines: list[ReadLine]) -> set[str]:
+    return {line.text for line in lines}
+
+
+def assert_ink_within(picture: np.ndarray, line: ReadLine) -> None:
+    """The box lies in the picture and holds the line's print, without much paper around it."""
+    left, top, right, bottom = line.box
+    assert 0 <= left < right <= picture.shape[1]
+    assert 0 <= top < bottom <= picture.shape[0]
+    inside = picture[round(top) : round(bottom), round(left) : round(right)]
+    ink = np.argwhere((inside < 128).any(axis=2))
+    assert np.ptp(ink, axis=0).min() > 0.5 * min(inside.shape[:2])
+    assert (inside < 128).any(axis=2).mean() > 0.05
+
+
+@pytest.mark.parametrize("quarters", [0, 1, 2, 3])
+def test_reads_a_label_however_it_is_turned(reader, quarters):
+    picture = np.ascontiguousarray(np.rot90(drawings.label(*sorted(TEXTS)), quarters))
+
+    lines = reader.read(picture)
+
+    assert texts(lines) == TEXTS
+    for line in lines:
+        assert line.confidence > 0.8
+        assert_ink_within(picture, line)
+
+
+def test_lines_of_an_upright_label_come_from_top_to_bottom(reader):
+    lines = reader.read(drawings.label("农夫山泉", "饮用天然水", "NONGFU SPRING"))
+    assert [line.text for line in lines] == ["农夫山泉", "饮用天然水", "NONGFU SPRING"]
+    assert sorted(lines, key=lambda line: line.box[1]) == lines
+
+
+@pytest.mark.parametrize("quarters", [0, 2])
+def test_reads_columns_of_characters(reader, quarters):
+    picture = np.hstack([drawings.column("青岛啤酒"), drawings.column("东方树叶")])
+    assert texts(reader.read(np.ascontiguousarray(np.rot90(picture, quarters)))) == {"青岛啤酒", "东方树叶"}
+
+
+def test_reads_a_tilted_label(reader):
+    turn = cv2.getRotationMatrix2D((240, 180), 30, 0.8)
+    picture = cv2.warpAffine(drawings.label(*TEXTS), turn, (480, 360), borderValue=drawings.PAPER)
+    assert texts(reader.read(picture)) == TEXTS
+
+
+@pytest.mark.parametrize("scale", [0.5, 3.0])
+def test_boxes_are_in_pixels_of_the_picture_whatever_its_size(reader, scale):
+    picture = cv2.resize(drawings.label("农夫山泉", "饮用天然水"), None, fx=scale, fy=scale)
+    lines = reader.read(picture)
+    assert texts(lines) == {"农夫山泉", "饮用天然水"}
+    for line in lines:
+        assert_ink_within(picture, line)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3000), (3000, 1), (7, 5), (300, 200)])
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_pictures_without_text_have_no_lines(reader, shape, level):
+    assert reader.read(np.full((*shape, 3), level, np.uint8)) == []
+
+
+def test_read_only_pixels_are_read_and_left_alone(reader):
+    picture = drawings.label("农夫山泉")
+    kept = picture.copy()
+    picture.setflags(write=False)
+    assert texts(reader.read(picture)) == {"农夫山泉"}
+    np.testing.assert_array_equal(picture, kept)
+
+
+def test_of_a_shelf_only_the_largest_labels_are_read(reader):
+    picture = np.full((640, 640, 3), drawings.PAPER, np.uint8)
+    for row in range(9):
+        for column in range(4):
+            drawings.write(picture, "SNACK", (20 + 160 * column, 190 + 48 * row), size_px=18)
+    drawings.write(picture, "农夫山泉", (150, 100), size_px=70)
+
+    lines = reader.read(picture)
+
+    assert 20 <= len(lines) <= 24
+    assert "农夫山泉" in texts(lines)
+
+
+# What follows pins down when a picture is read again, with a reader that tells what it is told.
+
+
+class Told:
+    """Answers each call with the next of ``answers``: texts and confidences, all in one box."""
+
+    def __init__(self, *answers: list[tuple[str, float]]) -> None:
+        self.answers = list(answers)
+        self.shapes: list[tuple[int, ...]] = []
+
+    def __call__(self, picture: np.ndarray) -> SimpleNamespace:
+        self.shapes.append(picture.shape)
+        lines = self.answers.pop(0)
+        box = [[64, 32], [192, 32], [192, 64], [64, 64]]
+        return SimpleNamespace(
+            txts=tuple(text for text, _ in lines) or None,
+            scores=tuple(confidence for _, confidence in lines),
+            boxes=np.array([box] * len(lines), dtype=np.float32),
+        )
+
+
+def told(reader: TextReader, monkeypatch: pytest.MonkeyPatch, *answers: list[tuple[str, float]]) -> Told:
+    stand_in = Told(*answers)
+    monkeypatch.setattr(reader, "_ocr", stand_in)
+    return stand_in
+
+
+def test_a_picture_with_hardly_a_certain_character_is_turned_once(reader, monkeypatch):
+    stand_in = told(reader, monkeypatch, [("l一", 0.5)], [("农夫山泉", 0.9)])
+
+    (line,) = reader.read(np.zeros((320, 640, 3), np.uint8))
+
+    assert (line.text, line.confidence) == ("农夫山泉", 0.9)
+    # Turned back from the picture that was 320 wide and 640 high: x is its y, y counts from the bottom.
+    assert line.box == (32.0, 128.0, 64.0, 256.0)
+    assert stand_in.shapes == [(384, 640, 3), (640, 384, 3)]
+
+
+@pytest.mark.parametrize(("side_px", "scale"), [(320, 2.0), (640, 1.0), (1280, 0.5)])
+def test_the_side_decides_how_large_print_appears(reader, monkeypatch, side_px, scale):
+    stand_in = told(reader, monkeypatch, [("农夫山泉", 0.9)])
+    (line,) = reader.read(np.zeros((640, 320, 3), np.uint8), side_px=side_px)
+    # Both sides are padded to multiples of 128.
+    assert stand_in.shapes == [{320: (384, 256, 3), 640: (640, 384, 3), 1280: (1280, 640, 3)}[side_px]]
+    assert line.box == (64 * scale, 32 * scale, 192 * scale, 64 * scale)
+
+
+def test_the_first_reading_stays_where_turning_shows_no_more(reader, monkeypatch):
+    told(reader, monkeypatch, [("水", 0.9)], [("山", 0.85)])
+    assert texts(reader.read(np.zeros((320, 640, 3), np.uint8))) == {"水"}
+
+
+@pytest.mark.parametrize("lines", [[], [("农夫山泉", 0.9)]])
+def test_nothing_and_enough_are_not_read_again(reader, monkeypatch, lines):
+    stand_in = told(reader, monkeypatch, lines)
+    assert [line.text for line in reader.read(np.zeros((640, 640, 3), np.uint8))] == [text for text, _ in lines]
+    assert len(stand_in.shapes) == 1
+
+
+def test_lines_that_were_found_but_could_not_be_read_are_none(reader, monkeypatch):
+    monkeypatch.setattr(reader, "_ocr", lambda picture: SimpleNamespace(boxes=np.zeros((1, 4, 2))))
+    assert reader.read(np.zeros((64, 64, 3), np.uint8)) == []
+
+
+def test_boxes_that_reach_into_the_padding_are_cut(reader, monkeypatch):
+    told(reader, monkeypatch, [("农夫山泉", 0.9)])
+    (line,) = reader.read(np.zeros((48, 640, 3), np.uint8))
+    assert line.box == (64.0, 32.0, 192.0, 48.0)
+
+
+def test_without_rapidocr_the_message_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ConfigurationError, match="pip install rapidocr"):
+        TextReader(threads=1)
+
+
+def test_missing_models_are_named(monkeypatch):
+    monkeypatch.setattr(ocr, "_MODELS", {"Det": "no_such.onnx"})
+    with pytest.raises(ConfigurationError, match=r"no_such\.onnx missing"):
+        TextReader(threads=1)
