@@ -1,8 +1,8 @@
 """A catalog of 100,000 products with 3 photos each: search time, memory, what is found, and deleting a tenth of it.
 
-The vectors are generated, spread as those of real photos are (``catalog_vectors.py``). One frame asks for the windows of
-a whole map at once and for four crops. Everything runs on one thread, and is held against comparing all vectors in the
-same run. Prints a table and writes results/catalog_scale.json.
+The vectors are generated, spread as those of real photos are (``catalog_vectors.py``). One frame asks for the windows
+of a whole map at once and for four crops. Everything runs on one thread, and is held against comparing all vectors in
+the same run. Prints a table and writes results/catalog_scale.json.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "handler")]
 
 from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
 
 from benchmarks.catalog_vectors import DIMENSIONS, blocks, frame_windows, held_out  # noqa: E402
+from benchmarks.scale_report import memory_mib, missed, show  # noqa: E402
 from recognition.catalog_folder import CatalogProduct  # noqa: E402
 from recognition.gallery import PhotoIndex, build_indexes  # noqa: E402
 from recognition.snapshot import Snapshot, open_snapshot  # noqa: E402
@@ -41,8 +41,6 @@ from recognition.snapshot_write import SnapshotContents, write_snapshot  # noqa:
 
 CROPS = 4
 _FINGERPRINT = "generated"
-#: What the project promises, at 100,000 products.
-TARGETS = {"search p95 ms": 10.0, "memory MiB": 2048.0, "R@1 lost": 0.005}
 _EXACT_ROWS = 10_000
 
 
@@ -65,6 +63,8 @@ def main() -> int:
         "products": options.products,
         "photos": options.products * options.photos,
         "dimensions": DIMENSIONS,
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1),
         **built,
         **served,
         "deleted": deleted,
@@ -163,13 +163,15 @@ def _worker(path: Path, options: argparse.Namespace, pipe: Connection) -> None:
     index, index_s = _timed(lambda: PhotoIndex.open(snapshot))
     shown = _shown(snapshot.products, options.queries)
     views = held_out(shown)
-    frames, coarse, fine, windows_found = [], [], [], []
+    frames, coarse, fine, cpu, windows_found = [], [], [], [], []
     for number in range(options.frames + 1):
         crops = views[np.arange(number, number + CROPS) % len(views)]
         windows = frame_windows(views[number % len(views)], number)
+        cpu_s = time.thread_time()
         found, first_s = _timed(lambda: index.search(windows, count=1, allowed=None, effort="coarse"))  # noqa: B023
         _, second_s = _timed(lambda: index.search(crops, count=24, allowed=None, effort="fine"))  # noqa: B023
         if number:  # the first one reads the file into memory
+            cpu.append((time.thread_time() - cpu_s) * 1e3)
             coarse.append(first_s * 1e3)
             fine.append(second_s * 1e3)
             frames.append(coarse[-1] + fine[-1])
@@ -184,7 +186,7 @@ def _worker(path: Path, options: argparse.Namespace, pipe: Connection) -> None:
             "crops": CROPS,
             **{
                 f"{name}_{key}": value
-                for name, times in (("search", frames), ("coarse", coarse), ("fine", fine))
+                for name, times in (("search", frames), ("coarse", coarse), ("fine", fine), ("cpu", cpu))
                 for key, value in zip(("p50_ms", "p95_ms"), np.percentile(times, (50, 95)).tolist(), strict=True)
             },
             "found": found,
@@ -196,7 +198,7 @@ def _worker(path: Path, options: argparse.Namespace, pipe: Connection) -> None:
             pipe.recv()
         except EOFError:
             return
-        pipe.send(_memory_mib())
+        pipe.send(memory_mib())
 
 
 def _against_everything(
@@ -265,64 +267,6 @@ def _everything(
         rows = np.where(value > best, first + top, rows)
         best = np.maximum(best, value)
     return best, rows
-
-
-def missed(report: dict[str, Any]) -> list[str]:
-    """Which targets were missed."""
-    rss = max(memory["rss_mib"] for memory in report["one_process"] + report["two_processes"])
-    reached = {
-        "search p95 ms": report["search_p95_ms"],
-        "memory MiB": rss,
-        "R@1 lost": report["exact_r_at_1"] - report["r_at_1"],
-    }
-    names = [name for name, target in TARGETS.items() if reached[name] > target]
-    return names + (["deleted products found"] if report["deleted"]["found_again"] else [])
-
-
-def show(report: dict[str, Any]) -> None:
-    """Print the table."""
-    deleted = report["deleted"]
-    table = Table(title=f"{report['products']:,} products, {report['photos']:,} photos, {DIMENSIONS} dimensions")
-    table.add_column("what")
-    table.add_column("measured", justify="right")
-    for name, value in (
-        ("index, then write the snapshot", f"{report['index_s']:.1f} s, {report['write_s']:.1f} s"),
-        ("snapshot, of it index", f"{report['snapshot_mb']:.0f} MB, {report['index_mb']:.0f} MB"),
-        ("check and map, then open the index", f"{report['open_s']:.2f} s, {report['open_index_s']:.2f} s"),
-        (f"search a frame: {report['windows']} windows, {CROPS} crops", _two(report, "search")),
-        ("of it windows", _two(report, "coarse")),
-        ("of it crops", _two(report, "fine")),
-        ("compare everything instead", f"{report['exact_frame_ms']:.0f} ms"),
-        ("", f"{report['exact_frame_ms'] / report['search_p50_ms']:.0f} times as long"),
-        ("R@1, and by comparing everything", f"{report['r_at_1']:.4f}, {report['exact_r_at_1']:.4f}"),
-        ("20 best windows score less by", f"{report['best_windows_missed_by']:.4f}"),
-        ("one process", _memory(report["one_process"])),
-        ("two processes", _memory(report["two_processes"])),
-        (
-            f"delete {deleted['products']:,} products, then write",
-            f"{deleted['index_s']:.1f} s, {deleted['write_s']:.1f} s",
-        ),
-        (f"found of {deleted['asked_for']:,} deleted ones", str(deleted["found_again"])),
-        ("R@1 after it, and exactly", f"{deleted['r_at_1']:.4f}, {deleted['exact_r_at_1']:.4f}"),
-    ):
-        table.add_row(name, value)
-    Console().print(table)
-    Console().print(f"missed: {', '.join(report['missed']) or 'nothing'}")
-
-
-def _two(report: dict[str, Any], name: str) -> str:
-    return f"p50 {report[f'{name}_p50_ms']:.1f} ms, p95 {report[f'{name}_p95_ms']:.1f} ms"
-
-
-def _memory(processes: list[dict[str, float]]) -> str:
-    return " + ".join(f"{p['rss_mib']:.0f} MiB (own {p['own_mib']:.0f}, share {p['pss_mib']:.0f})" for p in processes)
-
-
-def _memory_mib() -> dict[str, float]:
-    """All pages that the process has mapped in, its share of them where others have them too, and what is its alone."""
-    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()[1:]
-    kib = {line.split(":")[0]: int(line.split()[1]) for line in lines}
-    return {"rss_mib": kib["Rss"] / 1024, "pss_mib": kib["Pss"] / 1024, "own_mib": kib["Anonymous"] / 1024}
 
 
 def _shown(products: int, count: int) -> NDArray[np.int64]:

@@ -1,9 +1,9 @@
 """Vectors for ``bench_catalog_scale.py``, spread as those of real photos are.
 
-Measured on 1,098 photos of drinks, groceries and ImageNet with EfficientNet-Lite2: the average vector has norm 0.74, the
-variances along the principal axes fall with the power -1.1 of their rank, two products differ by 0.28 in all, photos of
-one product by 0.17. A query differs from its product by 1.4 times as much as a photo does, so that exact search finds
-about eight of ten among 100,000.
+Measured on 1,098 photos of drinks, groceries and ImageNet with EfficientNet-Lite2: the average vector has norm 0.74,
+the variances along the principal axes fall with the power -1.1 of their rank, two products differ by 0.28 in all,
+photos of one product by 0.17. A query differs from its product by 1.4 times as much as a photo does, so that exact
+search finds about eight of ten among 100,000.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ _SHOWN = 0.85
 
 def _spread(variance: float) -> NDArray[np.float32]:
     shares = np.arange(1, DIMENSIONS + 1) ** _POWER
-    return np.sqrt(variance * shares / shares.sum()).astype(np.float32)
+    deviations: NDArray[np.float32] = np.sqrt(variance * shares / shares.sum()).astype(np.float32)
+    return deviations
 
 
 _MEAN = np.full(DIMENSIONS, _MEAN_NORM / DIMENSIONS**0.5, dtype=np.float32)
@@ -84,4 +85,5 @@ def _normalised(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 def _between(length: int, knots: int) -> NDArray[np.float32]:
     """(length, knots) weights of the knots at each place, linear between the two nearest."""
     at = np.linspace(0, knots - 1, length)[:, None]
-    return np.maximum(1 - np.abs(at - np.arange(knots)), 0).astype(np.float32)
+    weights: NDArray[np.float32] = np.maximum(1 - np.abs(at - np.arange(knots)), 0).astype(np.float32)
+    return weights

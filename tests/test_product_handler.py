@@ -284,7 +284,10 @@ def test_loading_logs_one_ascii_line_that_says_what_is_ready(tmp_path, runtime, 
     assert (unreachable["event"], unreachable["name"]) == ("no_label_leads_to_product", "螺蛳粉")
 
 
-def test_a_followed_snapshot_is_served_from_the_next_batch_on_and_a_bad_one_is_told_of(tmp_path, runtime, caplog):
+def test_a_followed_snapshot_is_served_from_the_next_batch_on_and_a_bad_one_is_told_of(
+    tmp_path, runtime, monkeypatch, caplog
+):
+    monkeypatch.setattr(product_handler, "shared_cache_folder", lambda _fingerprint: tmp_path / "cache")
     followed = tmp_path / "live.snapshot"
     folder = tmp_path / "archive"
     folder.mkdir()

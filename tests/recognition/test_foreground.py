@@ -46,6 +46,8 @@ def test_a_page_with_jpeg_noise_and_a_soft_edge_is_plain():
 def test_a_white_label_belongs_to_its_bottle():
     photo = page((100, 50, 300, 450))
     ImageDraw.Draw(photo).rectangle((110, 60, 290, 440), fill="white")
+    # Beside the whole bottle this is small; beside the little of it that is not white it would not be.
+    ImageDraw.Draw(photo).rectangle((340, 100, 380, 180), fill="darkred")
     assert object_box(photo) == pytest.approx(shares(100, 50, 300, 450), abs=0.015)
 
 

@@ -162,6 +162,16 @@ def test_features_are_the_strongest_with_norm_one_within_the_picture():
     np.testing.assert_array_equal(extract(package(5), count=200).xy[:10], found.xy[:10])
 
 
+def test_each_point_of_a_photo_is_the_partner_of_one():
+    random = np.random.default_rng(0)
+    xy, descriptors = (random.random((30, 2)) * 300).astype(np.float32), unit_rows(30)
+    similar = descriptors + 0.02 * random.random(descriptors.shape).astype(np.float32)
+    similar /= np.linalg.norm(similar, axis=1, keepdims=True)
+    crop = LocalFeatures(np.concatenate([xy, xy]), np.concatenate([descriptors, similar]))
+    (result,) = match(crop, xy / 300, pack(descriptors), np.array([0, 30]))
+    assert 20 < result.inliers <= 30
+
+
 def test_identical_points_are_no_match():
     """All in one place: nothing can be fitted, and nothing may fail."""
     crop = LocalFeatures(np.full((20, 2), 50, np.float32), unit_rows(20))

@@ -116,10 +116,9 @@ def _turned_back(line: ReadLine, height: float) -> ReadLine:
 
 def _in_picture(box: BoxXyxyPx, shape: tuple[int, ...], scale: float) -> BoxXyxyPx:
     """The box before scaling; what reaches into the padding is cut off."""
-    height, width = shape[:2]
-    left, top, right, bottom = (
-        min(max(side / scale, 0.0), limit) for side, limit in zip(box, (width, height) * 2, strict=True)
-    )
+    width, height = float(shape[1]), float(shape[0])
+    left, right = (min(max(side / scale, 0.0), width) for side in box[::2])
+    top, bottom = (min(max(side / scale, 0.0), height) for side in box[1::2])
     return left, top, right, bottom
 
 

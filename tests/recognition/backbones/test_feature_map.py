@@ -126,9 +126,9 @@ def test_a_network_without_a_map_is_refused(network, told):
         FeatureMap(network.eval(), SPEC)
 
 
-@pytest.mark.parametrize("architecture", ["resnet10t", "resnest14d"])
-def test_openvino_computes_the_same_map_for_frames_of_any_size(architecture, tmp_path):
-    backbone = backbone_of(network_of(architecture), architecture)
+def test_openvino_computes_the_same_map_for_frames_of_any_size(tmp_path):
+    """Split attention here; tests of the runtime have EfficientNet-Lite0 and MobileNet."""
+    backbone = backbone_of(network_of("resnest14d"), "resnest14d")
     features = FeatureMap(backbone.network, SPEC)
 
     info = export(backbone, tmp_path)

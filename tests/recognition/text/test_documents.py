@@ -90,6 +90,11 @@ def test_doubtful_lines_are_noise():
     assert print_document([("可口可乐", 0.29)]).pieces == {}
 
 
+def test_a_doubtful_line_speaks_softly_of_what_the_lexicon_knows_too():
+    sure, doubtful = (scores("evian", confidence=confidence)["依云天然矿泉水"] for confidence in (1.0, 0.5))
+    assert doubtful == pytest.approx(sure / 2, rel=1e-3)
+
+
 def test_a_brand_and_words_lead_to_a_name_that_does_not_hold_them():
     documents = [
         name_document("经典原味 330ml", "可口可乐", ["碳酸"], load_lexicon()),

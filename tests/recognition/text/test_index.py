@@ -157,9 +157,12 @@ def test_a_large_index_is_searched_in_a_moment():
     index = build_index(documents, PLAIN)
     query = {("pair", f"{number}x"): 1.0 for number in range(50)} | {("pair", "12345"): 1.0}
 
-    started = time.perf_counter()
-    shared, _ = index.score(query)
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        shared, _ = index.score(query)
+        seconds.append(time.perf_counter() - started)
 
     # Two milliseconds here; a loop over all documents would take a hundred times as long.
-    assert time.perf_counter() - started < 0.2
+    assert min(seconds) < 0.1
     assert int(shared.argmax()) == 12345
