@@ -39,7 +39,7 @@ _RIDGE = 1e-3
 _ROUNDS = 500
 #: What a picture of nothing counts beside one of a product. Confidence is to be right of frames that show something:
 #: those of an empty table far outnumber them, and are silent by a wide margin anyway.
-_EMPTY_WEIGHT = 0.15
+_EMPTY_WEIGHT = 0.05
 #: A classifier's label was never the only way to tell products apart in this data: its weight is set, not fitted.
 _LABEL_WEIGHT = 2.0
 #: Features of the network's vectors; the calibration for any backbone goes without them.

@@ -33,7 +33,7 @@ from recognition.gallery_codes import (
 
 PREFIX = "ann_photo_"
 #: Of 1,280 dimensions: with 256, twice as many candidates had to be held against the whole vectors.
-_DIMENSIONS = 384
+_DIMENSIONS = 320
 _DIMENSIONS_A_CODE = 2
 _BITS = 4
 _AXES_SAMPLE = 32_768

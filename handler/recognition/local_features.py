@@ -139,9 +139,11 @@ def _fit(source: NDArray[np.float32], target: NDArray[np.float32], extent_px: fl
     # With too few points in agreement OpenCV gives no matrix, whatever its annotations say.
     if matrix is None or not _plausible(np.asarray(matrix, dtype=np.float64), extent_px):
         return NO_MATCH
-    agreeing = target[inliers.ravel().astype(bool)]
-    extent = np.concatenate([agreeing.min(axis=0), agreeing.max(axis=0)]).astype(np.float64)
-    return LocalMatch(len(agreeing), np.asarray(matrix, dtype=np.float64), extent)
+    agrees = inliers.ravel().astype(bool)
+    extent = np.concatenate([target[agrees].min(axis=0), target[agrees].max(axis=0)]).astype(np.float64)
+    # A corner has two orientations, and is then two features in one place: it is still one point.
+    points = min(len(np.unique(side[agrees], axis=0)) for side in (source, target))
+    return LocalMatch(points, np.asarray(matrix, dtype=np.float64), extent)
 
 
 def _plausible(matrix: NDArray[np.float64], extent_px: float) -> bool:
