@@ -31,10 +31,10 @@ _WINDOW_OVERLAP = 0.3
 #: Views of the gallery that each window and each crop is compared with.
 _COARSE_VIEWS = 1
 _FINE_VIEWS = 24
-#: With this confidence text is not read: it could no longer change what is shown. Nor where everything together is
-#: less likely than the second figure.
+#: With this confidence text is not read: it could no longer change what is shown. Nor where the likeliest product is
+#: less likely than the second figure: a frame of nothing would otherwise be read for nothing.
 _SURE = 0.985
-_HOPELESS = 0.02
+_HOPELESS = 0.06
 #: Text may stand a little outside of the box that was found.
 _TEXT_MARGIN = 0.25
 #: Side for text in a whole frame, where nothing says which part to enlarge.
@@ -195,8 +195,7 @@ class Finder:
         if (look.allowed & ~catalog.has_photos).any():
             return True
         best = max((sighting.confidence for sighting in sightings), default=0.0)
-        something = max((sighting.region_confidence for sighting in sightings), default=0.0)
-        return something >= _HOPELESS and best < _SURE
+        return _HOPELESS <= best < _SURE
 
     def _read(self, catalog: LoadedCatalog, scene: Scene, reader: TextReader) -> list[ReadLine]:
         """Text of the likeliest region, or of the whole frame where products are known by their names alone."""

@@ -27,11 +27,11 @@ Effort = Literal["coarse", "fine"]
 
 #: Up to here all views are compared: 20 MB at 1,280 dimensions.
 EXACT_VIEWS = 4_000
-#: With more views, so many windows that differ from each other look for the candidates of all. The windows of a pass
-#: overlap: what is nearest to one is near to another, and inverted lists, asked for each of 800 windows, took as long
-#: and missed the best window's product by 0.04 where this misses it by 0.002.
+#: With more views than this, so many windows that differ from each other look for the candidates of all. The windows of
+#: a pass overlap: what is nearest to one is near to another. Inverted lists, asked for each of 800 windows in the same
+#: time, missed the scores of a frame's best windows by 0.03 to 0.04, this by a fifth of that.
+_COARSE_DIRECT_VIEWS = 1_500
 _SPREAD = 8
-_COARSE_DIRECT_VIEWS = 256
 _COARSE_CANDIDATES = 8
 _FINE_CANDIDATES = 512
 _FINE_AT_ONCE = 4
@@ -39,7 +39,7 @@ _FINE_AT_ONCE = 4
 _SUBSETS = 8
 _COMPARED_DIMENSIONS = 160
 #: So few rows stay in a core's cache from one step to the next.
-_CONVERTED_AT_ONCE = 64
+_CONVERTED_AT_ONCE = 128
 _SIGN_EXPONENT_FRACTION = np.int32(0x8FFFE000 - (1 << 32))
 _EXPONENT_ZEROS = np.float32(2.0 ** (127 - 15))
 
@@ -63,6 +63,16 @@ class _Vectors:
         for first in range(0, len(rows), _CONVERTED_AT_ONCE):
             _convert(self._vectors[rows[first : first + _CONVERTED_AT_ONCE]], converted[first:])
         return converted
+
+    def similarity(self, queries: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(Q, U) inner products of queries with rows, none of which is kept for longer than it takes."""
+        similarity = np.empty((len(queries), len(rows)), dtype=np.float32)
+        converted = np.empty((_CONVERTED_AT_ONCE, self._vectors.shape[1]), dtype=np.float32)
+        for first in range(0, len(rows), _CONVERTED_AT_ONCE):
+            some = rows[first : first + _CONVERTED_AT_ONCE]
+            _convert(self._vectors[some], converted)
+            similarity[:, first : first + len(some)] = queries @ converted[: len(some)].T
+        return similarity
 
 
 def _convert(halves: NDArray[np.float16], singles: NDArray[np.float32]) -> None:
@@ -93,7 +103,7 @@ class _Exact:
         kept = np.zeros((len(queries), 0), dtype=np.int64)
         for first in range(0, len(self.rows), EXACT_VIEWS):
             rows = self.rows[first : first + EXACT_VIEWS]
-            scores = queries @ (self._vectors(rows) if self.held is None else self.held).T
+            scores = self._vectors.similarity(queries, rows) if self.held is None else queries @ self.held.T
             best = np.hstack([best, scores])
             kept = np.hstack([kept, np.broadcast_to(rows, scores.shape)])
             if best.shape[1] > count:
@@ -150,23 +160,23 @@ class PhotoIndex:
             at_once = _FINE_AT_ONCE
         for first in range(0, len(queries), at_once):
             some = slice(first, first + at_once)
-            rows, vectors = self._candidates(subset, queries[some], count, effort)
-            _rank(queries[some] @ vectors.T, rows, self._products[rows], scores[some], views[some])
+            rows, similarity = self._compare(subset, queries[some], count, effort)
+            _rank(similarity, rows, self._products[rows], scores[some], views[some])
         return scores, views
 
-    def _candidates(
+    def _compare(
         self, subset: _Candidates, queries: NDArray[np.float32], count: int, effort: Effort
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Rows (U,), ascending, that each of the queries is held against, and their vectors (U, D)."""
+        """Rows (U,), ascending, that each of the queries is held against, and their inner products (Q, U)."""
         coarse = effort == "coarse" and len(queries) > _SPREAD and len(subset.rows) > _COARSE_DIRECT_VIEWS
         if isinstance(subset, _Exact) and subset.held is not None and not coarse:
-            return subset.rows, subset.held
+            return subset.rows, queries @ subset.held.T
         if coarse:
             wanted = max(_COARSE_CANDIDATES, count)
             rows = subset.nearest(queries[_spread(queries, _SPREAD)], wanted)
         else:
             rows = subset.nearest(queries, max(_FINE_CANDIDATES, 8 * count))
-        return rows, self._vectors(rows)
+        return rows, self._vectors.similarity(queries, rows)
 
     def _subset(self, allowed: NDArray[np.bool_] | None) -> _Candidates:
         """The views of the allowed products, kept from one frame of a room to the next."""
