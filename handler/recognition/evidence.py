@@ -113,7 +113,6 @@ def _of_region(
         Sighting(
             product=product,
             confidence=float(sure[row]),
-            region_confidence=float(sure.sum()),
             box=_box(region, product),
             evidence=_shown(evidence, row, scene.text_was_read),
         )

@@ -1,7 +1,7 @@
 """Which catalog photos share print with a frame: their local features vote, through inverted lists.
 
-On hard frames of drinks the right product of 106 was among the twelve with the most votes 85 % of the time. On 60 photos
-of drinks, 64 dimensions voted as well as all 128 (0.98 among the first twelve), in half the time.
+On hard frames of drinks the right product of 106 was among the twelve with most votes 85 % of the time. On 60
+photos of drinks, 64 dimensions voted as well as all 128 (0.98 among the first twelve), in half the time.
 """
 
 from __future__ import annotations

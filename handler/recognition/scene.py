@@ -25,11 +25,10 @@ _POINTS_FOR_REGION = 7
 
 @dataclass(frozen=True)
 class Sighting:
-    """A product that may be shown, 0..1 sure. ``region_confidence`` is that the region shows any product at all."""
+    """A product that may be shown, with a confidence of 0..1."""
 
     product: int
     confidence: float
-    region_confidence: float
     box: BoxXyxyPx
     evidence: Evidence
 
