@@ -130,7 +130,7 @@ def test_a_lower_threshold_shows_more(url: str, session: requests.Session, coffe
         ("X-Top-K", "0"),
         ("X-Top-K", "51"),
         ("X-Top-K", "three"),
-        ("X-Threshold", "0.01"),
+        ("X-Threshold", "-0.01"),
         ("X-Threshold", "nan"),
         ("X-Text", "maybe"),
         ("X-Room", "r" * 200),
