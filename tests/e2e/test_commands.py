@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -72,9 +73,26 @@ def test_serve_predict_rollout_stop(make_variables: dict[str, str]) -> None:
     assert "no server" in make(make_variables, "stop")
 
 
+def test_a_catalog_as_a_snapshot_and_built_in(make_variables: dict[str, str], tmp_path: Path) -> None:
+    shop = tmp_path / "shop"
+    (shop / "photos").mkdir(parents=True)
+    shutil.copy(sample_photos()[0], shop / "photos" / "cup.png")
+    product = {"sku": "7", "name": "样品咖啡", "url": "https://shop.example.com/item/7", "photos": ["photos/cup.png"]}
+    (shop / "catalog.json").write_text(json.dumps({"schema": 1, "products": [product]}), encoding="utf-8")
+    snapshot = tmp_path / "shop.snapshot"
+
+    told = make({**make_variables, "SNAPSHOT": str(snapshot)}, "catalog", f"CATALOG={shop}")
+    assert "1 products, 1 photos (1 embedded" in told
+    assert "(0 embedded, 1 reused" in make({**make_variables, "SNAPSHOT": str(snapshot)}, "catalog", f"CATALOG={shop}")
+
+    make(make_variables, "serve", f"CATALOG={shop}")
+    assert "样品咖啡" in make(make_variables, "predict", f"IMAGES={sample_photos()[0]}")
+    assert "stopped" in make(make_variables, "stop")
+
+
 def test_help_lists_every_command(make_variables: dict[str, str]) -> None:
     told = make(make_variables, "help")
-    targets = "setup archive serve stop status predict rollout demo test check bench clean"
+    targets = "setup archive catalog serve stop status predict rollout demo test check bench clean"
     for target in targets.split():
         assert re.search(rf"^{target} ", told, re.MULTILINE), target
 
