@@ -137,11 +137,15 @@ class Finder:
         with _Clock(seconds, "network"):
             vectors = crop_vectors(self._runtime, [crop(scene.frame, box)[0] for scene, _, box in crops])
         with _Clock(seconds, "match"):
-            for (scene, region, box), vector in zip(crops, vectors, strict=True):
+            for scene in scenes:
+                rows = [row for row, (owner, _, _) in enumerate(crops) if owner is scene]
+                # All crops of a frame in one call: the candidates of one are read from the snapshot once.
                 scores, views = catalog.photo_index.search(
-                    vector[None], count=_FINE_VIEWS, allowed=scene.allowed, effort="fine"
+                    vectors[rows], count=_FINE_VIEWS, allowed=scene.allowed, effort="fine"
                 )
-                region.take_views(catalog, box, scores[0], views[0])
+                for row, *nearest in zip(rows, scores, views, strict=True):
+                    _, region, box = crops[row]
+                    region.take_views(catalog, box, *nearest)
         with _Clock(seconds, "print"):
             for scene, region in regions:
                 matcher.look_at_region(scene, region)

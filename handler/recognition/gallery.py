@@ -28,8 +28,8 @@ Effort = Literal["coarse", "fine"]
 #: Up to here all views are compared: 20 MB at 1,280 dimensions.
 EXACT_VIEWS = 4_000
 #: With more views than this, so many windows that differ from each other look for the candidates of all. The windows of
-#: a pass overlap: what is nearest to one is near to another. Inverted lists, asked for each of 800 windows in the same
-#: time, missed the scores of a frame's best windows by 0.03 to 0.04, this by a fifth of that.
+#: a pass overlap: what is nearest to one is near to another. Over 16 generated frames and 300,000 views, the scores of
+#: the 20 best windows fell 0.017 short in 5.5 ms; inverted lists, asked for each window, 0.033 in 9 ms, 0.018 in 17 ms.
 _COARSE_DIRECT_VIEWS = 1_500
 _SPREAD = 8
 _COARSE_CANDIDATES = 8
@@ -37,7 +37,6 @@ _FINE_CANDIDATES = 512
 _FINE_AT_ONCE = 4
 #: Rooms whose views are kept at hand.
 _SUBSETS = 8
-_COMPARED_DIMENSIONS = 160
 #: So few rows stay in a core's cache from one step to the next.
 _CONVERTED_AT_ONCE = 128
 _SIGN_EXPONENT_FRACTION = np.int32(0x8FFFE000 - (1 << 32))
@@ -250,18 +249,14 @@ def _held(subset: _Candidates) -> bool:
 
 
 def _spread(queries: NDArray[np.float32], count: int) -> NDArray[np.intp]:
-    """Indices of ``count`` queries such that each of the others has one near it, as far as the greedy way gets.
-
-    A share of the dimensions is enough to see that; the features of a network have no order.
-    """
-    seen = np.ascontiguousarray(queries[:, :: max(1, queries.shape[1] // _COMPARED_DIMENSIONS)])
-    squares = np.einsum("qd,qd->q", seen, seen)
+    """Indices of ``count`` queries such that each of the others has one near it, as far as the greedy way gets."""
+    squares = np.einsum("qd,qd->q", queries, queries)
     # From the query furthest from the average of all.
-    chosen = [int(np.argmax(squares - 2 * (seen @ seen.mean(axis=0))))]
-    distance = np.full(len(seen), np.inf, dtype=np.float32)
+    chosen = [int(np.argmax(squares - 2 * (queries @ queries.mean(axis=0))))]
+    distance = np.full(len(queries), np.inf, dtype=np.float32)
     while len(chosen) < count:
         last = chosen[-1]
-        distance = np.minimum(distance, squares + squares[last] - 2 * (seen @ seen[last]))
+        distance = np.minimum(distance, squares + squares[last] - 2 * (queries @ queries[last]))
         chosen.append(int(np.argmax(distance)))
     return np.array(chosen, dtype=np.intp)
 
