@@ -93,7 +93,7 @@ class Finder:
 
     def __init__(self, runtime: Runtime, reader: TextReader | None, weights: Weights) -> None:
         """Without a ``reader`` no text is ever read."""
-        self._runtime = runtime
+        self.runtime = runtime
         self._reader = reader
         self._weights = weights
         self._lexicon = load_lexicon()
@@ -125,7 +125,7 @@ class Finder:
     def _look_for_photos(self, catalog: LoadedCatalog, scenes: Sequence[Scene], seconds: FinderSeconds) -> None:
         matcher = PrintMatcher(catalog)
         with _Clock(seconds, "network"):
-            maps = dense_maps(self._runtime, [scene.frame for scene in scenes])
+            maps = dense_maps(self.runtime, [scene.frame for scene in scenes])
         for scene, feature_map in zip(scenes, maps, strict=True):
             with _Clock(seconds, "match"):
                 windows, photos = self._windows(catalog, scene, feature_map)
@@ -135,7 +135,7 @@ class Finder:
         regions = [(scene, region) for scene in scenes for region in scene.regions]
         crops = [(scene, region, box) for scene, region in regions for box in region.crops]
         with _Clock(seconds, "network"):
-            vectors = crop_vectors(self._runtime, [crop(scene.frame, box)[0] for scene, _, box in crops])
+            vectors = crop_vectors(self.runtime, [crop(scene.frame, box)[0] for scene, _, box in crops])
         with _Clock(seconds, "match"):
             for scene in scenes:
                 rows = [row for row, (owner, _, _) in enumerate(crops) if owner is scene]

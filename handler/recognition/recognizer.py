@@ -102,6 +102,12 @@ class Recognizer:
         """Of the catalog that is served."""
         return self._served.matcher
 
+    def use_runtime(self, runtime: Runtime) -> None:
+        """Run the network by ``runtime`` from now on: a benchmark's, which times each pass."""
+        self.runtime = runtime
+        if self._finder is not None:
+            self._finder.runtime = runtime
+
     def open_catalog(self, path: Path) -> LoadedCatalog:
         """Open a snapshot that this recogniser can take over. May run beside ``recognize``.
 
