@@ -27,7 +27,7 @@ def loaded(tmp_path):
 
 
 def seen(row: int, confidence: float) -> Sighting:
-    return Sighting(row, confidence, confidence, BOX, EVIDENCE)
+    return Sighting(row, confidence, BOX, EVIDENCE)
 
 
 def shown(loaded, sightings, *, by_label=(), threshold=None, scale=(1.0, 1.0)) -> list[Product]:
