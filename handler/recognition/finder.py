@@ -19,7 +19,7 @@ from recognition.regions import pool, suppress, windows_of
 from recognition.reply import BoxXyxyPx
 from recognition.request import TextMode
 from recognition.runtime import Runtime
-from recognition.scene import Region, Scene, Sighting, choose_regions
+from recognition.scene import Region, Scene, Sighting, choose_regions, moved
 from recognition.text.documents import query_of
 from recognition.text.lexicon import load_lexicon
 from recognition.text.ocr import ReadLine, TextReader
@@ -189,7 +189,6 @@ class Finder:
                 inside = [line for line in lines if region.holds(line.box, margin=_TEXT_MARGIN)]
                 query = query_of(((line.text, line.confidence) for line in inside), self._lexicon)
                 region.text = ev.text_evidence(catalog, query, scene.allowed)
-                region.lines = inside
             sightings = ev.sightings(catalog, scene, labels, self._weights)
         return Found(sightings, lines, scene)
 
@@ -206,16 +205,9 @@ class Finder:
         whole = bool((scene.allowed & ~catalog.has_photos).any()) or not catalog.with_photos
         if whole or not any(region.prints for region in scene.regions):
             return reader.read(np.asarray(scene.frame), side_px=_FRAME_TEXT_PX)
-        cut, (left, top) = crop(scene.frame, scene.regions[0].box, margin=_TEXT_MARGIN)
+        cut, corner = crop(scene.frame, scene.regions[0].box, margin=_TEXT_MARGIN)
         lines = reader.read(np.asarray(cut))
-        return [
-            ReadLine(
-                line.text,
-                line.confidence,
-                (line.box[0] + left, line.box[1] + top, line.box[2] + left, line.box[3] + top),
-            )
-            for line in lines
-        ]
+        return [ReadLine(line.text, line.confidence, moved(line.box, 1.0, corner)) for line in lines]
 
 
 def _all_held(scene: Scene, lines: Sequence[ReadLine]) -> bool:

@@ -6,7 +6,8 @@ import numpy as np
 
 from recognition.catalog import LoadedCatalog
 from recognition.local_features import LocalFeatures, extract, match
-from recognition.scene import PhotoMatch, Region, Scene, visible_box
+from recognition.reply import BoxXyxyPx
+from recognition.scene import PhotoMatch, Region, Scene, moved, visible_box
 from recognition.views import crop, scaled
 
 #: Longer side and number of features for a whole frame, and for a crop of it.
@@ -38,7 +39,7 @@ class PrintMatcher:
         photos += [photo for photo in alike if photo not in photos][:_ALIKE]
         scale = max(scene.frame.size) / _FRAME_PX
         for photo, points, box in self._matches(found, photos, (pixels.shape[1], pixels.shape[0])):
-            scene.matches.append(PhotoMatch(photo, points, _moved(box, scale, (0, 0))))
+            scene.matches.append(PhotoMatch(photo, points, moved(box, scale, (0, 0))))
 
     def look_at_region(self, scene: Scene, region: Region) -> None:
         """Take over what the frame showed in this region and, if it is small in the frame, look closer."""
@@ -56,7 +57,7 @@ class PrintMatcher:
         scale = max(cut.size) / _CROP_PX
         for photo, points, box in self._matches(features, photos, (pixels.shape[1], pixels.shape[0])):
             product = int(self._snapshot.photo_product[photo])
-            region.take_print(product, PhotoMatch(photo, points, _moved(box, scale, corner)))
+            region.take_print(product, PhotoMatch(photo, points, moved(box, scale, corner)))
 
     def _voted(self, found: LocalFeatures, scene: Scene) -> list[int]:
         index = self._catalog.print_index
@@ -67,7 +68,7 @@ class PrintMatcher:
 
     def _matches(
         self, found: LocalFeatures, photos: list[int], size: tuple[int, int]
-    ) -> list[tuple[int, int, tuple[float, float, float, float]]]:
+    ) -> list[tuple[int, int, BoxXyxyPx]]:
         offsets = self._snapshot.local_offsets
         parts = [slice(offsets[photo], offsets[photo + 1]) for photo in photos]
         if not parts:
@@ -81,14 +82,3 @@ class PrintMatcher:
             if result.inliers >= _LEAST_POINTS and box is not None:
                 results.append((photo, result.inliers, box))
         return results
-
-
-def _moved(
-    box: tuple[float, float, float, float], scale: float, corner: tuple[int, int]
-) -> tuple[float, float, float, float]:
-    return (
-        box[0] * scale + corner[0],
-        box[1] * scale + corner[1],
-        box[2] * scale + corner[0],
-        box[3] * scale + corner[1],
-    )

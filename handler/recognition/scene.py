@@ -12,7 +12,6 @@ from recognition.catalog import LoadedCatalog
 from recognition.local_features import LocalMatch
 from recognition.regions import intersection_over_union
 from recognition.reply import BoxXyxyPx, Evidence
-from recognition.text.ocr import ReadLine
 
 #: Regions of a frame that get a second look.
 _MOST_REGIONS = 3
@@ -52,7 +51,6 @@ class Region:
     photo_box: dict[int, BoxXyxyPx] = field(default_factory=dict)
     prints: dict[int, PhotoMatch] = field(default_factory=dict)
     text: dict[int, TextMass] = field(default_factory=dict)
-    lines: list[ReadLine] = field(default_factory=list)
     views: list[int] = field(default_factory=list)
 
     def take_views(
@@ -148,6 +146,16 @@ def _same(box: BoxXyxyPx, other: BoxXyxyPx) -> bool:
     overlap = intersection_over_union(np.array(box), np.array([other]))[0]
     x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
     return bool(overlap > _OVERLAP) or (other[0] <= x <= other[2] and other[1] <= y <= other[3])
+
+
+def moved(box: BoxXyxyPx, scale: float, corner: tuple[int, int]) -> BoxXyxyPx:
+    """A box in a crop that was scaled by 1 / ``scale``, in pixels of the frame where the crop begins at ``corner``."""
+    return (
+        box[0] * scale + corner[0],
+        box[1] * scale + corner[1],
+        box[2] * scale + corner[0],
+        box[3] * scale + corner[1],
+    )
 
 
 def grown(box: BoxXyxyPx, factor: float, size: tuple[int, int]) -> BoxXyxyPx:

@@ -14,6 +14,7 @@ from recognition.runtime import Runtime
 
 #: Longer side of the dense pass: a product of a fifth of a portrait frame is then four cells of 32 pixels high.
 DENSE_PX = 640
+#: As of backbones.feature_map, which a worker without torch must not import.
 _STRIDE_PX = 32
 _LEAST_PX = 96
 #: A crop reaches this share of a box's sides beyond it: boxes are seldom exact, and photos show some background too.
