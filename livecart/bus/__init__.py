@@ -1,0 +1,1 @@
+"""Where card events go: memory:// inside one process, redis:// between processes."""

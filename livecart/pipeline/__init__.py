@@ -1,0 +1,1 @@
+"""What happens to a room's stream: ingest, gate, mailbox, recogniser, decision."""

@@ -1,0 +1,108 @@
+"""The values that livecart's parts hand to each other. No behaviour, no input or output.
+
+Units: times in seconds. `captured_at_s` and every `*_at_s` is wall clock (UNIX time); `pts_s` is the stream's own
+presentation time. Boxes are (x1, y1, x2, y2) in pixels of the stream's picture, upright, x to the right, y down.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+BoxXyxyPx = tuple[float, float, float, float]
+
+
+class Picture(Protocol):
+    """One decoded picture. Conversions are made when asked for: most pictures are skipped by the gate."""
+
+    @property
+    def width_px(self) -> int:
+        """Width as displayed, rotation applied."""
+
+    @property
+    def height_px(self) -> int:
+        """Height as displayed, rotation applied."""
+
+    def thumbnail(self, width_px: int, height_px: int) -> NDArray[np.uint8]:
+        """The whole picture squeezed to (height_px, width_px, 3), RGB, 0 to 255."""
+
+    def jpeg(self, longest_side_px: int) -> tuple[bytes, float]:
+        """The picture as JPEG, no side longer than asked, and the scale it was made at: 0 < scale <= 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One sampled picture of one room's stream."""
+
+    room: str
+    picture: Picture
+    pts_s: float
+    captured_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A product that the recogniser would show in one frame."""
+
+    sku: str
+    name: str
+    url: str
+    confidence: float
+    #: None where only a label of the whole frame spoke for it.
+    box_xyxy_px: BoxXyxyPx | None
+    #: Decimal as text, such as "12.90"; None where the catalog names none.
+    price: str | None = None
+    currency: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the recogniser saw in one frame: at or above their thresholds, best first, often nothing."""
+
+    room: str
+    pts_s: float
+    captured_at_s: float
+    frame_width_px: int
+    frame_height_px: int
+    candidates: tuple[Candidate, ...]
+    #: The archive's timing_ms, in seconds by stage.
+    stage_seconds: dict[str, float]
+
+
+class CardEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """What goes over the bus and to viewers; docs/live.md describes each field. JSON by msgspec.
+
+    `card` shows a product, `update` moves its box, `withdraw` takes it away. `card_id` is the same in all three, so
+    that a viewer matches them; `event_id` grows by one in each room, so that a viewer can resume. All times as in
+    this module's docstring; `box` in pixels of a picture `frame_width` x `frame_height`; `anchor` is left for the
+    viewer side to fill: a point, as shares of the picture, beside the product and off every face.
+    """
+
+    event: Literal["card", "update", "withdraw"]
+    event_id: int
+    card_id: str
+    room: str
+    sku: str
+    name: str
+    url: str
+    price: str | None
+    currency: str | None
+    confidence: float
+    box: tuple[float, float, float, float] | None
+    frame_width: int
+    frame_height: int
+    pts_s: float
+    captured_at_s: float
+    decided_at_s: float
+    emitted_at_s: float
+    anchor: tuple[float, float] | None = None
+    #: Of a withdraw only: "gone", "replaced", "muted", "stream_lost", "room_closed", "off_sale", "host".
+    reason: str | None = None
+    schema: Literal[1] = 1
+
+
+StreamState = Literal["connecting", "live", "stalled", "reconnecting", "ended", "closed"]
