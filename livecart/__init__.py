@@ -1,1 +1,1 @@
-"""The live system: from a stream's address to one purchase card at the right moment. Knows the archive only over HTTP."""
+"""The live system: from a stream to one purchase card at the right moment. Knows the archive only over HTTP."""

@@ -1,11 +1,11 @@
 """Everything that goes wrong on purpose, with the message that the operator reads.
 
-    LivecartError
-    ├── SettingsError         a setting, a file or an argument that cannot be used; names it, says what to do
-    ├── StreamError           the stream cannot be opened, read or decoded; the reader reconnects
-    ├── RecognizerError       the recogniser refused or failed this frame
-    │   └── RecognizerBusy    it may well answer in a moment: queue full, restarting, not reachable
-    └── BusError              events cannot be published or read now
+LivecartError
+├── SettingsError         a setting, a file or an argument that cannot be used; names it, says what to do
+├── StreamError           the stream cannot be opened, read or decoded; the reader reconnects
+├── RecognizerError       the recogniser refused or failed this frame
+│   └── RecognizerBusy    it may well answer in a moment: queue full, restarting, not reachable
+└── BusError              events cannot be published or read now
 """
 
 from __future__ import annotations
