@@ -1,0 +1,210 @@
+"""From video packets to sampled frames, with as little decoding as the wanted rate allows.
+
+A frame needs every frame since the key frame before it. Packets are therefore only decoded when a sample is due
+before the next key frame is expected; otherwise they are held, undecoded, and thrown away when that key frame comes.
+If it does not come in time, the held packets are decoded after all, and distances are measured afresh: the guess
+costs nothing but time. Where key frames come about as often as samples are wanted, they alone are decoded
+(`key_frames`); else (`all_frames`) a group of pictures is decoded up to its last sample, without those frames in
+between that no other frame refers to.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import av
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from livecart.errors import StreamError
+from livecart.pipeline.ingest.sampling import KEY_TOLERANCE, ROUNDING_S, KeyFrameDistance, SampleGrid
+from livecart.pipeline.ingest.stats import DecodeMode, ReaderStats
+
+_log = logging.getLogger(__name__)
+
+#: More than this is not held but decoded: 32 MiB are two minutes at 2 Mbit/s.
+_LONGEST_HELD_BYTES = 32 * 1024 * 1024
+#: So many key frames in a row without one decoded frame: another codec than announced, or not video.
+_HOPELESS_KEY_FRAMES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class SampledFrame:
+    """A decoded frame that is wanted, and its presentation time in seconds."""
+
+    frame: VideoFrame
+    pts_s: float
+
+
+class SampledDecoder:
+    """Decodes one connection's video stream; not thread-safe."""
+
+    def __init__(self, stream: VideoStream, rate_hz: float, stats: ReaderStats) -> None:
+        self._codec = stream.codec_context
+        # Rooms share the cores by themselves; threads of a decoder would only add memory and switching.
+        self._codec.thread_count = 1
+        self._time_base_s = float(stream.time_base or 0) or 1e-3
+        self._frame_s = 1.0 / float(stream.average_rate or 25)
+        self._stats = stats
+        self._grid = SampleGrid(rate_hz)
+        self._distance = KeyFrameDistance()
+        self._mode: DecodeMode = "unknown"
+        self._held: list[Packet[VideoStream]] = []
+        self._held_bytes = 0
+        self._seen_key_frame = False
+        #: Frames before it refer to frames that were not decoded: leading frames of an open group of pictures.
+        self._floor_s = float("-inf")
+        self._last_pts_s = 0.0
+        self._key_frames_without_picture = 0
+
+    def feed(self, packet: Packet[VideoStream], pts_s: float) -> Iterator[SampledFrame]:
+        """Take the next packet, of time `pts_s`; yields the sampled frames that are ready now, in order.
+
+        An empty packet is the stream's end. All of the iterator has to be consumed before the next call.
+
+        Raises:
+            StreamError: nothing of this stream can be decoded.
+        """
+        if not packet.size:
+            yield from self._finish()
+            return
+        self._stats.add(packets=1, corrupt=int(packet.is_corrupt))
+        if packet.is_keyframe:
+            yield from self._begin_group(packet, pts_s)
+        elif self._seen_key_frame:
+            yield from self._continue_group(packet, pts_s)
+
+    def time_of(self, packet: Packet[VideoStream]) -> float:
+        """Presentation time of a packet, seconds; one frame after the last where it carries none. Once per packet."""
+        if not packet.size:
+            return self._last_pts_s
+        ticks = packet.pts if packet.pts is not None else packet.dts
+        self._last_pts_s = ticks * self._time_base_s if ticks is not None else self._last_pts_s + self._frame_s
+        return self._last_pts_s
+
+    def _begin_group(self, packet: Packet[VideoStream], pts_s: float) -> Iterator[SampledFrame]:
+        self._seen_key_frame = True
+        if self._held:
+            self._floor_s = pts_s
+        self._drop_held()
+        self._grid.follow_jump(pts_s)
+        self._distance.push(pts_s)
+        self._decide_mode()
+        due_s = self._grid.due_s
+        wanted = due_s is None or pts_s >= due_s - self._early_key_s()
+        if self._mode == "key_frames" and wanted:
+            yield from self._decode([packet], alone=True)
+            # The decoder was emptied: whatever follows in this group needs the key frame once more.
+            self._hold(packet)
+        elif wanted or self._due_before_next_key():
+            yield from self._decode([packet])
+        else:
+            self._hold(packet)
+
+    def _continue_group(self, packet: Packet[VideoStream], pts_s: float) -> Iterator[SampledFrame]:
+        if self._distance.is_overdue(pts_s):
+            self._distance.forget()
+            self._decide_mode()
+        if self._due_before_next_key() or self._held_bytes > _LONGEST_HELD_BYTES:
+            packets = [*self._held, packet]
+            self._drop_held()
+            yield from self._decode(packets)
+        else:
+            self._hold(packet)
+
+    def _finish(self) -> Iterator[SampledFrame]:
+        """The stream is over: what is held may yet hold a sample."""
+        if self._held and self._grid.due_s is not None and self._last_pts_s >= self._grid.due_s - ROUNDING_S:
+            packets = self._held
+            self._drop_held()
+            yield from self._decode(packets, alone=True)
+        else:
+            yield from self._sampled(self._drain())
+
+    def _due_before_next_key(self) -> bool:
+        due_s, next_key_s = self._grid.due_s, self._distance.next_key_s
+        return due_s is None or next_key_s is None or due_s + self._early_key_s() < next_key_s
+
+    def _early_key_s(self) -> float:
+        """How far a key frame may be off its sample's time: among key frames alone the nearest is taken."""
+        if self._mode == "key_frames" and self._distance.longest_s is not None:
+            return self._distance.longest_s / 2
+        return self._grid.period_s * KEY_TOLERANCE
+
+    def _decide_mode(self) -> None:
+        longest_s = self._distance.longest_s
+        close = longest_s is not None and longest_s <= self._grid.period_s * (1.0 + KEY_TOLERANCE)
+        mode: DecodeMode = "key_frames" if close else "all_frames"
+        if mode != self._mode:
+            _log.debug("decoding %s, key frames %s s apart", mode, longest_s)
+        self._mode = mode
+        self._stats.set_decoding(mode, longest_s)
+
+    def _hold(self, packet: Packet[VideoStream]) -> None:
+        self._held.append(packet)
+        self._held_bytes += packet.size
+
+    def _drop_held(self) -> None:
+        self._held, self._held_bytes = [], 0
+
+    def _decode(self, packets: list[Packet[VideoStream]], *, alone: bool = False) -> Iterator[SampledFrame]:
+        """Decode `packets`; with `alone` get out what the decoder would keep back for reordering, and empty it."""
+        for packet in packets:
+            self._set_skipping(packet)
+            try:
+                frames = self._codec.decode(packet)
+            except (av.FFmpegError, ValueError) as error:
+                self._count_failure(packet, error)
+            else:
+                yield from self._sampled(frames)
+        if alone:
+            yield from self._sampled(self._drain())
+
+    def _set_skipping(self, packet: Packet[VideoStream]) -> None:
+        """Leave out the decoding of a frame that is not wanted and that no other frame refers to."""
+        due_s = self._grid.due_s
+        needless = not packet.is_keyframe and due_s is not None and packet.pts is not None
+        if needless and due_s is not None and packet.pts is not None:
+            needless = packet.pts * self._time_base_s < due_s - ROUNDING_S
+        self._codec.skip_frame = "NONREF" if needless else "DEFAULT"
+
+    def _drain(self) -> list[VideoFrame]:
+        try:
+            return self._codec.decode(None)
+        except (av.FFmpegError, ValueError) as error:
+            # At the end of what was decoded there is nothing to get, or the last packets were damaged.
+            _log.debug("draining the decoder: %s", error)
+            return []
+        finally:
+            self._codec.flush_buffers()
+
+    def _count_failure(self, packet: Packet[VideoStream], error: Exception) -> None:
+        self._stats.add(corrupt=1)
+        self._key_frames_without_picture += int(packet.is_keyframe)
+        if self._key_frames_without_picture >= _HOPELESS_KEY_FRAMES:
+            raise StreamError(
+                f"{self._key_frames_without_picture} key frames in a row could not be decoded as {self._codec.name}: "
+                f"{error}"
+            ) from error
+
+    def _sampled(self, frames: list[VideoFrame]) -> Iterator[SampledFrame]:
+        for frame in frames:
+            self._stats.add(frames_decoded=1)
+            self._key_frames_without_picture = 0
+            pts_s = frame.pts * self._time_base_s if frame.pts is not None else self._last_pts_s
+            if pts_s < self._floor_s - ROUNDING_S or self._is_spoilt(frame, pts_s):
+                continue
+            if self._grid.take(pts_s, self._early_key_s() if frame.key_frame else ROUNDING_S):
+                self._stats.add(frames_sampled=1)
+                yield SampledFrame(frame, pts_s)
+
+    def _is_spoilt(self, frame: VideoFrame, pts_s: float) -> bool:
+        """Whether the decoder marked the frame as damaged; after a whole period without a good one it will do."""
+        if not frame.is_corrupt:
+            return False
+        self._stats.add(corrupt=1)
+        due_s = self._grid.due_s
+        return due_s is None or pts_s < due_s + self._grid.period_s
