@@ -102,7 +102,7 @@ class Seen:
         return [(frame.picture.width_px, frame.picture.height_px) for frame in self.frames]
 
 
-def wait_until(condition, timeout_s: float = 15.0) -> None:  # noqa: ANN001
+def wait_until(condition, timeout_s: float = 15.0) -> None:
     """Wait for something that will happen; fails the test if it does not."""
     end_s = time.monotonic() + timeout_s
     while not condition():
@@ -140,6 +140,8 @@ class ByteServer:
         self.close()
 
     def close(self) -> None:
+        if self._stopped.is_set():
+            return
         self._stopped.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()

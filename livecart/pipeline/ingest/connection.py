@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -40,8 +41,16 @@ class Connection:
 
     @property
     def on_demand(self) -> bool:
-        """Whether it is a recording with an end, not a live stream."""
-        return self.source.is_file or (self.source.is_http and (self.container.duration or 0) > 0)
+        """Whether it is a recording with an end, not a live stream.
+
+        Over HTTP a recording knows its duration: an HLS playlist by its end tag, MP4 by its header. A live FLV may
+        repeat the duration of the file that is being played into it; what tells there is the length of the reply.
+        """
+        if self.source.is_file or not self.source.is_http:
+            return self.source.is_file
+        if "flv" in self.container.format.name:
+            return self.container.size > 0
+        return (self.container.duration or 0) > 0
 
     def frames(self, room: str) -> Iterator[Frame]:
         """Sampled frames up to the end of the stream, or until the guard is told to stop.
@@ -50,7 +59,7 @@ class Connection:
             StreamStalled: nothing new, or nothing that can be decoded, for `stall_after_s`.
             StreamError: reading failed.
         """
-        decoder = SampledDecoder(self.stream, self.settings.rate_hz, self.stats)
+        decoder = SampledDecoder(self.stream, self.settings.rate_hz, self.stats, gives_up=not self.on_demand)
         timeline = self._timeline()
         for packet in self._packets():
             pts_s = decoder.time_of(packet)
@@ -86,15 +95,17 @@ class Connection:
                 self.stats.add(corrupt=1)
                 failure = error
             except av.FFmpegError as error:
-                self._raise_if_stalled()
+                self._raise_if_stalled(timed_out=isinstance(error, av.error.ExitError))
+                if error.errno == errno.EIO:  # an HTTP reply of unknown length that is over
+                    return
                 raise StreamError(f"reading failed: {error.strerror}") from error
             else:
                 self._raise_if_stalled()
                 return
         raise StreamError(f"reading failed: {failure.strerror}")
 
-    def _raise_if_stalled(self) -> None:
-        if self.guard.overdue and not self.guard.stopped.is_set():
+    def _raise_if_stalled(self, *, timed_out: bool = False) -> None:
+        if (timed_out or self.guard.overdue) and not self.guard.stopped.is_set():
             raise StreamStalled(f"nothing new came for {self.settings.stall_after_s:g} s")
 
 

@@ -27,8 +27,8 @@ _log = logging.getLogger(__name__)
 
 #: More than this is not held but decoded: 32 MiB are two minutes at 2 Mbit/s.
 _LONGEST_HELD_BYTES = 32 * 1024 * 1024
-#: So many key frames in a row without one decoded frame: another codec than announced, or not video.
-_HOPELESS_KEY_FRAMES = 3
+#: So many failures in a row without one decoded frame: another codec than announced, or not video. 2 s at 30 frames/s.
+_HOPELESS_FAILURES = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,17 @@ class SampledFrame:
 
 
 class SampledDecoder:
-    """Decodes one connection's video stream; not thread-safe."""
+    """Decodes one connection's video stream; not thread-safe.
 
-    def __init__(self, stream: VideoStream, rate_hz: float, stats: ReaderStats) -> None:
+    Args:
+        stream: of an open container.
+        rate_hz: samples per second of stream time.
+        stats: counted into.
+        gives_up: raise where nothing can be decoded any more, so that the stream is opened anew; else go on to its end.
+    """
+
+    def __init__(self, stream: VideoStream, rate_hz: float, stats: ReaderStats, *, gives_up: bool) -> None:
+        self._gives_up = gives_up
         self._codec = stream.codec_context
         # Rooms share the cores by themselves; threads of a decoder would only add memory and switching.
         self._codec.thread_count = 1
@@ -58,7 +66,7 @@ class SampledDecoder:
         #: Frames before it refer to frames that were not decoded: leading frames of an open group of pictures.
         self._floor_s = float("-inf")
         self._last_pts_s = 0.0
-        self._key_frames_without_picture = 0
+        self._failures_in_a_row = 0
 
     def feed(self, packet: Packet[VideoStream], pts_s: float) -> Iterator[SampledFrame]:
         """Take the next packet, of time `pts_s`; yields the sampled frames that are ready now, in order.
@@ -157,7 +165,7 @@ class SampledDecoder:
             try:
                 frames = self._codec.decode(packet)
             except (av.FFmpegError, ValueError) as error:
-                self._count_failure(packet, error)
+                self._count_failure(error)
             else:
                 yield from self._sampled(frames)
         if alone:
@@ -181,19 +189,18 @@ class SampledDecoder:
         finally:
             self._codec.flush_buffers()
 
-    def _count_failure(self, packet: Packet[VideoStream], error: Exception) -> None:
+    def _count_failure(self, error: Exception) -> None:
         self._stats.add(corrupt=1)
-        self._key_frames_without_picture += int(packet.is_keyframe)
-        if self._key_frames_without_picture >= _HOPELESS_KEY_FRAMES:
+        self._failures_in_a_row += 1
+        if self._gives_up and self._failures_in_a_row >= _HOPELESS_FAILURES:
             raise StreamError(
-                f"{self._key_frames_without_picture} key frames in a row could not be decoded as {self._codec.name}: "
-                f"{error}"
+                f"{self._failures_in_a_row} pictures in a row could not be decoded as {self._codec.name}: {error}"
             ) from error
 
     def _sampled(self, frames: list[VideoFrame]) -> Iterator[SampledFrame]:
         for frame in frames:
             self._stats.add(frames_decoded=1)
-            self._key_frames_without_picture = 0
+            self._failures_in_a_row = 0
             pts_s = frame.pts * self._time_base_s if frame.pts is not None else self._last_pts_s
             if pts_s < self._floor_s - ROUNDING_S or self._is_spoilt(frame, pts_s):
                 continue
