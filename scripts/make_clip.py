@@ -36,13 +36,13 @@ from torchserve_plan import ROOT
 # What evaluates is what is read by: `livecart` is imported from this checkout, installed or not.
 sys.path.insert(0, str(ROOT))
 
-from clips.composer import ClipPlan, compose_clip, write_clip  # noqa: E402
-from clips.errors import ClipError  # noqa: E402
-from clips.products import DrawnProducts, FolderProducts, Products  # noqa: E402
-from clips.storyboard import LEAST_DURATION_S  # noqa: E402
-from clips.writing import SUFFIXES  # noqa: E402
-from evaluation.errors import EvaluationError  # noqa: E402
-from livecart.pipeline.clip_score import ClipTruth  # noqa: E402
+from clips.composer import ClipPlan, compose_clip, write_clip
+from clips.errors import ClipError
+from clips.products import DrawnProducts, FolderProducts, Products
+from clips.storyboard import LEAST_DURATION_S
+from clips.writing import SUFFIXES
+from evaluation.errors import EvaluationError
+from livecart.pipeline.clip_score import ClipTruth
 
 DATA_VARIABLE = "LIVECART_EVAL_DATA"
 _DRAWN_PRODUCTS = 24
@@ -101,7 +101,7 @@ def _make(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _write_truth(truth: ClipTruth, path: Path) -> None:
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(truth), indent=1) + b"\n")
+    path.write_bytes(msgspec.json.encode(truth) + b"\n")
 
 
 def _products(options: argparse.Namespace) -> Products:
@@ -171,8 +171,8 @@ def _add_content(parser: argparse.ArgumentParser, data: Path) -> None:
         nargs="?",
         const="table",
         choices=("table", "slides", "host"),
-        help="a scene in which nothing moves but small products at its edge: a table of products (the default), slides, "
-        "or a paused host",
+        help="a scene in which nothing moves but small products at its edge: a table of products (the default), "
+        "slides, or a paused host",
     )
     group.add_argument(
         "--host",

@@ -2,7 +2,7 @@
 
 What a clip is made of, in the order of its making:
 
-    designs       invented packaged products            packaging  their packages, drawn (print, shapes)
+    designs       invented packaged products            packaging  their packages, drawn (printing, fruits)
     products      products of a clip and its catalog    storyboard who is shown when, and how it moves (motion)
     studio, hosts, slides, cuts                         the background
     sprites, hands, actors                              what is in front of it

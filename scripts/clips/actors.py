@@ -23,13 +23,17 @@ BOXES_PER_S = 5
 
 @dataclass(frozen=True)
 class Actor:
-    """``grip`` holds the product, ``hider`` moves in front of it at times; either may be missing."""
+    """``grip`` holds the product, ``hider`` moves in front of it at times; either may be missing.
+
+    One that is not ``presented`` is a bystander.
+    """
 
     product: ClipProduct
     sprite: Sprite
     track: Track
     grip: Hand | None = None
     hider: Hand | None = None
+    presented: bool = True
 
     def draw(self, frame: Rgb, t_s: float) -> None:
         """Draw product and hands into the frame, in place, if they are there at that time."""

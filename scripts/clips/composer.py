@@ -13,7 +13,7 @@ import numpy as np
 from clips.actors import Actor
 from clips.cuts import Cut, plan_cuts
 from clips.errors import ClipError
-from clips.hands import GRIP_SHARE, HIDE_SHARE, Hand, any_skin, make_hand
+from clips.hands import GRIP_SHARE, HIDE_SHARE, Hand, any_dress, make_hand
 from clips.hosts import HostClip, find_clip, read_clip
 from clips.motion import Stage, Track, held, held_aside, set_down
 from clips.overlays import Overlays, plan_overlays
@@ -84,11 +84,12 @@ class Composition:
     def truth(self, clip: str) -> ClipTruth:
         """The truth of the clip of that file name."""
         plan = self.plan
-        shows, bystanders = [], [_stood(each, plan) for each in self.standing]
+        shows: list[ShownProduct] = []
+        bystanders = [_stood(each, plan) for each in self.standing]
         for actor in self.actors:
             found = actor.truth(plan.size_px, plan.fps, plan.duration_s)
             if found is not None:
-                (shows if actor.hider is not None or plan.still else bystanders).append(found)
+                (shows if actor.presented else bystanders).append(found)
         return ClipTruth(
             schema=1,
             clip=clip,
@@ -149,26 +150,28 @@ def write_clip(composition: Composition, path: Path, progress: Callable[[int], N
 def _show(plan: ClipPlan, slot: Slot, place: int, product: ClipProduct, company: ClipProduct | None) -> list[Actor]:
     """The actors of one show; the one who is presented comes last, in front."""
     rng, seed = _rng(plan, "show", str(place)), seed_for(plan.seed, "hands", str(place))
-    skin = any_skin(plan.seed)
+    dress = any_dress(plan.seed)
     stage = _stage(plan, product)
     if plan.still is not None:
         # On slides a product is a picture among others; elsewhere somebody holds it in from the side.
-        own = None if plan.still == "slides" else make_hand(product.cutout, skin, seed=seed, most=GRIP_SHARE)
+        own = None if plan.still == "slides" else make_hand(product.cutout, dress, seed=seed, most=GRIP_SHARE)
         return [_actor(product, set_down(stage, slot.start_s, slot.stop_s, rng), own)]
-    grip = make_hand(product.cutout, skin, seed=seed, most=GRIP_SHARE)
+    grip = make_hand(product.cutout, dress, seed=seed, most=GRIP_SHARE)
     track = held(stage, slot.start_s, slot.stop_s, rng)
-    hider = make_hand(product.cutout, skin, seed=seed + 1, most=HIDE_SHARE)
+    hider = make_hand(product.cutout, dress, seed=seed + 1, most=HIDE_SHARE)
     actors = [_actor(product, track, grip, hider)]
     if company is not None and rng.random() < _COMPANY_SHARE:
         side = str(rng.choice(["left", "right"]))
         aside = held_aside(_stage(plan, company), slot.start_s + 1.2, slot.stop_s - 1.0, side, rng)
-        other = make_hand(company.cutout, skin, seed=seed + 2, most=GRIP_SHARE)
-        actors.insert(0, _actor(company, aside, other))
+        other = make_hand(company.cutout, dress, seed=seed + 2, most=GRIP_SHARE)
+        actors.insert(0, _actor(company, aside, other, presented=False))
     return actors
 
 
-def _actor(product: ClipProduct, track: Track, grip: Hand | None = None, hider: Hand | None = None) -> Actor:
-    return Actor(product, make_sprite(product.cutout.rgb, product.cutout.alpha), track, grip, hider)
+def _actor(
+    product: ClipProduct, track: Track, grip: Hand | None = None, hider: Hand | None = None, *, presented: bool = True
+) -> Actor:
+    return Actor(product, make_sprite(product.cutout.rgb, product.cutout.alpha), track, grip, hider, presented)
 
 
 def _stage(plan: ClipPlan, product: ClipProduct) -> Stage:
@@ -182,11 +185,11 @@ def _backdrop(plan: ClipPlan, others: Sequence[ClipProduct]) -> tuple[Backdrop, 
     if plan.still == "slides":
         return draw_slides(plan.size_px), []
     if plan.still == "table":
-        room = Studio(plan.size_px, cuts, skin=any_skin(plan.seed), rng=rng, host=False).frame(0.0)
+        room = Studio(plan.size_px, cuts, dress=any_dress(plan.seed), rng=rng, host=False).frame(0.0)
         return set_table(room, others, rng)
     paused_s = float(rng.uniform(0, 60)) if plan.still == "host" else None
     if plan.host is None:
-        return Studio(plan.size_px, cuts, skin=any_skin(plan.seed), rng=rng, paused_s=paused_s), []
+        return Studio(plan.size_px, cuts, dress=any_dress(plan.seed), rng=rng, paused_s=paused_s), []
     frames, fps = read_clip(find_clip(plan.host, plan.seed))
     return HostClip(frames, fps, cuts, plan.size_px, paused_s), []
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from clips.errors import ClipError
 from evaluation.compose import seed_for
 from evaluation.dataset import sku_of
 
@@ -93,6 +94,8 @@ _KINDS = (
 
 #: Two syllables each, chosen to mean nothing and to be no brand.
 _FIRST = "澜芃鹿霁沐桐砚朵栗岚杳棠苡汀榆翎"
+#: Of the 14,400 names that there are.
+_MOST = 2000
 _SECOND = "禾穗町谣麦屿溪野集刻坞拾木舍盏枝"
 
 
@@ -100,13 +103,19 @@ def design_products(count: int, seed: int) -> list[Design]:
     """``count`` products, the same for the same arguments, the first of them the same for any count.
 
     Of each brand's kind two to four flavours follow each other: the same package in other colours.
+
+    Raises:
+        ClipError: more products are asked for than names are certain to be found for.
     """
-    designs: list[Design] = []
+    if count > _MOST:
+        raise ClipError(f"{count} drawn products: at most {_MOST} can be told apart by name; take fewer")
+    designs: dict[str, Design] = {}
     family = 0
     while len(designs) < count:
-        designs += _family(seed, family)
+        for design in _family(seed, family):
+            designs.setdefault(design.sku, design)
         family += 1
-    return designs[:count]
+    return list(designs.values())[:count]
 
 
 def _family(seed: int, family: int) -> list[Design]:
@@ -114,7 +123,9 @@ def _family(seed: int, family: int) -> list[Design]:
     rng = np.random.default_rng(own)
     # Brands differ within a catalog: neighbouring families take other first syllables.
     brand = _FIRST[(family + seed) % len(_FIRST)] + _SECOND[int(rng.integers(len(_SECOND)))]
-    kind = _KINDS[(family * 3 + int(rng.integers(2))) % len(_KINDS)]
+    # Every kind comes up once before any comes up again.
+    order = np.random.default_rng(seed_for(seed, "kinds", str(family // len(_KINDS)))).permutation(len(_KINDS))
+    kind = _KINDS[int(order[family % len(_KINDS)])]
     net = str(rng.choice(kind.net))
     layout = _LAYOUTS[int(rng.integers(len(_LAYOUTS)))]
     dark = bool(rng.random() < 0.35)

@@ -20,8 +20,10 @@ _CAPTIONS = (
     "今天下单今天发货", "新来的朋友扣个1", "我自己家里也在吃", "倒计时开始", "先领券再下单",
 )  # fmt: skip
 _CHAT = (
-    ("小鱼", "主播这个好吃吗"), ("阿明", "已拍"), ("夏天", "多少钱一份"), ("Leo", "上次买的还没到"), ("糖糖", "想看看背面"),
-    ("老周", "保质期多久"), ("木木", "可以用券吗"), ("七七", "冲冲冲"), ("大海", "给讲讲成分表"), ("Amy", "还有别的口味吗"),
+    ("小鱼", "主播这个好吃吗"), ("阿明", "已拍"), ("夏天", "多少钱一份"), ("Leo", "上次买的还没到"),
+    ("糖糖", "想看看背面"),
+    ("老周", "保质期多久"), ("木木", "可以用券吗"), ("七七", "冲冲冲"), ("大海", "给讲讲成分表"),
+    ("Amy", "还有别的口味吗"),
 )  # fmt: skip
 _BANNERS = ("今日直播专享", "限时福利场", "工厂直发")
 _BUBBLES = 4
@@ -112,7 +114,7 @@ def _chat(size_px: tuple[int, int], duration_s: float, rng: np.random.Generator)
     while not times or times[-1] < duration_s:
         times.append((times[-1] if times else 0.0) + float(rng.uniform(0.7, 2.8)))
     labels = []
-    for place, from_s in enumerate(times):
+    for place in range(len(times)):
         name, words = _CHAT[int(rng.integers(len(_CHAT)))]
         bubble = _text(f"{name}：{words}", _unit(size_px) * 0.034, (255, 255, 255), (30, 30, 36, 120))
         for row in range(_BUBBLES):
@@ -181,4 +183,4 @@ def _heart(colour: tuple[int, int, int]) -> Sprite:
 
 def _from_rgba(image: Image.Image) -> Sprite:
     pixels = np.asarray(image)
-    return make_sprite(np.ascontiguousarray(pixels[..., :3]), pixels[..., 3].astype(np.float32) / 255)
+    return make_sprite(np.ascontiguousarray(pixels[..., :3]), np.asarray(pixels[..., 3], np.float32) / np.float32(255))

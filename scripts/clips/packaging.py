@@ -155,4 +155,4 @@ def _outlined(outline: list[tuple[float, float]], width: int, height: int) -> ND
     points = [(x * (large.width - 1), y * (large.height - 1)) for x, y in outline]
     ImageDraw.Draw(large).polygon(points, fill=255)
     mask = np.asarray(large.resize((width, height), Image.Resampling.BOX), np.float32)
-    return mask / 255
+    return mask / np.float32(255)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import colorsys
-import math
-
 import numpy as np
 from PIL import Image, ImageDraw
 
 from clips.designs import Design, RgbColour
 from clips.fonts import Face, font
+from clips.fruits import around, draw_fruit, from_hue, turned_hue
 
 #: Drawn this much larger and averaged down: smooth edges.
 _SUPERSAMPLE = 2
@@ -30,7 +28,7 @@ def print_front(design: Design, size_px: tuple[int, int]) -> Image.Image:
 def _paper(design: Design, size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
     """A gradient from the paper's colour to a neighbouring hue, with stripes, rays or dots on it."""
     width, height = size
-    other = np.array(_turned_hue(design.paper, float(rng.uniform(-28, 28)), float(rng.uniform(0.75, 1.15))))
+    other = np.array(turned_hue(design.paper, float(rng.uniform(-28, 28)), float(rng.uniform(0.75, 1.15))))
     share = np.linspace(0, 1, height)[:, None, None]
     shaded = np.array(design.paper) * (1 - share) + other * share
     image = Image.fromarray(np.broadcast_to(shaded, (height, width, 3)).clip(0, 255).astype(np.uint8))
@@ -49,11 +47,11 @@ def _pattern(draw: ImageDraw.ImageDraw, size: tuple[int, int], rng: np.random.Ge
     elif which == 1:
         middle = (width / 2, height * 0.4)
         for turn in range(0, 360, 24):
-            draw.pieslice(_around(middle, height), turn, turn + 12, fill=38)
+            draw.pieslice(around(middle, height), turn, turn + 12, fill=38)
     else:
         for row, y in enumerate(range(0, height, step)):
             for x in range((row % 2) * step // 2, width, step):
-                draw.ellipse(_around((x, y), step * 0.2), fill=46)
+                draw.ellipse(around((x, y), step * 0.2), fill=46)
 
 
 def _column(draw: ImageDraw.ImageDraw, design: Design, size: tuple[int, int], rng: np.random.Generator) -> None:
@@ -93,7 +91,7 @@ def _banded(draw: ImageDraw.ImageDraw, design: Design, size: tuple[int, int], rn
     draw.rectangle((0, height * 0.43, width, height * 0.7), fill=(252, 250, 244))
     draw.rectangle((0, height * 0.435, width, height * 0.443), fill=design.paper)
     draw.rectangle((0, height * 0.687, width, height * 0.695), fill=design.paper)
-    dark = _turned_hue(design.paper, 0, 0.42)
+    dark = turned_hue(design.paper, 0, 0.42)
     name = design.kind.name
     _write(draw, name, (width * 0.5, height * 0.52), _fitting(name, size, 0.13), dark, bold=0.03)
     taste = design.flavour.taste
@@ -108,7 +106,7 @@ def _badge(draw: ImageDraw.ImageDraw, design: Design, middle: tuple[float, float
     x, y = middle
     box = (x - width / 2, y - width * 0.19, x + width / 2, y + width * 0.19)
     draw.rounded_rectangle(box, radius=width * 0.19, fill=design.ink)
-    colour = _turned_hue(design.paper, 0, 0.5) if light else (255, 255, 255)
+    colour = turned_hue(design.paper, 0, 0.5) if light else (255, 255, 255)
     _write(draw, design.brand, middle, width * 0.28, colour, face="serif", bold=0.03)
 
 
@@ -117,7 +115,7 @@ def _pill(draw: ImageDraw.ImageDraw, text: str, middle: tuple[float, float], siz
     reach = size_px * (len(text) * 0.5 + 0.5)
     box = (x - reach, y - size_px * 0.75, x + reach, y + size_px * 0.75)
     draw.rounded_rectangle(box, radius=size_px * 0.75, fill=(252, 250, 244))
-    _write(draw, text, middle, size_px, _turned_hue(design.paper, 0, 0.45), bold=0.02)
+    _write(draw, text, middle, size_px, turned_hue(design.paper, 0, 0.45), bold=0.02)
 
 
 def _foot(draw: ImageDraw.ImageDraw, design: Design, size: tuple[int, int]) -> None:
@@ -130,64 +128,12 @@ def _fruits(
     draw: ImageDraw.ImageDraw, design: Design, middle: tuple[float, float], size_px: float, rng: np.random.Generator
 ) -> None:
     """Two or three of the flavour's fruit, overlapping."""
-    flesh = _from_hue(design.flavour.hue_deg, 0.78, 0.9)
+    flesh = from_hue(design.flavour.hue_deg, 0.78, 0.9)
     spots = [
         (middle[0] + dx * size_px, middle[1] + dy * size_px) for dx, dy in ((-0.62, 0.2), (0.55, 0.35), (0, -0.25))
     ]
     for x, y in spots[int(rng.integers(2)) :]:
-        _fruit(draw, design, (x, y), size_px * 0.72, flesh)
-
-
-def _fruit(
-    draw: ImageDraw.ImageDraw, design: Design, middle: tuple[float, float], radius: float, flesh: RgbColour
-) -> None:
-    x, y = middle
-    dark, light = _turned_hue(flesh, -12, 0.72), _turned_hue(flesh, 8, 1.12)
-    kind = design.flavour.fruit
-    if kind == "citrus":
-        draw.ellipse(_around(middle, radius), fill=dark)
-        draw.ellipse(_around(middle, radius * 0.9), fill=(253, 248, 220))
-        for turn in range(0, 360, 45):
-            draw.pieslice(_around(middle, radius * 0.82), turn + 4, turn + 41, fill=light)
-    elif kind == "berries":
-        for turn in range(0, 360, 60):
-            at = (x + radius * 0.5 * math.cos(turn), y + radius * 0.5 * math.sin(turn))
-            draw.ellipse(_around(at, radius * 0.42), fill=dark if turn % 120 else flesh)
-            draw.ellipse(_around((at[0] - radius * 0.12, at[1] - radius * 0.14), radius * 0.1), fill=(255, 255, 255))
-    elif kind == "round":
-        draw.ellipse(_around(middle, radius * 0.9), fill=flesh)
-        draw.chord(_around((x + radius * 0.1, y), radius * 0.78), -80, 100, fill=light)
-        draw.polygon(_leaf((x, y - radius * 0.85), radius * 0.6, 0.5), fill=(70, 140, 60))
-    elif kind == "leaf":
-        for turn in (-0.9, 0.0, 0.9):
-            draw.polygon(_leaf((x, y + radius * 0.6), radius * 1.2, turn - math.pi / 2), fill=dark if turn else flesh)
-    elif kind == "wave":
-        for row in range(4):
-            points = [
-                (x - radius + step * radius / 12, y + radius * (row * 0.35 - 0.5 + 0.12 * math.sin(step * 0.8 + row)))
-                for step in range(25)
-            ]
-            draw.line(points, fill=light if row % 2 else dark, width=max(2, int(radius * 0.14)), joint="curve")
-    else:
-        for turn in range(12):
-            at = (x + radius * 0.75 * math.cos(turn * 2.4), y + radius * 0.06 * turn - radius * 0.35)
-            draw.ellipse(
-                (at[0] - radius * 0.18, at[1] - radius * 0.1, at[0] + radius * 0.18, at[1] + radius * 0.1), dark
-            )
-
-
-def _leaf(base: tuple[float, float], length: float, angle_rad: float) -> list[tuple[float, float]]:
-    points = []
-    for step in range(21):
-        along = step / 10 if step <= 10 else 2 - step / 10
-        across = (0.24 if step <= 10 else -0.24) * math.sin(math.pi * along)
-        points.append(
-            (
-                base[0] + length * (along * math.cos(angle_rad) - across * math.sin(angle_rad)),
-                base[1] + length * (along * math.sin(angle_rad) + across * math.cos(angle_rad)),
-            )
-        )
-    return points
+        draw_fruit(draw, design.flavour.fruit, (x, y), size_px * 0.72, flesh)
 
 
 def _fitting(text: str, size: tuple[int, int], most: float) -> float:
@@ -208,18 +154,3 @@ def _write(
     """Text about ``middle``; ``bold`` is the stroke as a share of the size."""
     stroke = round(size_px * bold)
     draw.text(middle, text, fill=colour, font=font(face, round(size_px)), anchor="mm", stroke_width=stroke)
-
-
-def _around(middle: tuple[float, float], radius: float) -> tuple[float, float, float, float]:
-    x, y = middle
-    return (x - radius, y - radius, x + radius, y + radius)
-
-
-def _turned_hue(colour: RgbColour, turn_deg: float, brightness: float) -> RgbColour:
-    hue, saturation, value = colorsys.rgb_to_hsv(*(part / 255 for part in colour))
-    return _from_hue(hue * 360 + turn_deg, saturation, min(1.0, value * brightness))
-
-
-def _from_hue(hue_deg: float, saturation: float, value: float) -> RgbColour:
-    red, green, blue = (round(255 * part) for part in colorsys.hsv_to_rgb(hue_deg % 360 / 360, saturation, value))
-    return red, green, blue

@@ -49,7 +49,7 @@ class Sprite:
     @property
     def aspect(self) -> float:
         """Width of the whole sprite in units of its pose's height."""
-        return self.levels[0].shape[1] / self.unit_px
+        return float(self.levels[0].shape[1] / self.unit_px)
 
 
 def make_sprite(

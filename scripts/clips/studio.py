@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 
 from clips.cuts import Cut, cut_at, framed
 from clips.designs import RgbColour
+from clips.hands import Dress
 from clips.sprites import Pose, Rgb, Sprite, make_sprite, paint
 
 _SUPERSAMPLE = 2
@@ -28,7 +29,7 @@ class Studio:
         size_px: tuple[int, int],
         cuts: Sequence[Cut],
         *,
-        skin: RgbColour,
+        dress: Dress,
         rng: np.random.Generator,
         host: bool = True,
         paused_s: float | None = None,
@@ -36,8 +37,8 @@ class Studio:
         self._cuts, self._size, self._paused_s = cuts, size_px, paused_s
         self._room = _draw_room(size_px, rng)
         self._table_row = round(TABLE_TOP * size_px[1])
-        shirt, hair = _shade(rng, 0.55, 0.95), _shade(rng, 0.08, 0.25)
-        self._host = [_draw_host(skin, shirt, hair, mouth) for mouth in (0.15, 1.0)] if host else []
+        hair = _shade(rng, 0.08, 0.25)
+        self._host = [_draw_host(dress.skin, dress.sleeve, hair, mouth) for mouth in (0.15, 1.0)] if host else []
         self._phases = rng.uniform(0, 2 * np.pi, 3)
 
     def frame(self, t_s: float) -> Rgb:
@@ -152,7 +153,7 @@ def _draw_host(skin: RgbColour, shirt: RgbColour, hair: RgbColour, mouth: float)
     if mouth > 0.5:
         ellipse(0.5, 0.432, 0.03, 0.007, (250, 246, 242))
     pixels = np.asarray(image.resize((_HOST_PX, _HOST_PX), Image.Resampling.BOX))
-    return make_sprite(np.ascontiguousarray(pixels[..., :3]), pixels[..., 3].astype(np.float32) / 255)
+    return make_sprite(np.ascontiguousarray(pixels[..., :3]), np.asarray(pixels[..., 3], np.float32) / np.float32(255))
 
 
 def _shade(rng: np.random.Generator, least: float, most: float, saturation: float = 0.4) -> RgbColour:

@@ -17,9 +17,10 @@ SUFFIXES = (".mp4", ".mkv", ".flv", ".ts")
 class ClipWriter:
     """Writes beside ``path`` and moves the whole clip there when it is done; nothing is left of one that failed.
 
-    As a live encoder does it: a key frame exactly every ``keyframe_distance_s`` and none at cuts, the rate held over
-    two seconds. The same frames give the same bytes on one machine with one version of the encoder; the number of
-    threads is fixed, since it has a part in them.
+    As a live encoder does it: no delay and so no B-frames, a key frame exactly every ``keyframe_distance_s`` and none
+    at cuts, the rate held over two seconds. The same frames give the same bytes on one machine with one version of the
+    encoder: the number of threads, which has a part in them, is fixed, and x264's macroblock tree, whose look ahead
+    gave other bytes from run to run, is off without delay.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class ClipWriter:
         self._stream.time_base = Fraction(1, fps)
         self._stream.options = {
             "preset": "veryfast",
+            "tune": "zerolatency",
             "g": str(distance),
             "keyint_min": str(distance),
             "sc_threshold": "0",

@@ -1,0 +1,280 @@
+"""Whole clips, small and short: same options, same clip; truth, catalog and encoding as asked."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import av
+import cv2
+import msgspec
+import numpy as np
+import pytest
+
+import make_clip
+from clips.composer import ClipPlan, compose_clip
+from clips.errors import ClipError
+from clips.fonts import font_path
+from clips.products import DrawnProducts, FolderProducts
+from clips.timeline import draw_timeline
+from clips.timeline import main as timeline_main
+from evaluation.compose import decode_rgb
+from livecart.pipeline.clip_score import StrayCard, read_truth, score
+from recognition.catalog_folder import load_catalog_folder
+from tests.scripts.evaluation import drawn
+
+SMALL = ["--duration", "8", "--size", "144x256", "--fps", "10", "--bitrate", "400k", "--shows", "1"]
+
+
+@pytest.fixture(autouse=True)
+def _with_font():
+    try:
+        font_path("sans")
+    except ClipError as error:
+        pytest.skip(str(error))
+
+
+def plan(**changes):
+    usual = {
+        "seed": 1,
+        "duration_s": 8.0,
+        "size_px": (144, 256),
+        "fps": 10,
+        "bit_rate": 400_000,
+        "keyframe_distance_s": 1.0,
+        "shows": 1,
+    }
+    return ClipPlan(**(usual | changes))
+
+
+def frames(composition):
+    return np.stack(list(composition.frames()))
+
+
+def products(count=8):
+    return DrawnProducts(count, shots=2, catalog_seed=0)
+
+
+def made(folder, *options, name="clip.mp4"):
+    out, truth = folder / name, folder / "truth.json"
+    assert make_clip.main(["--out", str(out), "--truth", str(truth), *SMALL, *options]) == 0
+    return out, read_truth(truth)
+
+
+def test_the_same_options_make_the_same_frames_and_the_same_truth():
+    first, second = (compose_clip(plan(), products()) for _ in range(2))
+    assert np.array_equal(frames(first), frames(second))
+    assert first.truth("a") == second.truth("a")
+    other = compose_clip(plan(seed=2), products())
+    assert not np.array_equal(frames(first), frames(other))
+
+
+def test_the_product_is_where_the_truth_says():
+    composition = compose_clip(plan(), products())
+    truth = composition.truth("a")
+    [show] = truth.shows
+    for t_s, left, top, right, bottom in show.boxes[::4]:
+        with_it = composition.backdrop.frame(t_s)
+        without = with_it.copy()
+        composition.actors[-1].draw(with_it, t_s)
+        # Hand and arm reach beyond the box: look where the product is meant to be alone.
+        inside = np.s_[int(top) + 1 : int(bottom) - 1, int(left) + 1 : int(right) - 1]
+        assert (with_it[inside] != without[inside]).any(axis=-1).mean() > 0.5
+    quiet = composition.backdrop.frame(0.0)
+    before = quiet.copy()
+    composition.actors[-1].draw(quiet, 0.0)
+    assert np.array_equal(quiet, before)
+
+
+@pytest.mark.parametrize("kind", ["table", "slides", "host"])
+def test_in_a_still_clip_nothing_moves_but_the_show(kind):
+    composition = compose_clip(plan(still=kind, duration_s=11.0), products())
+    truth = composition.truth("a")
+    [show] = truth.shows
+    pictures = frames(composition).astype(int)
+    noise = 4 * 1.6 * 2 if kind == "table" else 0
+    resting = [n for n in range(len(pictures)) if show.from_s + 1 < n / 10 < show.to_s - 1]
+    for first, second in itertools.pairwise(resting):
+        assert np.abs(pictures[first] - pictures[second]).max() <= noise
+    # It is small, and near an edge.
+    _, left, top, right, bottom = show.boxes[len(show.boxes) // 2]
+    assert (bottom - top) / 256 < 0.25
+    assert left < 0.2 * 144 or right > 0.8 * 144
+    assert len(truth.bystanders) == (5 if kind == "table" else 0)
+
+
+def test_products_on_the_table_are_bystanders_where_they_stand():
+    composition = compose_clip(plan(still="table"), products())
+    truth = composition.truth("a")
+    assert {each.sku for each in truth.bystanders}.isdisjoint({show.sku for show in truth.shows})
+    empty = compose_clip(plan(still="table"), products(1)).backdrop.frame(0.0).astype(int)
+    table = composition.backdrop.frame(0.0).astype(int)
+    for each in truth.bystanders:
+        _, left, top, right, bottom = (round(value) for value in each.boxes[0])
+        assert (np.abs(table - empty)[top:bottom, left:right].max(axis=-1) > 8).mean() > 0.6
+
+
+def test_a_moving_clip_moves_and_cuts():
+    pictures = frames(compose_clip(plan(duration_s=20.0), products())).astype(int)
+    change = np.abs(np.diff(pictures, axis=0)).mean(axis=(1, 2, 3))
+    assert change.min() > 0.3
+    assert change.max() > 4 * np.median(change)
+
+
+def test_the_command_writes_clip_truth_and_catalog(tmp_path, capsys):
+    clip, truth = made(tmp_path, "--keyframe-distance", "0.5", "--catalog-out", str(tmp_path / "catalog"), "--json")
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["frames"], printed["shows"], printed["duration_s"]) == (80, 1, 8.0)
+    with av.open(str(clip)) as container:
+        stream = container.streams.video[0]
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        assert (stream.width, stream.height, stream.average_rate) == (144, 256, 10)
+        assert len(packets) == 80
+        keys = [float(packet.pts * packet.time_base) for packet in packets if packet.is_keyframe]
+    assert keys == pytest.approx(np.arange(0, 8, 0.5))
+    catalog = load_catalog_folder(tmp_path / "catalog", allowed_hosts=["shop.example.com"])
+    assert len(catalog.products) == 24
+    assert {show.sku for show in truth.shows} <= {product.sku for product in catalog.products}
+    assert all(len(product.photos) == 3 for product in catalog.products)
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_the_same_command_gives_the_same_bytes(tmp_path):
+    first, _ = made(tmp_path, name="a.mp4")
+    second, _ = made(tmp_path, name="b.mp4")
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_the_clip_is_as_large_as_its_bit_rate_allows(tmp_path):
+    sizes = [made(tmp_path, "--bitrate", rate, name=f"{rate}.mp4")[0].stat().st_size for rate in ("100k", "400k")]
+    assert sizes[0] < 0.6 * sizes[1]
+    assert sizes[0] <= 1.4 * 100_000 * 8 / 8
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".flv", ".ts"])
+def test_other_containers(tmp_path, suffix):
+    clip, _ = made(tmp_path, name=f"clip{suffix}")
+    with av.open(str(clip)) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 80
+
+
+def test_a_hosts_clip_is_the_background(tmp_path):
+    host = tmp_path / "host.mp4"
+    pictures = [np.full((90, 160, 3), (20, 20 + 10 * n, 160), np.uint8) for n in range(10)]
+    with av.open(str(host), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height = 160, 90
+        for picture in pictures:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    backdrop = compose_clip(plan(host=host), products()).backdrop
+    greens = [float(backdrop.frame(n / 10)[..., 1].mean()) for n in range(19)]
+    assert np.all(np.diff(greens[:10]) > 4)
+    assert greens[10:] == pytest.approx(greens[8::-1], abs=0.5)
+    assert backdrop.frame(0.0).shape == (256, 144, 3)
+
+
+def test_photos_of_the_catalog_are_never_shown(tmp_path):
+    folder = drawn.write_dataset(tmp_path / "data", {"红茶 500ml": 4, "绿茶 500ml": 4, "黄油": 2})
+    source = FolderProducts(folder, shots=2, catalog_seed=0)
+    catalog = source.write_catalog(tmp_path / "catalog")
+    kept = {path.read_bytes() for path in (catalog / "photos").iterdir()}
+    spare = [decode_rgb(p.read_bytes()) for p in sorted(folder.glob("*/*.png")) if p.read_bytes() not in kept]
+    chosen = source.choose(5, seed=3)
+    # The third has no photo to spare.
+    assert {product.name for product in chosen} == {"红茶 500ml", "绿茶 500ml"}
+    for product in chosen:
+        assert any(_contains(photo, product.cutout.rgb) for photo in spare)
+    assert len(load_catalog_folder(catalog, allowed_hosts=["shop.example.com"]).products) == 3
+
+
+def _contains(photo, part):
+    if part.shape[0] > photo.shape[0] or part.shape[1] > photo.shape[1]:
+        return False
+    _, _, (left, top), _ = cv2.minMaxLoc(cv2.matchTemplate(photo, part, cv2.TM_SQDIFF))
+    return np.array_equal(photo[top : top + part.shape[0], left : left + part.shape[1]], part)
+
+
+def test_a_catalog_has_the_same_products_whatever_the_clips_seed(tmp_path):
+    folder = drawn.write_dataset(tmp_path / "data", dict.fromkeys(drawn.COLOURS, 4))
+    names = []
+    for seed in ("1", "2"):
+        catalog = tmp_path / f"catalog-{seed}"
+        options = ("--products", str(folder), "--seed", seed, "--catalog-out", str(catalog), "--catalog-products", "2")
+        _, truth = made(tmp_path, *options)
+        names.append(
+            {product.name for product in load_catalog_folder(catalog, allowed_hosts=["shop.example.com"]).products}
+        )
+        assert {show.name for show in truth.shows} <= names[-1]
+    assert names[0] == names[1]
+    assert len(names[0]) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--shows", "9"], "9 shows do not fit"),
+        (["--products", "no-such-folder"], "no-such-folder"),
+        (["--host", "no-such-clip.mp4"], "no-such-clip.mp4"),
+        (["--out", "clip.avi"], "clip.avi"),
+        (["--truth", "no-such-folder/truth.json"], "no-such-folder"),
+    ],
+)
+def test_what_cannot_be_made_is_said(tmp_path, capsys, monkeypatch, options, told):
+    monkeypatch.chdir(tmp_path)
+    assert make_clip.main(["--out", "clip.mp4", "--truth", "truth.json", *SMALL, *options]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("make_clip: ")
+    assert told in error
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--size", "101x200"],
+        ["--size", "big"],
+        ["--bitrate", "2T"],
+        ["--duration", "3"],
+        ["--fps", "x"],
+        ["--still", "sea"],
+    ],
+)
+def test_wrong_options_are_refused(tmp_path, capsys, options):
+    with pytest.raises(SystemExit) as ended:
+        make_clip.main(["--out", str(tmp_path / "a.mp4"), "--truth", str(tmp_path / "t.json"), *options])
+    assert ended.value.code == 2
+    assert options[0] in capsys.readouterr().err
+
+
+def test_a_host_that_is_no_clip_is_named(tmp_path):
+    host = tmp_path / "host.mp4"
+    host.write_bytes(b"not a clip")
+    with pytest.raises(ClipError, match=r"host\.mp4: cannot be decoded"):
+        compose_clip(plan(host=host), products())
+
+
+def test_the_timeline_shows_names_and_cards(tmp_path):
+    composition = compose_clip(plan(still="table"), products())
+    truth = composition.truth("clip.mp4")
+    judged = score([], truth, calls=3, sampled_frames=8, skipped_frames=5)
+    stray = StrayCard(clip="clip.mp4", sku="x", name="别的商品", pts_s=3.0)
+
+    found = msgspec.structs.replace(judged.shows[0], cards_pts_s=[4.0, 5.0], appear_to_card_s=0.5)
+    judged = msgspec.structs.replace(judged, shows=[found], wrong_cards=[stray])
+    plot = tmp_path / "plot.svg"
+    draw_timeline(plot, judged, truth)
+    assert plot.stat().st_size > 5000
+    (tmp_path / "score.json").write_bytes(msgspec.json.encode(judged))
+    (tmp_path / "truth.json").write_bytes(msgspec.json.encode(truth))
+    arguments = [str(tmp_path / "score.json"), str(tmp_path / "truth.json"), "--out", str(tmp_path / "plot.png")]
+    assert timeline_main(arguments) == 0
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+    assert timeline_main([str(tmp_path / "none.json"), *arguments[1:]]) == 1
+
+
+def test_real_photos_and_real_hosts(eval_data):
+    source = FolderProducts(eval_data / "drinks", shots=3, catalog_seed=0)
+    composition = compose_clip(plan(host=eval_data / "video", seed=5), source)
+    assert len(composition.truth("a").shows) == 1
+    assert next(iter(composition.frames())).std() > 10
