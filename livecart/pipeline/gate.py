@@ -1,0 +1,149 @@
+"""Which frames are worth a look: one gate per room, called in the room's reader thread.
+
+A frame is compared with the last one that was *looked at*, so that slow drifts add up until they count. One that
+changed but is blurred, or half-way through a dissolve, waits for the next, sharp one, for at most `max_wait_s`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from dataclasses import dataclass
+from typing import Literal
+
+from livecart.errors import SettingsError
+from livecart.pipeline.gate_difference import Reference
+from livecart.pipeline.gate_signature import Signature, signature
+from livecart.types import Frame
+
+#: Why a frame is looked at: the first of the stream or of a new picture size; changed since the last look; wanted by
+#: the decision; forced, since the last look is long ago or the stream's time jumped back.
+LookReason = Literal["first", "changed", "wanted", "forced"]
+#: Why it isn't.
+SkipReason = Literal["unchanged", "blurred", "transition"]
+
+#: Sampled frames whose sharpness is the room's usual one.
+_HISTORY = 24
+_LEAST_HISTORY = 3
+#: Presentation times are rounded by containers: a frame 1 s later may be 0.967 s later.
+_ROUNDING_S = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateSettings:
+    """How readily the gate lets frames through. All times are stream time in seconds.
+
+    Attributes:
+        forced_every_s: A look at least this often, whatever is seen; above 0.
+        max_wait_s: How long a changed frame may be held back for being blurred or a dissolve; 0: never.
+        window_levels: Difference of a 4 x 4 pixel window of the small copy, luma and chroma added, from which a
+            picture is changed; above 0. A product's usual contrast to what it covers is 40 to 150.
+        noise_factor: How many times the noise between the pictures is added to it; 0 or more.
+        hash_bits: Firm bits of the perceptual hash that differ from which a picture is changed, 1 to 64.
+        blurred_share: A picture is blurred below this share of the room's usual sharpness, 0 (never) to 1.
+    """
+
+    forced_every_s: float = 10.0
+    max_wait_s: float = 1.0
+    window_levels: float = 10.0
+    noise_factor: float = 2.0
+    hash_bits: int = 10
+    blurred_share: float = 0.6
+
+    def __post_init__(self) -> None:
+        bounds: dict[str, tuple[float, float]] = {
+            "forced_every_s": (1e-3, 86400.0),
+            "max_wait_s": (0.0, 60.0),
+            "window_levels": (1e-3, 765.0),
+            "noise_factor": (0.0, 100.0),
+            "hash_bits": (1, 64),
+            "blurred_share": (0.0, 1.0),
+        }
+        for key, (least, most) in bounds.items():
+            if not least <= getattr(self, key) <= most:
+                raise SettingsError(f"gate {key} is {getattr(self, key)}; it must be from {least} to {most}")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of a frame, and why."""
+
+    look: bool
+    reason: LookReason | SkipReason
+
+
+class Gate:
+    """Judges the frames of one room, in order. `judge` from one thread; everything else from any."""
+
+    def __init__(self, settings: GateSettings | None = None) -> None:
+        self.settings = settings if settings is not None else GateSettings()
+        self._reference: Reference | None = None
+        self._looked_at_s = 0.0
+        self._held_since_s: float | None = None
+        self._sharpness: deque[tuple[float, float]] = deque(maxlen=_HISTORY)
+        self._wanted = threading.Event()
+        self._lock = threading.Lock()
+        self._counts: Counter[LookReason | SkipReason] = Counter()
+
+    @property
+    def counts(self) -> Counter[LookReason | SkipReason]:
+        """Frames by reason, so far."""
+        with self._lock:
+            return self._counts.copy()
+
+    def want_look(self) -> None:
+        """Let the next good frame through even if it is unchanged: the decision would know more."""
+        self._wanted.set()
+
+    def judge(self, frame: Frame) -> Verdict:
+        """Whether `frame` is worth a look. One that is becomes what later frames are compared with."""
+        seen = signature(frame.picture)
+        reason = self._reason_to_look(seen, frame.pts_s)
+        verdict = Verdict(False, "unchanged") if reason is None else self._settle(seen, frame.pts_s, reason)
+        if verdict.look:
+            self._wanted.clear()
+            self._reference, self._looked_at_s = Reference(seen), frame.pts_s
+        if verdict.look or verdict.reason == "unchanged":
+            self._held_since_s = None
+        if seen.sharpness is not None:
+            self._sharpness.append(seen.sharpness)
+        with self._lock:
+            self._counts[verdict.reason] += 1
+        return verdict
+
+    def _reason_to_look(self, seen: Signature, pts_s: float) -> LookReason | None:
+        reference, settings = self._reference, self.settings
+        if reference is None or reference.signature.planes.shape != seen.planes.shape:
+            return "first"
+        difference = reference.difference(seen)
+        threshold = settings.window_levels + settings.noise_factor * difference.noise_levels
+        if difference.hash_distance >= settings.hash_bits or difference.strongest_levels >= threshold:
+            return "changed"
+        if self._wanted.is_set():
+            return "wanted"
+        if not 0 <= pts_s - self._looked_at_s < settings.forced_every_s - _ROUNDING_S:
+            return "forced"
+        return None
+
+    def _settle(self, seen: Signature, pts_s: float, reason: LookReason) -> Verdict:
+        """Look, or wait for a better picture of the same thing."""
+        flaw = None if reason == "first" else self._flaw(seen)
+        if flaw is None:
+            return Verdict(True, reason)
+        if self._held_since_s is None or pts_s < self._held_since_s:
+            self._held_since_s = pts_s
+        if pts_s - self._held_since_s >= self.settings.max_wait_s - _ROUNDING_S:
+            # It does not get any sharper: from now on this is how the room looks.
+            self._sharpness.clear()
+            return Verdict(True, reason)
+        return Verdict(False, flaw)
+
+    def _flaw(self, seen: Signature) -> SkipReason | None:
+        if seen.sharpness is not None and len(self._sharpness) >= _LEAST_HISTORY:
+            usual = (sorted(past)[len(past) // 2] for past in zip(*self._sharpness, strict=True))
+            share = min(now / before for now, before in zip(seen.sharpness, usual, strict=True))
+            if share < self.settings.blurred_share:
+                return "blurred"
+        if self._reference is not None and self._reference.shines_through(seen):
+            return "transition"
+        return None
