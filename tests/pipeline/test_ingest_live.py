@@ -92,12 +92,14 @@ def test_packets_without_a_frame_are_a_stall(flv):
         is_picture = tag[0] == 9 and tag[12] == 1
         noise = rng.integers(0, 256, len(tag) - 16 - 4, dtype=np.uint8).tobytes() if is_picture else b""
         spoilt += tag[:16] + noise + tag[-4:] if is_picture else tag
-    with ByteServer(bytes(spoilt), then="hang", bytes_per_s=len(spoilt) / 3) as server:
-        with reading(server.url, rate_hz=10.0) as (seen, _):
-            wait_until(lambda: seen.states.count("reconnecting") >= 1)
-            assert not seen.frames
-            assert seen.states[1] == "stalled"
-            assert "no frame could be decoded" in seen.details[1]
+    with (
+        ByteServer(bytes(spoilt), then="hang", bytes_per_s=len(spoilt) / 3) as server,
+        reading(server.url, rate_hz=10.0) as (seen, _),
+    ):
+        wait_until(lambda: seen.states.count("reconnecting") >= 1)
+        assert not seen.frames
+        assert seen.states[1] == "stalled"
+        assert "no frame could be decoded" in seen.details[1]
 
 
 def test_a_server_that_dies_and_comes_back(flv):
@@ -126,10 +128,12 @@ def test_garbage_and_a_server_that_refuses(flv):
 
 
 def test_live_capture_times_follow_the_stream_not_the_jitter(flv):
-    with ByteServer(flv, then="hang", bytes_per_s=len(flv) / 3.0) as server:
-        with reading(server.url, rate_hz=5.0, stall_after_s=5.0) as (seen, _):
-            wait_until(lambda: len(seen.frames) >= 20)
-            now_s = time.time()
+    with (
+        ByteServer(flv, then="hang", bytes_per_s=len(flv) / 3.0) as server,
+        reading(server.url, rate_hz=5.0, stall_after_s=5.0) as (seen, _),
+    ):
+        wait_until(lambda: len(seen.frames) >= 20)
+        now_s = time.time()
     captured = np.array([frame.captured_at_s for frame in seen.frames])
     assert (np.diff(captured) >= 0).all()
     assert (captured <= now_s).all()
@@ -148,10 +152,12 @@ def test_another_codec_in_mid_stream_is_opened_anew():
     keys = {"x265-params": "keyint=30:min-keyint=30:log-level=none"}
     first = encoded("mpegts", seconds=3.0, key_every_s=1.0)
     second = encoded("mpegts", seconds=9.0, codec="libx265", options=keys, start_s=3.0, size_px=(160, 128))
-    with ByteServer(first + second, then="hang", bytes_per_s=len(first + second) / 2) as server:
-        with reading(server.url.replace(".flv", ".ts"), stall_after_s=30.0) as (seen, _):
-            wait_until(lambda: seen.states.count("live") >= 2)
-            assert "could not be decoded as h264" in seen.details[seen.states.index("reconnecting")]
+    with (
+        ByteServer(first + second, then="hang", bytes_per_s=len(first + second) / 2) as server,
+        reading(server.url.replace(".flv", ".ts"), stall_after_s=30.0) as (seen, _),
+    ):
+        wait_until(lambda: seen.states.count("live") >= 2)
+        assert "could not be decoded as h264" in seen.details[seen.states.index("reconnecting")]
 
 
 def live_playlist(folder: Path, first: int, count: int, *, discontinuity_at: int, ended: bool = False):
@@ -172,14 +178,16 @@ def test_hls_live_playlist_with_a_discontinuity_and_an_end(tmp_path):
         data = encoded("mpegts", seconds=1.0, key_every_s=1.0, size_px=size_px, start_s=start_s + number)
         (tmp_path / f"segment{number}.ts").write_bytes(data)
     live_playlist(tmp_path, 0, 3, discontinuity_at=5)
-    with folder_server(tmp_path) as address:
-        with reading(f"{address}/live.m3u8", rate_hz=2.0, stall_after_s=4.0) as (seen, reader):
-            wait_until(lambda: len(seen.frames) >= 2)
-            for first in range(1, 8):
-                live_playlist(tmp_path, first, 3, discontinuity_at=5, ended=first == 7)
-                time.sleep(0.5)
-            wait_until(lambda: seen.states[-1] == "ended")
-            assert reader.stats.snapshot().stalls == 0
+    with (
+        folder_server(tmp_path) as address,
+        reading(f"{address}/live.m3u8", rate_hz=2.0, stall_after_s=4.0) as (seen, reader),
+    ):
+        wait_until(lambda: len(seen.frames) >= 2)
+        for first in range(1, 8):
+            live_playlist(tmp_path, first, 3, discontinuity_at=5, ended=first == 7)
+            time.sleep(0.5)
+        wait_until(lambda: seen.states[-1] == "ended")
+        assert reader.stats.snapshot().stalls == 0
     assert set(seen.sizes_px) == {(320, 240), (180, 320)}
     assert len(seen.frames) >= 16
     assert any(step < -20 for step in np.diff(seen.pts_s))
@@ -239,13 +247,15 @@ def test_stop_while_waiting_to_reconnect():
 
 
 def test_nothing_is_delivered_after_stop(flv):
-    with ByteServer(flv, then="hang", bytes_per_s=len(flv)) as server:
-        with reading(server.url, rate_hz=10.0) as (seen, reader):
-            wait_until(lambda: len(seen.frames) >= 2)
-            reader.stop()
-            count = len(seen.frames)
-            time.sleep(0.3)
-            assert len(seen.frames) == count
+    with (
+        ByteServer(flv, then="hang", bytes_per_s=len(flv)) as server,
+        reading(server.url, rate_hz=10.0) as (seen, reader),
+    ):
+        wait_until(lambda: len(seen.frames) >= 2)
+        reader.stop()
+        count = len(seen.frames)
+        time.sleep(0.3)
+        assert len(seen.frames) == count
 
 
 def test_a_reader_that_never_started_can_be_stopped(tmp_path):
