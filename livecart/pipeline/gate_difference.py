@@ -22,6 +22,7 @@ from livecart.pipeline.gate_signature import Signature, hash_distance
 _GAIN_BOUNDS = (0.8, 1.25)
 _LUMA_OFFSET_LEVELS = 16.0
 _CHROMA_OFFSET_LEVELS = 4.0
+_NO_CHROMA = 128.0
 #: Every so many pixels each way the exposure is fitted on.
 _FIT_STRIDE_PX = 3
 #: Variance of the luma, in levels squared, below which a gain cannot be told from an offset.
@@ -112,8 +113,10 @@ def _without_exposure(reference: NDArray[np.uint8], other: NDArray[np.uint8]) ->
     levels = np.arange(256, dtype=np.float32)
     tables = [(levels - offset) / gain]
     for plane in (1, 2):
-        shift = float(np.median(after[plane] - before[plane]))
-        tables.append(levels - min(max(shift, -_CHROMA_OFFSET_LEVELS), _CHROMA_OFFSET_LEVELS))
+        # More light makes colours stronger in the same measure.
+        shift = float(np.median(after[plane] - _NO_CHROMA - gain * (before[plane] - _NO_CHROMA)))
+        shift = min(max(shift, -_CHROMA_OFFSET_LEVELS), _CHROMA_OFFSET_LEVELS)
+        tables.append((levels - _NO_CHROMA - shift) / gain + _NO_CHROMA)
     corrected = np.empty_like(other)
     for plane, table in enumerate(tables):
         np.take(np.clip(np.rint(table), 0, 255).astype(np.uint8), other[plane], out=corrected[plane])
