@@ -1,0 +1,251 @@
+"""The client against a real server that answers well, badly, late, or not at all."""
+
+from __future__ import annotations
+
+import re
+import threading
+
+import numpy as np
+import pytest
+from archive_stand_in import (
+    BUSY_BODY,
+    DIED_BODY,
+    Archive,
+    answering,
+    cut_at_once,
+    cut_midway,
+    endless,
+    hang,
+    product,
+    size_of,
+)
+
+from livecart.errors import RecognizerBusy, RecognizerError, SettingsError
+from livecart.pipeline.archive_reply import is_https_link
+from livecart.pipeline.ingest.picture import ArrayPicture
+from livecart.pipeline.meter import Tally
+from livecart.pipeline.recognizer import RecognizerClient, RecognizerSettings
+from livecart.types import Candidate, Frame
+
+FRAME = Frame("room-1", ArrayPicture(np.full((1280, 720, 3), 120, np.uint8)), 12.5, 1700000000.25)
+
+
+@pytest.fixture
+async def archive():
+    async with Archive() as running:
+        yield running
+
+
+def client(archive: Archive, **changes) -> RecognizerClient:
+    options = {key: changes.pop(key) for key in ("product_list", "meter") if key in changes}
+    return RecognizerClient(RecognizerSettings(base_url=archive.url, **changes), **options)
+
+
+async def raised(archive: Archive, answer, kind: type[RecognizerError] = RecognizerError, **changes) -> RecognizerError:
+    archive.always = answer
+    async with client(archive, **changes) as asked:
+        with pytest.raises(kind) as caught:
+            await asked.recognize(FRAME)
+    assert type(caught.value) is kind
+    return caught.value
+
+
+async def test_a_look_is_in_the_frames_own_pixels(archive):
+    archive.products = [product(box=[10.0, 20.0, 110.0, 220.0]), product("1002", box=None, price=None)]
+    tally = Tally()
+    async with client(archive, longest_side_px=640, meter=tally) as asked:
+        look = await asked.recognize(FRAME)
+    assert (look.room, look.pts_s, look.captured_at_s) == ("room-1", 12.5, 1700000000.25)
+    assert (look.frame_width_px, look.frame_height_px) == (720, 1280)
+    assert look.candidates == (
+        Candidate(
+            "1001", "好欢螺螺蛳粉", "https://shop.example.com/item/1001", 0.93, (20, 40, 220, 440), "12.90", "CNY"
+        ),
+        Candidate("1002", "好欢螺螺蛳粉", "https://shop.example.com/item/1002", 0.93, None, None, "CNY"),
+    )
+    assert look.stage_seconds == {"decode": 0.004, "network": 0.031}
+    assert {stage: count for stage, (count, _) in tally.stage_seconds.items()} == {"encode": 1, "request": 1}
+    assert size_of(archive.requests[0][1]) == (360, 640)
+
+
+async def test_what_is_sent(archive):
+    async with client(archive, token="s3cret", text="never", product_list={"room-1": "夏季"}.get) as asked:
+        await asked.recognize(FRAME)
+    headers = archive.requests[0][0]
+    assert headers["Content-Type"] == "image/jpeg"
+    assert headers["Authorization"] == "Bearer s3cret"
+    assert headers["X-Text"] == "never"
+    assert headers["X-Room"] == "夏季"
+
+
+async def test_nothing_is_sent_that_is_not_set(archive):
+    async with client(archive) as asked:
+        await asked.recognize(FRAME)
+    assert not {"X-Room", "X-Text", "Authorization", "Cookie"} & set(archive.requests[0][0])
+
+
+async def test_boxes_are_cut_at_the_frames_edge(archive):
+    archive.products = [product(box=[-5.0, -5.0, 900.0, 2000.0])]
+    async with client(archive) as asked:
+        look = await asked.recognize(FRAME)
+    assert look.candidates[0].box_xyxy_px == (0, 0, 720, 1280)
+
+
+async def test_a_link_that_is_not_https_is_dropped_and_counted(archive, caplog):
+    tally = Tally()
+    archive.products = [product("1", url="http://shop.example.com/1"), product("2"), product("3", url="javascript:x()")]
+    async with client(archive, meter=tally) as asked:
+        for _ in range(2):
+            assert [c.sku for c in (await asked.recognize(FRAME)).candidates] == ["2"]
+    assert tally.incidents == {"link_not_https": 4}
+    assert sum("not https" in message for message in caplog.messages) == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "good"),
+    [
+        ("https://shop.example.com/item/1?a=b#c", True),
+        ("https://shop.example.com:8443/商品/1", True),
+        ("HTTPS://shop.example.com/", True),
+        ("https://", False),
+        ("//shop.example.com/1", False),
+        ("https://shop.example.com@evil.example/", False),
+        ("https://shop.example.com\\@evil.example/", False),
+        ("https://shop.example.com/\n", False),
+        ("https://shop.example.com:port/", False),
+        ("https://[::1/", False),
+        ("data:text/html,x", False),
+        ("", False),
+    ],
+)
+def test_which_links_may_be_shown(url, good):
+    assert is_https_link(url) == good
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        answering(503, BUSY_BODY),
+        answering(500, DIED_BODY),
+        answering(507, {"code": 507, "type": "InternalServerException", "message": "Worker died"}),
+        answering(502, b"<html>bad gateway</html>"),
+        answering(429, b""),
+        cut_at_once,
+        cut_midway,
+    ],
+)
+async def test_what_may_work_in_a_moment_is_busy(archive, answer):
+    await raised(archive, answer, RecognizerBusy)
+
+
+async def test_a_server_that_hangs_is_busy(archive):
+    error = await raised(archive, hang, RecognizerBusy, timeout_s=0.1)
+    assert "within 0.1 s" in str(error)
+
+
+async def test_a_server_that_is_not_there_is_busy_until_it_is_back_on_its_port(archive):
+    async with client(archive) as asked:
+        await asked.recognize(FRAME)
+        await archive.stop()
+        with pytest.raises(RecognizerBusy):
+            await asked.recognize(FRAME)
+        assert not await asked.ready()
+        await archive.start()
+        assert (await asked.recognize(FRAME)).candidates
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (
+            answering(400, {"schema": 1, "error": {"code": "bad_image", "message": "cut short"}}),
+            "400 bad_image cut short",
+        ),
+        (answering(500, {"schema": 1, "error": {"code": "internal_error", "message": "oh"}}), "500 internal_error oh"),
+        (answering(404, {"code": 404, "type": "ModelNotFoundException", "message": "no"}), "is the model registered"),
+        (answering(401, b""), "token"),
+        (answering(413, b""), "refused the frame: 413"),
+        (answering(302, b"", Location="http://127.0.0.1:1/"), "not followed"),
+        (answering(200, b"<html>"), "schema 1"),
+        (answering(200, b'{"schema": 1, "image": "\xff"}'), "schema 1"),
+        (answering(200, {"schema": 2, "image": {"width": 540, "height": 960}, "products": []}), r"\$.schema"),
+        (endless, "more than 1048576 bytes"),
+    ],
+)
+async def test_what_asking_again_would_not_mend_is_an_error(archive, answer, said):
+    assert re.search(said, str(await raised(archive, answer)))
+    assert len(archive.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"confidence": 1.2}, "confidence"),
+        ({"confidence": "high"}, "confidence"),
+        ({"sku": ""}, "sku"),
+        ({"box": [1, 2, 3]}, "box"),
+        ({"box": [50, 20, 10, 30]}, "1001"),
+        ({"box": [5000, 20, 5100, 30]}, "1001"),
+        ({"url": None}, "url"),
+    ],
+)
+async def test_a_product_that_breaks_the_contract_is_an_error(archive, changes, said):
+    archive.products = [product(**changes)]
+    async with client(archive) as asked:
+        with pytest.raises(RecognizerError, match=said):
+            await asked.recognize(FRAME)
+
+
+async def test_a_reply_about_another_picture_is_an_error(archive):
+    assert "960" in str(await raised(archive, answering(200, archive.reply(960, 540))))
+
+
+async def test_a_product_list_that_no_header_can_hold_is_an_error(archive):
+    async with client(archive, product_list=lambda room: "a\r\nX-Threshold: 0") as asked:
+        with pytest.raises(RecognizerError, match="room-1"):
+            await asked.recognize(FRAME)
+    assert archive.requests == []
+
+
+@pytest.mark.parametrize("managed", [True, False])
+async def test_ready_is_what_a_frame_would_find(archive, managed):
+    async with client(archive, management_url=archive.url if managed else None) as asked:
+        assert await asked.ready()
+        archive.workers, archive.always = ["UNLOADING", "LOADING"], answering(503, BUSY_BODY)
+        assert not await asked.ready()
+        await archive.stop()
+        assert not await asked.ready()
+
+
+async def test_an_address_that_answers_something_else_is_not_ready(archive):
+    archive.workers = []
+    async with client(archive, management_url=archive.url) as asked:
+        assert not await asked.ready()
+
+
+async def test_no_thread_outlives_the_client(archive):
+    before = threading.active_count()
+    async with client(archive) as asked:
+        await asked.recognize(FRAME)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("livecart-jpeg")]
+    # asyncio's own default pool may have started one thread, to wait for ours.
+    assert threading.active_count() <= before + 1
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("base_url", "127.0.0.1:8080"),
+        ("base_url", "ftp://a/"),
+        ("base_url", ""),
+        ("management_url", "http://"),
+        ("longest_side_px", 10),
+        ("timeout_s", 0),
+        ("text", "sometimes"),
+        ("model", "a/b"),
+        ("encode_threads", 0),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named(key, value):
+    with pytest.raises(SettingsError, match=key):
+        RecognizerSettings(**{"base_url": "http://127.0.0.1:8080", key: value})
