@@ -43,11 +43,13 @@ def encode(
     b_frames: int = 2,
     audio: bool = False,
     options: dict[str, str] | None = None,
+    muxer_options: dict[str, str] | None = None,
 ) -> None:
     """Encode a numbered video; `start_s` moves its timestamps."""
     width_px, height_px = size_px
     key_every = round(key_every_s * fps)
-    with av.open(target if isinstance(target, io.BytesIO) else str(target), "w", format=container) as output:
+    name = target if isinstance(target, io.BytesIO) else str(target)
+    with av.open(name, "w", format=container, options=muxer_options or {}) as output:
         stream = output.add_stream(codec, rate=fps)
         stream.width, stream.height, stream.pix_fmt = width_px, height_px, "yuv420p"
         stream.codec_context.gop_size = key_every

@@ -10,7 +10,7 @@ from random import Random
 import numpy as np
 import psutil
 import pytest
-from streams import ByteServer, Seen, encoded, folder_server, wait_until
+from streams import ByteServer, Seen, encode, encoded, folder_server, wait_until
 
 from livecart.pipeline.ingest import IngestSettings, StreamReader
 
@@ -94,7 +94,7 @@ def test_packets_without_a_frame_are_a_stall(flv):
         spoilt += tag[:16] + noise + tag[-4:] if is_picture else tag
     with (
         ByteServer(bytes(spoilt), then="hang", bytes_per_s=len(spoilt) / 3) as server,
-        reading(server.url, rate_hz=10.0) as (seen, _),
+        reading(server.url, first_frame_within_s=1.0) as (seen, _),
     ):
         wait_until(lambda: seen.states.count("reconnecting") >= 1)
         assert not seen.frames
@@ -191,6 +191,16 @@ def test_hls_live_playlist_with_a_discontinuity_and_an_end(tmp_path):
     assert set(seen.sizes_px) == {(320, 240), (180, 320)}
     assert len(seen.frames) >= 16
     assert any(step < -20 for step in np.diff(seen.pts_s))
+
+
+@pytest.mark.parametrize("segment_type", ["mpegts", "fmp4"])
+def test_hls_with_sound_and_either_kind_of_segment(tmp_path, segment_type):
+    how = {"hls_time": "1", "hls_list_size": "0", "hls_segment_type": segment_type}
+    encode(tmp_path / "a.m3u8", seconds=4.0, key_every_s=1.0, container="hls", audio=True, muxer_options=how)
+    with folder_server(tmp_path) as address, reading(f"{address}/a.m3u8") as (seen, _):
+        wait_until(lambda: seen.states[-1] == "ended")
+        assert np.diff(seen.pts_s) == pytest.approx(1.0, abs=0.04)
+        assert len(seen.frames) == 4
 
 
 def test_a_recording_over_http_ends(tmp_path):

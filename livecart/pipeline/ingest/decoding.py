@@ -95,10 +95,13 @@ class SampledDecoder:
 
     def _begin_group(self, packet: Packet[VideoStream], pts_s: float) -> Iterator[SampledFrame]:
         self._seen_key_frame = True
-        if self._held:
-            self._floor_s = pts_s
+        frames_are_missing = bool(self._held)
         self._drop_held()
-        self._grid.follow_jump(pts_s)
+        if self._grid.is_jump_back(pts_s):
+            # What the decoder still has belongs to the old time.
+            yield from self._sampled(self._drain())
+            self._grid.follow_jump(pts_s)
+        self._floor_s = pts_s if frames_are_missing else float("-inf")
         self._distance.push(pts_s)
         self._decide_mode()
         due_s = self._grid.due_s
@@ -174,9 +177,12 @@ class SampledDecoder:
     def _set_skipping(self, packet: Packet[VideoStream]) -> None:
         """Leave out the decoding of a frame that is not wanted and that no other frame refers to."""
         due_s = self._grid.due_s
-        needless = not packet.is_keyframe and due_s is not None and packet.pts is not None
-        if needless and due_s is not None and packet.pts is not None:
-            needless = packet.pts * self._time_base_s < due_s - ROUNDING_S
+        needless = (
+            not packet.is_keyframe
+            and due_s is not None
+            and packet.pts is not None
+            and packet.pts * self._time_base_s < due_s - ROUNDING_S
+        )
         self._codec.skip_frame = "NONREF" if needless else "DEFAULT"
 
     def _drain(self) -> list[VideoFrame]:

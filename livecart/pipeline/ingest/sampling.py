@@ -36,9 +36,13 @@ class SampleGrid:
         self._due_s += (missed + 1) * self.period_s
         return True
 
+    def is_jump_back(self, pts_s: float) -> bool:
+        """Whether the timestamps went back by so much that it would be long until the next sample is due."""
+        return self._due_s is not None and pts_s < self._due_s - 2 * self.period_s
+
     def follow_jump(self, pts_s: float) -> None:
-        """Begin again at `pts_s` where the timestamps went back: it would be long until the old time came again."""
-        if self._due_s is not None and pts_s < self._due_s - 2 * self.period_s:
+        """Begin again at `pts_s` if that is a jump back."""
+        if self.is_jump_back(pts_s):
             self._due_s = pts_s
 
 

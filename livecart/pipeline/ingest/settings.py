@@ -15,6 +15,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "rate_hz": (0.1, 10.0),
     "stall_after_s": (0.2, 600.0),
     "open_timeout_s": (0.2, 120.0),
+    "first_frame_within_s": (0.2, 600.0),
     "backoff_first_s": (0.01, 60.0),
     "backoff_max_s": (0.01, 3600.0),
     "backoff_reset_after_s": (0.0, 3600.0),
@@ -37,6 +38,9 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     stall_after_s: float = 10.0
     #: Longest time to connect and find the video, 0.2 to 120 s.
     open_timeout_s: float = 10.0
+    #: A live source whose packets come, but no frame for so long after connecting, is a stall: servers that do not send
+    #: the last key frame first let us wait for the next one. 0.2 to 600 s.
+    first_frame_within_s: float = 60.0
     #: The n-th wait before reconnecting is uniform in 0 .. min(backoff_max_s, backoff_first_s * 2**n), "full jitter".
     backoff_first_s: float = 0.5
     backoff_max_s: float = 30.0

@@ -26,8 +26,9 @@ _PROTOCOLS = {
     "rtsp": "rtsp,rtp,tcp",
     "rtsps": "rtsp,rtp,tls,tcp",
 }
-#: Demuxers for what comes over HTTP. The concat demuxer and the like are no streams.
-_HTTP_FORMATS = "hls,flv,live_flv,mpegts,mov,mp4,matroska,webm,h264,hevc"
+#: Demuxers for what comes over HTTP, those of an HLS playlist's sound and subtitles among them: it is opened whole.
+#: The concat demuxer and the like are no streams.
+_HTTP_FORMATS = "hls,flv,live_flv,mpegts,mov,mp4,matroska,webm,h264,hevc,aac,mp3,ac3,eac3,webvtt"
 #: Time spent looking at a stream before its first frame is handed on, microseconds: an FLV or MPEG-TS that announces
 #: audio and sends none would otherwise hold the picture back for FFmpeg's 5 s.
 _ANALYZE_US = 2_000_000

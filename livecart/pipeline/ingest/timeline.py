@@ -44,6 +44,7 @@ class LiveTimeline:
         self._guard = guard
         self._stats = stats
         self._newest_pts_s: float | None = None
+        self._seen_frame = False
         self._handed_on_s = time.monotonic()
         guard.expect_within(settings.stall_after_s)
 
@@ -69,11 +70,14 @@ class LiveTimeline:
 
     def handed_on(self) -> None:
         """The frame was handed on."""
+        self._seen_frame = True
         self._handed_on_s = time.monotonic()
         self._guard.expect_within(self._settings.stall_after_s)
 
     def _longest_without_frame_s(self) -> float:
         """Samples are a period apart, and the one due may have to wait for the next key frame."""
+        if not self._seen_frame:
+            return self._settings.first_frame_within_s
         key_distance_s = self._stats.snapshot().key_distance_s or 0.0
         return self._settings.stall_after_s + 2.0 / self._settings.rate_hz + key_distance_s
 
