@@ -128,10 +128,12 @@ class Dispatcher:
                 letter = await self._mailbox.take()
                 if letter is None:
                     break
-                self._start(letter)
+                await self._start(letter)
             if self._tasks:
                 await asyncio.wait(self._tasks, timeout=self._settings.drain_s)
         finally:
+            # A task cancelled before its first step would end without a word about its frame.
+            await asyncio.sleep(0)
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -142,7 +144,7 @@ class Dispatcher:
             self._place_freed.clear()
             await self._place_freed.wait()
 
-    def _start(self, letter: Letter) -> None:
+    async def _start(self, letter: Letter) -> None:
         room = self._rooms.setdefault(letter.frame.room, _Room())
         room.active += 1
         errand = _Errand(letter, room, room.last_told)
@@ -151,6 +153,13 @@ class Dispatcher:
         elif room.retrying is not None:
             room.retrying.set()
         room.newest_taken = letter.number
+        try:
+            # Here, not in the task: else the whole mailbox would be emptied into tasks that wait for a place. It waits
+            # only where a frame sent again took the last place while `run` waited for this one.
+            await self._places.acquire()
+        except asyncio.CancelledError:
+            self._end(errand, "closed", None)
+            raise
         task = asyncio.create_task(self._serve(errand), name=f"look of {letter.frame.room}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -218,25 +227,28 @@ class Dispatcher:
             attempt += 1
 
     async def _in_place(self, letter: Letter, attempt: int) -> tuple[Outcome, Look | None] | RecognizerBusy:
-        """One attempt in one of the `in_flight` places; how it ended, or that the recogniser was busy."""
-        had_to_wait = self._places.locked()
-        async with self._places:
-            try:
-                if not self._mailbox.is_wanted(letter):
-                    return "closed", None
-                if not self._mailbox.is_fresh(letter):
-                    return ("gave_up" if attempt else "stale"), None
-                if had_to_wait and not letter.lossless and self._mailbox.newer_waits(letter):
-                    return ("gave_up" if attempt else "replaced"), None
-                return "answered", await self._recognize(letter.frame)
-            except RecognizerBusy as busy:
-                return busy
-            except RecognizerError as error:
-                self._log_seldom("refused", letter.frame.room, error)
-                return "refused", None
-            finally:
-                # `run` wakes no sooner than this task next waits, and by then it has left its place.
-                self._place_freed.set()
+        """One attempt in one of the `in_flight` places; how it ended, or that the recogniser was busy.
+
+        The place of the first attempt was taken by `_start`.
+        """
+        if attempt:
+            await self._places.acquire()
+        try:
+            if not self._mailbox.is_wanted(letter):
+                return "closed", None
+            if not self._mailbox.is_fresh(letter):
+                return ("gave_up" if attempt else "stale"), None
+            if not letter.lossless and self._mailbox.newer_waits(letter):
+                return ("gave_up" if attempt else "replaced"), None
+            return "answered", await self._recognize(letter.frame)
+        except RecognizerBusy as busy:
+            return busy
+        except RecognizerError as error:
+            self._log_seldom("refused", letter.frame.room, error)
+            return "refused", None
+        finally:
+            self._places.release()
+            self._place_freed.set()
 
     async def _back_off(self, errand: _Errand, attempt: int) -> bool:
         """Wait before asking again; False where a newer frame of the live room makes that pointless."""

@@ -91,18 +91,25 @@ class Mailbox:
         self._count_closed(dropped)
 
     def close_all(self) -> None:
-        """Close every room, and end `take`. There is no way back."""
+        """End `take` and every blocked reader, dropping what waits. There is no way back.
+
+        What was taken already stays wanted: it may still be answered.
+        """
         with self._changed:
             self._closed = True
-            dropped = [letter for room in list(self._rooms) for letter in self._drop(room)]
+            dropped = [room.slot for room in self._rooms.values() if room.slot is not None]
+            for room in self._rooms.values():
+                room.slot = None
+            self._waiting.clear()
             self._taker_idle = False
+            self._changed.notify_all()
         self._count_closed(dropped)
         self._wake_taker()
 
     def put(self, frame: Frame) -> bool:
         """Leave the newest frame of its room, never blocking; False where the room is closed."""
         with self._changed:
-            room = self._rooms.get(frame.room)
+            room = self._open_room(frame.room)
             replaced = room.slot if room is not None else None
             wake = room is not None and self._fill(room, frame, lossless=False)
         if room is None:
@@ -116,11 +123,11 @@ class Mailbox:
     def put_blocking(self, frame: Frame) -> bool:
         """Leave a frame that must not be lost, waiting until there is room; False where the room is or gets closed."""
         with self._changed:
-            room = self._rooms.get(frame.room)
+            room = self._open_room(frame.room)
             while room is not None and (room.slot is not None or len(room.out) >= self._lossless_ahead):
                 self._changed.wait()
                 # Closed and opened anew meanwhile is another room: this reader's time is over.
-                room = room if self._rooms.get(frame.room) is room else None
+                room = room if self._open_room(frame.room) is room else None
             wake = room is not None and self._fill(room, frame, lossless=True)
         if room is None:
             self._meter.frame(frame.room, "closed")
@@ -192,6 +199,9 @@ class Mailbox:
         """How many frames wait."""
         with self._changed:
             return len(self._waiting)
+
+    def _open_room(self, room: str) -> _Room | None:
+        return None if self._closed else self._rooms.get(room)
 
     def _fill(self, room: _Room, frame: Frame, *, lossless: bool) -> bool:
         """Put `frame` into the slot; True where the taker sleeps and must be woken. The lock is held."""

@@ -1,0 +1,368 @@
+"""Frames in, looks out: bounded, retried while fresh, no room in another's way, every frame's end told once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+
+import numpy as np
+import pytest
+from archive_stand_in import Archive, answering, busy, hang
+
+from livecart.errors import RecognizerBusy, RecognizerError, SettingsError
+from livecart.pipeline.dispatcher import Dispatcher, DispatcherSettings
+from livecart.pipeline.ingest.picture import ArrayPicture
+from livecart.pipeline.mailbox import Mailbox
+from livecart.pipeline.meter import Outcome, Tally
+from livecart.pipeline.recognizer import RecognizerClient, RecognizerSettings
+from livecart.types import Frame, Look
+
+PICTURE = ArrayPicture(np.full((72, 128, 3), 90, np.uint8))
+PATIENCE_S = 20
+QUICK = DispatcherSettings(in_flight=4, backoff_first_s=0.01, backoff_max_s=0.02, drain_s=1.0)
+
+
+def frame(room: str, number: float = 0.0) -> Frame:
+    return Frame(room, PICTURE, float(number), time.time())
+
+
+def look_of(each: Frame) -> Look:
+    return Look(each.room, each.pts_s, each.captured_at_s, 128, 72, (), {})
+
+
+class Recognizer:
+    """Answers each room's frames as the test says, and watches how many it is asked at once."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, float]] = []
+        self.now = self.most = 0
+        self.behave: dict[str, Callable[[Frame], object]] = {}
+
+    async def __call__(self, each: Frame) -> Look:
+        self.asked.append((each.room, each.pts_s))
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            await asyncio.sleep(0)
+            waiting = self.behave.get(each.room, lambda _: None)(each)
+            if waiting is not None:
+                await waiting
+            return look_of(each)
+        finally:
+            self.now -= 1
+
+
+class Service:
+    """A running dispatcher and what came out of it."""
+
+    def __init__(self, recognize, *rooms: str, settings=QUICK, max_age_s=30.0, **options) -> None:
+        self.tally = Tally()
+        self.mailbox = Mailbox(max_age_s, meter=self.tally, **options.pop("mailbox", {}))
+        for room in rooms:
+            self.mailbox.open(room)
+        self.looks: list[Look] = []
+        self.lost: list[tuple[Frame, Outcome]] = []
+        self.dispatcher = Dispatcher(
+            self.mailbox,
+            recognize,
+            on_look=options.pop("on_look", self.looks.append),
+            on_lost=lambda each, outcome: self.lost.append((each, outcome)),
+            settings=settings,
+            meter=self.tally,
+        )
+        self.task: asyncio.Task[None] | None = None
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while not true():
+                assert self.task is not None
+                if self.task.done():
+                    self.task.result()
+                await asyncio.sleep(0.002)
+
+    async def outcome(self, outcome: Outcome, count: int = 1) -> None:
+        await self.until(lambda: self.tally.outcomes[outcome] >= count)
+
+    def seen(self) -> list[tuple[str, float]]:
+        return [(look.room, look.pts_s) for look in self.looks]
+
+
+@contextlib.asynccontextmanager
+async def running(*arguments, **options) -> AsyncIterator[Service]:
+    service = Service(*arguments, **options)
+    service.task = asyncio.create_task(service.dispatcher.run())
+    try:
+        yield service
+    finally:
+        service.mailbox.close_all()
+        await asyncio.wait_for(service.task, PATIENCE_S)
+        assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("look of")]
+
+
+def fails(error: Exception, times: int = 10**9) -> Callable[[Frame], object]:
+    left = [times]
+
+    def behave(_: Frame) -> None:
+        if left[0] > 0:
+            left[0] -= 1
+            raise error
+
+    return behave
+
+
+async def test_a_frame_becomes_a_look():
+    async with running(Recognizer(), "a") as service:
+        service.mailbox.put(frame("a", 3.0))
+        await service.outcome("answered")
+    assert service.seen() == [("a", 3.0)]
+    assert service.tally.outcomes == {"answered": 1}
+    assert service.lost == []
+
+
+async def test_no_more_than_in_flight_at_once():
+    recognizer, held = Recognizer(), asyncio.Event()
+    rooms = [f"room {number}" for number in range(12)]
+    recognizer.behave = dict.fromkeys(rooms, lambda _: held.wait())
+    async with running(recognizer, *rooms) as service:
+        for room in rooms:
+            service.mailbox.put(frame(room))
+        await service.until(lambda: recognizer.now == 4)
+        await asyncio.sleep(0.02)
+        assert len(service.mailbox) == 8
+        held.set()
+        await service.outcome("answered", 12)
+    assert recognizer.most == 4
+
+
+async def test_a_busy_recogniser_is_asked_again():
+    recognizer = Recognizer()
+    recognizer.behave["a"] = fails(RecognizerBusy("full"), times=3)
+    async with running(recognizer, "a") as service:
+        service.mailbox.put(frame("a"))
+        await service.outcome("answered")
+    assert len(recognizer.asked) == 4
+    assert service.tally.incidents == {"busy": 3}
+
+
+async def test_it_is_asked_again_only_while_the_frame_is_fresh():
+    recognizer = Recognizer()
+    recognizer.behave["a"] = fails(RecognizerBusy("full"))
+    async with running(recognizer, "a", max_age_s=0.15) as service:
+        service.mailbox.put(frame("a"))
+        await service.outcome("gave_up")
+    assert [outcome for _, outcome in service.lost] == ["gave_up"]
+    assert len(recognizer.asked) > 2
+
+
+async def test_a_newer_frame_ends_the_older_ones_retries_at_once():
+    recognizer = Recognizer()
+    recognizer.behave["a"] = fails(RecognizerBusy("full"), times=1)
+    patient = DispatcherSettings(in_flight=4, backoff_first_s=1000.0, backoff_max_s=1000.0)
+    async with running(recognizer, "a", settings=patient) as service:
+        service.mailbox.put(frame("a", 1.0))
+        await service.until(lambda: service.tally.incidents["busy"] == 1)
+        service.mailbox.put(frame("a", 2.0))
+        await service.outcome("gave_up")
+        await service.outcome("answered")
+    assert recognizer.asked == [("a", 1.0), ("a", 2.0)]
+    assert service.seen() == [("a", 2.0)]
+
+
+async def test_a_frame_that_waits_to_be_sent_again_is_in_nobodys_way():
+    """With one place only, a room that fails for ever leaves it to the others between its attempts."""
+    recognizer = Recognizer()
+    recognizer.behave["bad"] = fails(RecognizerBusy("full"))
+    lone = DispatcherSettings(in_flight=1, backoff_first_s=1000.0, backoff_max_s=1000.0, drain_s=0)
+    async with running(recognizer, "bad", "good", settings=lone) as service:
+        service.mailbox.put(frame("bad"))
+        await service.until(lambda: service.tally.incidents["busy"] == 1)
+        for number in range(20):
+            service.mailbox.put(frame("good", number))
+            await service.outcome("answered", number + 1)
+    assert service.tally.outcomes == {"answered": 20, "closed": 1}
+
+
+async def test_with_one_place_a_retry_gets_it_while_no_frame_comes():
+    recognizer = Recognizer()
+    recognizer.behave["a"] = fails(RecognizerBusy("full"), times=2)
+    lone = DispatcherSettings(in_flight=1, backoff_first_s=0.01, backoff_max_s=0.01)
+    async with running(recognizer, "a", settings=lone) as service:
+        service.mailbox.put(frame("a"))
+        await service.outcome("answered")
+
+
+async def test_a_refused_frame_is_not_asked_again(caplog):
+    recognizer = Recognizer()
+    recognizer.behave["a"] = fails(RecognizerError("400 bad_image"))
+    async with running(recognizer, "a") as service:
+        for number in range(5):
+            service.mailbox.put(frame("a", number))
+            await service.outcome("refused", number + 1)
+    assert len(recognizer.asked) == 5
+    assert sum("400 bad_image" in message for message in caplog.messages) == 1
+
+
+async def test_a_fault_of_ours_loses_one_frame_and_is_seen(caplog):
+    recognizer = Recognizer()
+    recognizer.behave["a"] = fails(ZeroDivisionError("a bug"), times=1)
+    async with running(recognizer, "a") as service:
+        service.mailbox.put(frame("a", 1.0))
+        await service.outcome("failed")
+        service.mailbox.put(frame("a", 2.0))
+        await service.outcome("answered")
+    assert "a bug" in caplog.text
+
+
+async def test_a_callback_that_raises_is_counted_and_hurts_nobody(caplog):
+    def on_look(_: Look) -> None:
+        raise KeyError("decision")
+
+    async with running(Recognizer(), "a", on_look=on_look) as service:
+        for number in range(2):
+            service.mailbox.put(frame("a", number))
+            await service.outcome("answered", number + 1)
+    assert service.tally.incidents == {"callback_failed": 2}
+    assert "decision" in caplog.text
+
+
+async def test_a_live_rooms_time_never_runs_backwards():
+    recognizer, slow = Recognizer(), asyncio.Event()
+    recognizer.behave["a"] = lambda each: slow.wait() if each.pts_s == 1.0 else None
+    async with running(recognizer, "a") as service:
+        service.mailbox.put(frame("a", 1.0))
+        await service.until(lambda: recognizer.now == 1)
+        service.mailbox.put(frame("a", 2.0))
+        await service.outcome("answered")
+        slow.set()
+        await service.outcome("overtaken")
+    assert service.seen() == [("a", 2.0)]
+
+
+async def test_an_answer_for_a_room_closed_meanwhile_is_dropped():
+    recognizer, slow = Recognizer(), asyncio.Event()
+    recognizer.behave["a"] = lambda _: slow.wait()
+    async with running(recognizer, "a") as service:
+        service.mailbox.put(frame("a", 1.0))
+        await service.until(lambda: recognizer.now == 1)
+        service.mailbox.close("a")
+        service.mailbox.open("a")
+        slow.set()
+        await service.outcome("closed")
+        service.mailbox.put(frame("a", 0.5))
+        await service.outcome("answered")
+    assert service.seen() == [("a", 0.5)]
+
+
+async def test_a_file_loses_nothing_and_keeps_its_order():
+    recognizer = Recognizer()
+    failures = Counter({1.0: 3, 4.0: 1, 7.0: 2})
+
+    def behave(each: Frame):
+        if failures[each.pts_s] > 0:
+            failures[each.pts_s] -= 1
+            raise RecognizerBusy("full")
+        return asyncio.sleep(0.01 if each.pts_s % 2 else 0)
+
+    recognizer.behave["file"] = behave
+
+    def read(mailbox: Mailbox) -> bool:
+        put = [mailbox.put_blocking(Frame("file", PICTURE, float(number), 0.0)) for number in range(40)]
+        return all(put) and mailbox.wait_idle("file", PATIENCE_S)
+
+    async with running(recognizer, "file", mailbox={"lossless_ahead": 4}) as service:
+        assert await asyncio.to_thread(read, service.mailbox)
+        assert service.seen() == [("file", float(number)) for number in range(40)]
+    assert recognizer.most > 1
+    assert service.lost == []
+
+
+async def test_a_file_is_not_tried_for_ever():
+    recognizer = Recognizer()
+    recognizer.behave["file"] = fails(RecognizerBusy("down"))
+    impatient = DispatcherSettings(in_flight=2, backoff_first_s=0.01, backoff_max_s=0.02, lossless_patience_s=0.1)
+    async with running(recognizer, "file", settings=impatient) as service:
+        assert await asyncio.to_thread(service.mailbox.put_blocking, Frame("file", PICTURE, 0.0, 0.0))
+        await service.outcome("gave_up")
+    assert len(recognizer.asked) > 2
+
+
+async def test_closing_waits_for_the_answers_on_their_way():
+    recognizer, held = Recognizer(), asyncio.Event()
+    recognizer.behave["a"] = lambda _: held.wait()
+    async with running(recognizer, "a") as service:
+        service.mailbox.put(frame("a", 1.0))
+        await service.until(lambda: recognizer.now == 1)
+        service.mailbox.put(frame("a", 2.0))
+        service.mailbox.close_all()
+        await asyncio.sleep(0.01)
+        assert service.task is not None
+        assert not service.task.done()
+        held.set()
+    assert service.seen() == [("a", 1.0)]
+    assert service.tally.outcomes == {"answered": 1, "closed": 1}
+
+
+async def test_closing_does_not_wait_for_ever():
+    recognizer = Recognizer()
+    recognizer.behave["a"] = lambda _: asyncio.sleep(3600)
+    async with running(recognizer, "a", settings=DispatcherSettings(drain_s=0.02)) as service:
+        service.mailbox.put(frame("a"))
+        await service.until(lambda: recognizer.now == 1)
+    assert [outcome for _, outcome in service.lost] == ["closed"]
+
+
+async def test_cancelling_drops_what_is_in_flight_at_once():
+    recognizer = Recognizer()
+    recognizer.behave["a"] = lambda _: asyncio.sleep(3600)
+    service = Service(recognizer, "a")
+    service.task = asyncio.create_task(service.dispatcher.run())
+    service.mailbox.put(frame("a"))
+    await service.until(lambda: recognizer.now == 1)
+    service.task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await service.task
+    assert recognizer.now == 0
+    assert service.tally.outcomes == {"closed": 1}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"in_flight": 0}, {"backoff_first_s": 0}, {"backoff_first_s": 2, "backoff_max_s": 1}, {"drain_s": -1}],
+)
+def test_a_setting_out_of_bounds_is_named(changes):
+    with pytest.raises(SettingsError, match=next(iter(changes))):
+        DispatcherSettings(**changes)
+
+
+async def test_against_a_server_with_faults_every_frame_comes_to_one_end():
+    """Six live rooms, while the server is full, refuses, hangs, dies and comes back on its port."""
+    rooms = [f"room {number}" for number in range(6)]
+    put = 0
+    async with Archive() as archive:
+        settings = RecognizerSettings(base_url=archive.url, timeout_s=0.2)
+        async with RecognizerClient(settings) as client, running(client.recognize, *rooms) as service:
+            refused = answering(400, {"schema": 1, "error": {"code": "bad_image", "message": "no"}})
+            archive.faults = [busy, refused, hang, busy, busy, refused]
+            for turn in range(30):
+                if turn == 10:
+                    await archive.stop()
+                if turn == 18:
+                    await archive.start()
+                for room in rooms:
+                    put += service.mailbox.put(frame(room, turn))
+                await asyncio.sleep(0.01)
+            await service.until(lambda: service.tally.outcomes.total() == put)
+        last = {look.room: look.pts_s for look in service.looks}
+    assert put == 180
+    assert last == dict.fromkeys(rooms, 29.0)
+    assert service.tally.outcomes["refused"] == 2
+    assert service.tally.outcomes["answered"] == len(service.looks)
+    assert Counter(outcome for _, outcome in service.lost) == Counter(
+        {key: service.tally.outcomes[key] for key in ("refused", "gave_up", "overtaken") if service.tally.outcomes[key]}
+    )
+    for room in rooms:
+        times = [look.pts_s for look in service.looks if look.room == room]
+        assert times == sorted(set(times))
