@@ -47,7 +47,7 @@ class GateSettings:
     max_wait_s: float = 1.0
     window_levels: float = 10.0
     noise_factor: float = 2.0
-    hash_bits: int = 10
+    hash_bits: int = 8
     blurred_share: float = 0.6
 
     def __post_init__(self) -> None:

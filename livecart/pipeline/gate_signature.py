@@ -22,7 +22,7 @@ _LEAST_SIDE_PX = 32
 _HASH_SIDE = 8
 #: Amplitude in luma levels, above the median coefficient or below it, from which a bit of the hash counts: what is
 #: nearer flips with the encoder's noise.
-_FIRM_LEVELS = 1.5
+_FIRM_LEVELS = 0.5
 
 #: Mean squared luma step over `_COARSE_PX` pixels, in levels squared, below which nothing in the picture can be
 #: called sharp or blurred.
@@ -82,10 +82,10 @@ def _planes(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _dct_rows(size: int) -> NDArray[np.float32]:
-    """The lowest `_HASH_SIDE` rows of the DCT-II, scaled so that a wave's coefficient is its amplitude."""
+    """The lowest `_HASH_SIDE` rows of the DCT-II, scaled so that the coefficient of a wave is its amplitude."""
     frequency, position = np.arange(_HASH_SIDE)[:, None], np.arange(size)[None, :]
     waves = np.cos(np.pi * frequency * (2 * position + 1) / (2 * size))
-    return np.asarray(waves * np.sqrt(2.0) / size, dtype=np.float32)
+    return np.asarray(waves * 2.0 / size, dtype=np.float32)
 
 
 _DCT = {size: _dct_rows(size) for size in range(_LEAST_SIDE_PX, THUMBNAIL_SIDE_PX + 1, _STEP_PX)}
