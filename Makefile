@@ -29,7 +29,7 @@ unexport PYTHONPATH
 
 CANDIDATE  := $(dir $(ARCHIVE))product_recognizer-$(VERSION).mar
 REMEMBERED := VERSION MODEL_CONFIG LABELS LINKS CATALOG RUNTIMES
-SOURCES := $(shell find handler -name '*.py' -o -name '*.yaml' -o -name '*.json') scripts/build_archive.py
+SOURCES := $(shell find handler -name '*.py' -o -name '*.yaml' -o -name '*.json' -o -name '*.npz') scripts/build_archive.py
 BUILD   := --version $(VERSION) --model-config $(MODEL_CONFIG) --labels $(LABELS) --links $(LINKS) --runtimes $(RUNTIMES) \
            $(if $(CATALOG),--catalog $(CATALOG))
 

@@ -31,7 +31,7 @@ from recognition.backbones import load_backbone  # noqa: E402
 from recognition.backbones.export import RUNTIMES, export  # noqa: E402
 from recognition.catalog import empty_snapshot, index_arrays  # noqa: E402
 from recognition.catalog_folder import load_catalog_folder  # noqa: E402
-from recognition.embedding import fingerprint, open_embedder  # noqa: E402
+from recognition.embedding import dimensions_of, fingerprint, open_embedder  # noqa: E402
 from recognition.errors import ConfigurationError  # noqa: E402
 from recognition.label_match import LabelMatcher, softmax  # noqa: E402
 from recognition.links import load_links  # noqa: E402
@@ -107,7 +107,7 @@ def read_settings(path: Path) -> Settings:
 def _catalog(options: argparse.Namespace, staging: Path, info: BackboneInfo, settings: Settings) -> SnapshotContents:
     """The built-in snapshot: of --catalog, or of no products, and then the archive's links are what it knows."""
     if options.catalog is None:
-        return empty_snapshot(fingerprint(info), dimensions=info.feature_channels or 1)
+        return empty_snapshot(fingerprint(info), dimensions=dimensions_of(info))
     catalog = load_catalog_folder(options.catalog, allowed_hosts=settings.allowed_hosts)
     embedder = open_embedder(staging, threads=len(os.sched_getaffinity(0)))
     contents, report = build_snapshot(

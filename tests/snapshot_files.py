@@ -43,6 +43,7 @@ def features_of(image: bytes) -> PhotoFeatures:
     count = random.integers(0, 5)
     return PhotoFeatures(
         vectors=(vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16),
+        cells=random.integers(0, 256, (12, 12, 3), dtype=np.uint8),
         local_xy=random.random((count, 2)).astype(np.float16),
         local_descriptors=random.integers(0, 256, (count, 32), dtype=np.uint8),
         lines=tuple((f"第{line}行", 0.5 + line / 10) for line in range(random.integers(0, 3))),
@@ -69,6 +70,7 @@ def contents(
         products=tuple(products),
         photo_product=np.array([index for index, _ in photos], dtype=np.int32),
         photo_digest=np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32),
+        photo_cells=np.stack([empty.cells, *(photo.cells for photo in features)])[1:],
         view_photo=np.repeat(np.arange(len(photos), dtype=np.int32), [len(photo.vectors) for photo in features]),
         view_vectors=np.concatenate([empty.vectors[:0], *(photo.vectors for photo in features)]),
         local_offsets=np.cumsum([0, *(len(photo.local_xy) for photo in features)]),

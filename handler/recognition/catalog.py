@@ -14,7 +14,7 @@ from recognition.errors import SnapshotError
 from recognition.gallery import PhotoIndex, PrintIndex, build_indexes
 from recognition.labels import LabelSet
 from recognition.links import LinkedProduct
-from recognition.photo_features import DESCRIPTOR_BYTES
+from recognition.photo_features import CELLS, DESCRIPTOR_BYTES
 from recognition.snapshot import Snapshot, open_snapshot
 from recognition.snapshot_format import DIGEST_BYTES
 from recognition.snapshot_write import SnapshotContents
@@ -122,6 +122,7 @@ def empty_snapshot(fingerprint: str, *, dimensions: int) -> SnapshotContents:
         products=(),
         photo_product=np.zeros(0, np.int32),
         photo_digest=np.zeros((0, DIGEST_BYTES), np.uint8),
+        photo_cells=np.zeros((0, CELLS, CELLS, 3), np.uint8),
         view_photo=np.zeros(0, np.int32),
         view_vectors=np.zeros((0, dimensions), np.float16),
         local_offsets=np.zeros(1, np.int64),

@@ -11,6 +11,7 @@ from PIL import Image
 
 from recognition import images
 from recognition.artifact import BackboneInfo, read_info
+from recognition.colours import cells_of
 from recognition.errors import ConfigurationError
 from recognition.foreground import WHOLE, BoxXyxyShare, object_box
 from recognition.local_features import extract, pack
@@ -18,10 +19,10 @@ from recognition.photo_features import PhotoFeatures
 from recognition.runtime import Runtime, open_runtime
 from recognition.settings import ImageLimits, RuntimeChoice
 from recognition.text.ocr import TextReader
-from recognition.vectors import hellinger
+from recognition.vectors import VectorSpace, load_space
 
 #: Raised whenever the same photo would get other vectors or local features: old snapshots are then refused.
-RECIPE = 1
+RECIPE = 2
 #: Side of the square that a crop is fitted into for the network, a multiple of its stride of 32.
 CROP_PX = 288
 #: Longer side on which local features are found, and how many, in a catalog photo. On fewer pixels they are faster and
@@ -43,8 +44,30 @@ _LIMITS = ImageLimits(max_bytes=64 << 20, max_pixels=1 << 27)
 
 
 def fingerprint(info: BackboneInfo) -> str:
-    """What a snapshot's vectors must have been made with: these weights, by this recipe."""
-    return f"{info.name}/{info.weights_sha256[:16]}/recipe{RECIPE}"
+    """What a snapshot's vectors must have been made with: these weights, by this recipe, in this space.
+
+    Raises:
+        ConfigurationError: the space cannot be read.
+    """
+    return f"{info.name}/{info.weights_sha256[:16]}/recipe{RECIPE}/{space_of(info).name}"
+
+
+def space_of(info: BackboneInfo) -> VectorSpace:
+    """Where this backbone's vectors are compared.
+
+    Raises:
+        ConfigurationError: it cannot be read.
+    """
+    return VectorSpace("none") if info.feature_channels is None else load_space(info.name, info.feature_channels)
+
+
+def dimensions_of(info: BackboneInfo) -> int:
+    """D of the vectors; 1 for a backbone that has none.
+
+    Raises:
+        ConfigurationError: the space cannot be read.
+    """
+    return space_of(info).dimensions(info.feature_channels or 1)
 
 
 def fit_square(image: Image.Image, side_px: int = CROP_PX) -> NDArray[np.uint8]:
@@ -60,9 +83,9 @@ def fit_square(image: Image.Image, side_px: int = CROP_PX) -> NDArray[np.uint8]:
     return np.asarray(square)
 
 
-def crop_vectors(runtime: Runtime, crops: Sequence[Image.Image]) -> NDArray[np.float32]:
-    """Photo vectors (N, C) of photos or crops of frames, all in one call."""
-    return hellinger(runtime.features(np.stack([fit_square(crop) for crop in crops])).mean(axis=(2, 3)))
+def crop_vectors(runtime: Runtime, space: VectorSpace, crops: Sequence[Image.Image]) -> NDArray[np.float32]:
+    """Photo vectors (N, D) of photos or crops of frames, all in one call."""
+    return space.vectors(runtime.features(np.stack([fit_square(crop) for crop in crops])).mean(axis=(2, 3)))
 
 
 class PhotoEmbedder:
@@ -79,7 +102,8 @@ class PhotoEmbedder:
         if info.feature_channels is None:
             raise ConfigurationError(f"{info.name} has no feature map: a catalog for it can hold no photos")
         self.fingerprint = fingerprint(info)
-        self.dimensions = info.feature_channels
+        self.dimensions = dimensions_of(info)
+        self._space = space_of(info)
         self._runtime = runtime
         self._reader = reader
         self._as_held = photos <= _MOST_AS_HELD
@@ -98,9 +122,11 @@ class PhotoEmbedder:
         scale = PHOTO_LOCAL_PX / max(product.size)
         size = (max(1, round(product.width * scale)), max(1, round(product.height * scale)))
         local = extract(np.asarray(product.resize(size, Image.Resampling.BICUBIC)), count=self._local_count)
-        lines = self._reader.read(np.asarray(product))
+        pixels = np.asarray(product)
+        lines = self._reader.read(pixels)
         return PhotoFeatures(
-            vectors=crop_vectors(self._runtime, views).astype(np.float16),
+            vectors=crop_vectors(self._runtime, self._space, views).astype(np.float16),
+            cells=cells_of(pixels),
             local_xy=(local.xy / np.array(size, dtype=np.float32)).astype(np.float16),
             local_descriptors=pack(local.descriptors),
             lines=tuple((line.text, round(line.confidence, 3)) for line in lines),

@@ -89,6 +89,7 @@ def gather(
     return products, EvidenceRows(
         photo=column([region.photo.get(product, 0.0) for product in products]),
         points=column([region.prints[product].points if product in region.prints else 0 for product in products]),
+        colours=column([_colours(region, product) for product in products]),
         read_print=column([text.read_print for text in texts]),
         print_mass=column([text.print_mass for text in texts]),
         read_name=column([text.read_name for text in texts]),
@@ -96,6 +97,11 @@ def gather(
         label=column([labels[product] for product in products]),
         has_photos=catalog.has_photos[products] if products else np.zeros(0, dtype=np.bool_),
     )
+
+
+def _colours(region: Region, product: int) -> float:
+    found = region.prints.get(product)
+    return float("nan") if found is None or found.colours.cells == 0 else found.colours.likeness
 
 
 def _of_region(

@@ -23,6 +23,7 @@ from recognition.scene import Region, Scene, Sighting, choose_regions, moved
 from recognition.text.documents import query_of
 from recognition.text.lexicon import load_lexicon
 from recognition.text.ocr import ReadLine, TextReader
+from recognition.vectors import PLAIN, VectorSpace
 from recognition.views import crop, dense_maps
 
 #: Windows of the dense pass that are followed up where print tells nothing.
@@ -91,11 +92,14 @@ class FinderResult:
 class Finder:
     """Finds the products of whatever catalog it is given. Not thread-safe."""
 
-    def __init__(self, runtime: Runtime, reader: TextReader | None, weights: Weights) -> None:
-        """Without a ``reader`` no text is ever read."""
+    def __init__(
+        self, runtime: Runtime, reader: TextReader | None, weights: Weights, space: VectorSpace = PLAIN
+    ) -> None:
+        """Without a ``reader`` no text is ever read; ``space`` is the one that the catalog's photos were embedded in."""
         self.runtime = runtime
         self._reader = reader
         self._weights = weights
+        self._space = space
         self._lexicon = load_lexicon()
 
     def find(self, catalog: LoadedCatalog, looks: Sequence[Look]) -> FinderResult:
@@ -135,7 +139,7 @@ class Finder:
         regions = [(scene, region) for scene in scenes for region in scene.regions]
         crops = [(scene, region, box) for scene, region in regions for box in region.crops]
         with _Clock(seconds, "network"):
-            vectors = crop_vectors(self.runtime, [crop(scene.frame, box)[0] for scene, _, box in crops])
+            vectors = crop_vectors(self.runtime, self._space, [crop(scene.frame, box)[0] for scene, _, box in crops])
         with _Clock(seconds, "match"):
             for scene in scenes:
                 rows = [row for row, (owner, _, _) in enumerate(crops) if owner is scene]
@@ -156,7 +160,7 @@ class Finder:
         """Boxes of the windows that look most like a photo of the catalog, and those photos, best first."""
         windows = windows_of(*feature_map.shape[1:])
         scores, views = catalog.photo_index.search(
-            pool(feature_map, windows), count=_COARSE_VIEWS, allowed=scene.allowed, effort="coarse"
+            self._space.vectors(pool(feature_map, windows)), count=_COARSE_VIEWS, allowed=scene.allowed, effort="coarse"
         )
         best = scores[:, 0]
         cell = np.array([scene.frame.width / feature_map.shape[2], scene.frame.height / feature_map.shape[1]] * 2)

@@ -32,13 +32,14 @@ class EvidenceRows:
     """Raw evidence of C candidates in one region, float32 (C,) each.
 
     ``photo`` is the inner product with the best photo vector (0 without photos), ``points`` the pairs of local features
-    that agree with the best photo, ``read_print`` the mass of text shared with it and ``print_mass`` that photo's own,
+    that agree with the best photo, ``colours`` how alike the two are in colour there (NaN: not compared), ``read_print`` the mass of text shared with it and ``print_mass`` that photo's own,
     ``read_name`` the mass shared with the name and ``name_mass`` the name's own, ``label`` the classifier's probability
     of the product's labels, and ``has_photos`` says which candidates have any.
     """
 
     photo: NDArray[np.float32]
     points: NDArray[np.float32]
+    colours: NDArray[np.float32]
     read_print: NDArray[np.float32]
     print_mass: NDArray[np.float32]
     read_name: NDArray[np.float32]

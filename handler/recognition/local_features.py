@@ -52,15 +52,17 @@ class LocalFeatures:
 class LocalMatch:
     """``inliers`` pairs of points agree on ``matrix`` (2, 3) from shares of the photo's sides to crop pixels.
 
-    ``extent`` (4,) is the box x1, y1, x2, y2 around those points in the crop.
+    ``extent`` (4,) is the box x1, y1, x2, y2 around those points in the crop, ``in_photo`` (4,) around their partners
+    in shares of the photo's sides.
     """
 
     inliers: int
     matrix: NDArray[np.float64] | None
     extent: NDArray[np.float64] | None
+    in_photo: NDArray[np.float64] | None
 
 
-NO_MATCH = LocalMatch(0, None, None)
+NO_MATCH = LocalMatch(0, None, None, None)
 
 
 def extract(rgb: NDArray[np.uint8], *, count: int) -> LocalFeatures:
@@ -140,10 +142,13 @@ def _fit(source: NDArray[np.float32], target: NDArray[np.float32], extent_px: fl
     if matrix is None or not _plausible(np.asarray(matrix, dtype=np.float64), extent_px):
         return NO_MATCH
     agrees = inliers.ravel().astype(bool)
-    extent = np.concatenate([target[agrees].min(axis=0), target[agrees].max(axis=0)]).astype(np.float64)
+    extent, in_photo = (
+        np.concatenate([side[agrees].min(axis=0), side[agrees].max(axis=0)]).astype(np.float64)
+        for side in (target, source)
+    )
     # A corner has two orientations, and is then two features in one place: it is still one point.
     points = min(len(np.unique(side[agrees], axis=0)) for side in (source, target))
-    return LocalMatch(points, np.asarray(matrix, dtype=np.float64), extent)
+    return LocalMatch(points, np.asarray(matrix, dtype=np.float64), extent, in_photo)
 
 
 def _plausible(matrix: NDArray[np.float64], extent_px: float) -> bool:

@@ -10,17 +10,21 @@ from numpy.typing import NDArray
 
 #: Bytes of one packed local descriptor.
 DESCRIPTOR_BYTES = 32
+#: Cells of a photo's mean colours on either side, whatever its shape.
+CELLS = 12
 
 
 @dataclass(frozen=True)
 class PhotoFeatures:
     """Everything of one photo that is matched later.
 
-    ``vectors`` float16 (views, D), each L2-normalised; ``local_xy`` float16 (l, 2) and ``local_descriptors`` uint8
+    ``vectors`` float16 (views, D), each L2-normalised; ``cells`` uint8 (``CELLS``, ``CELLS``, 3), its mean colours as
+    RGB; ``local_xy`` float16 (l, 2) and ``local_descriptors`` uint8
     (l, ``DESCRIPTOR_BYTES``), one row a point; ``lines``, the text read on it with confidences 0..1.
     """
 
     vectors: NDArray[np.float16]
+    cells: NDArray[np.uint8]
     local_xy: NDArray[np.float16]
     local_descriptors: NDArray[np.uint8]
     lines: tuple[tuple[str, float], ...]
@@ -28,6 +32,8 @@ class PhotoFeatures:
     def __post_init__(self) -> None:
         if self.vectors.ndim != 2 or self.vectors.dtype != np.float16 or len(self.vectors) == 0:
             raise ValueError(f"vectors: float16 (1 or more, D) expected, got {_told(self.vectors)}")
+        if self.cells.shape != (CELLS, CELLS, 3) or self.cells.dtype != np.uint8:
+            raise ValueError(f"cells: uint8 {(CELLS, CELLS, 3)} expected, got {_told(self.cells)}")
         if self.local_xy.ndim != 2 or self.local_xy.shape[1] != 2 or self.local_xy.dtype != np.float16:
             raise ValueError(f"local_xy: float16 (l, 2) expected, got {_told(self.local_xy)}")
         shape = (len(self.local_xy), DESCRIPTOR_BYTES)

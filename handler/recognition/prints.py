@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
 
 from recognition.catalog import LoadedCatalog
-from recognition.local_features import LocalFeatures, extract, match
-from recognition.reply import BoxXyxyPx
+from recognition.colours import NOT_COMPARED, ColourMatch, compare
+from recognition.local_features import LocalFeatures, LocalMatch, extract, match
 from recognition.scene import PhotoMatch, Region, Scene, moved, visible_box
 from recognition.views import crop, scaled
 
@@ -38,8 +41,7 @@ class PrintMatcher:
         photos = self._voted(found, scene)[:_VOTED]
         photos += [photo for photo in alike if photo not in photos][:_ALIKE]
         scale = max(scene.frame.size) / _FRAME_PX
-        for photo, points, box in self._matches(found, photos, (pixels.shape[1], pixels.shape[0])):
-            scene.matches.append(PhotoMatch(photo, points, moved(box, scale, (0, 0))))
+        scene.matches += self._matches(scene, found, photos, _Placed(pixels, scale, (0, 0)))
 
     def look_at_region(self, scene: Scene, region: Region) -> None:
         """Take over what the frame showed in this region and, if it is small in the frame, look closer."""
@@ -55,9 +57,8 @@ class PrintMatcher:
         photos += [photo for photo in self._voted(features, scene) if photo not in photos][: _CROP_PHOTOS // 2]
         photos += [photo for photo in region.views if photo not in photos][: _CROP_PHOTOS - len(photos)]
         scale = max(cut.size) / _CROP_PX
-        for photo, points, box in self._matches(features, photos, (pixels.shape[1], pixels.shape[0])):
-            product = int(self._snapshot.photo_product[photo])
-            region.take_print(product, PhotoMatch(photo, points, moved(box, scale, corner)))
+        for found in self._matches(scene, features, photos, _Placed(pixels, scale, corner)):
+            region.take_print(int(self._snapshot.photo_product[found.photo]), found)
 
     def _voted(self, found: LocalFeatures, scene: Scene) -> list[int]:
         index = self._catalog.print_index
@@ -67,8 +68,8 @@ class PrintMatcher:
         return [int(photo) for photo in np.argsort(-votes, kind="stable")[: 2 * _VOTED] if votes[photo] > 0]
 
     def _matches(
-        self, found: LocalFeatures, photos: list[int], size: tuple[int, int]
-    ) -> list[tuple[int, int, BoxXyxyPx]]:
+        self, scene: Scene, found: LocalFeatures, photos: list[int], placed: _Placed
+    ) -> list[PhotoMatch]:
         offsets = self._snapshot.local_offsets
         parts = [slice(offsets[photo], offsets[photo + 1]) for photo in photos]
         if not parts:
@@ -78,7 +79,28 @@ class PrintMatcher:
         packed = np.concatenate([self._snapshot.local_descriptors[part] for part in parts])
         results = []
         for photo, result in zip(photos, match(found, xy, packed, starts), strict=True):
-            box = visible_box(result, size)
+            box = visible_box(result, placed.size)
             if result.inliers >= _LEAST_POINTS and box is not None:
-                results.append((photo, result.inliers, box))
+                colours = self._colours(scene, photo, result, placed)
+                results.append(PhotoMatch(photo, result.inliers, moved(box, placed.scale, placed.corner), colours))
         return results
+
+    def _colours(self, scene: Scene, photo: int, result: LocalMatch, placed: _Placed) -> ColourMatch:
+        if result.matrix is None or result.in_photo is None:
+            return NOT_COMPARED
+        matrix = result.matrix * placed.scale
+        matrix[:, 2] += placed.corner
+        return compare(self._snapshot.photo_cells[photo], scene.pixels, matrix, result.in_photo)
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """``pixels`` show the frame from ``corner`` on, made smaller by ``scale``."""
+
+    pixels: NDArray[np.uint8]
+    scale: float
+    corner: tuple[int, int]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.pixels.shape[1], self.pixels.shape[0]

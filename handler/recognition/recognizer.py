@@ -20,7 +20,7 @@ from recognition.artifact import LABELS_FILE, LINKS_FILE, BackboneInfo, read_inf
 from recognition.batch import BatchResult, Item, Served
 from recognition.calibration import load_calibration
 from recognition.catalog import LoadedCatalog, open_catalog
-from recognition.embedding import fingerprint
+from recognition.embedding import fingerprint, space_of
 from recognition.errors import ConfigurationError, InternalError, RecognitionError
 from recognition.finder import Finder
 from recognition.label_match import LabelMatcher, softmax
@@ -89,7 +89,9 @@ class Recognizer:
             labels=labels,
             matcher=LabelMatcher(labels, products, settings.thresholds),
             runtime=(runtime := open_runtime(folder, info, settings.runtime, gpu_id=gpu_id)),
-            finder=Finder(runtime, TextReader(threads=runtime.threads), load_calibration(info.name).weights),
+            finder=Finder(
+                runtime, TextReader(threads=runtime.threads), load_calibration(info.name).weights, space_of(info)
+            ),
         )
 
     @property

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.vectors import hellinger
 
 #: Heights of windows in cells of the map, from the smallest product worth looking for to the whole frame: each about
 #: 1.4 times the one before, so that some window overlaps any product by 0.46 at least, and most by more than 0.7.
@@ -48,9 +47,10 @@ def windows_of(rows: int, columns: int) -> Windows:
 
 
 def pool(feature_map: NDArray[np.float32], windows: Windows) -> NDArray[np.float32]:
-    """Vectors (M, C) of the windows over a feature map (C, rows, columns), normalised as the gallery's are."""
+    """Averages (M, C) of a feature map (C, rows, columns) over the windows."""
     cells = feature_map.reshape(feature_map.shape[0], -1)
-    return hellinger(windows.pooling @ cells.T)
+    averages: NDArray[np.float32] = windows.pooling @ cells.T
+    return averages
 
 
 def suppress(cells: NDArray[np.int64], scores: NDArray[np.float32], *, count: int, overlap: float) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from recognition.catalog import LoadedCatalog
+from recognition.colours import NOT_COMPARED, ColourMatch
 from recognition.local_features import LocalMatch
 from recognition.regions import intersection_over_union
 from recognition.reply import BoxXyxyPx, Evidence
@@ -34,11 +36,15 @@ class Sighting:
 
 @dataclass(frozen=True)
 class PhotoMatch:
-    """Agreement in print with catalog photo ``photo``, whose outline ``box`` is, in pixels of the frame."""
+    """Agreement in print with catalog photo ``photo``, whose outline ``box`` is, in pixels of the frame.
+
+    ``colours`` says whether the photo's colours are there as well.
+    """
 
     photo: int
     points: int
     box: BoxXyxyPx
+    colours: ColourMatch = NOT_COMPARED
 
 
 @dataclass
@@ -98,6 +104,11 @@ class Scene:
     matches: list[PhotoMatch] = field(default_factory=list)
     regions: list[Region] = field(default_factory=list)
     text_was_read: bool = False
+
+    @functools.cached_property
+    def pixels(self) -> NDArray[np.uint8]:
+        """The frame as uint8 (H, W, 3)."""
+        return np.asarray(self.frame)
 
 
 def visible_box(match: LocalMatch, size: tuple[int, int]) -> BoxXyxyPx | None:

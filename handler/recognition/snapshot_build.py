@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from recognition.catalog_folder import Catalog
 from recognition.errors import RecognitionError
-from recognition.photo_features import DESCRIPTOR_BYTES, PhotoEmbedder, PhotoFeatures
+from recognition.photo_features import CELLS, DESCRIPTOR_BYTES, PhotoEmbedder, PhotoFeatures
 from recognition.snapshot import Snapshot
 from recognition.snapshot_format import DIGEST_BYTES
 from recognition.snapshot_write import SnapshotContents
@@ -113,6 +113,7 @@ class _Features:
         local = slice(previous.local_offsets[place], previous.local_offsets[place + 1])
         return PhotoFeatures(
             vectors=previous.view_vectors[first:end],
+            cells=previous.photo_cells[place],
             local_xy=previous.local_xy[local],
             local_descriptors=previous.local_descriptors[local],
             lines=previous.lines(place),
@@ -131,6 +132,7 @@ def _contents(
         products=catalog.products,
         photo_product=np.array([product for product, _ in photos], dtype=np.int32),
         photo_digest=np.frombuffer(digests, dtype=np.uint8).reshape(-1, DIGEST_BYTES),
+        photo_cells=np.stack([np.zeros((CELLS, CELLS, 3), np.uint8), *(photo.cells for photo in features)])[1:],
         view_photo=np.repeat(np.arange(len(features), dtype=np.int32), views),
         view_vectors=_stacked([photo.vectors for photo in features], embedder.dimensions, np.float16),
         local_offsets=np.cumsum([0, *(len(photo.local_xy) for photo in features)], dtype=np.int64),

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recognition.errors import SnapshotError
-from recognition.photo_features import DESCRIPTOR_BYTES
+from recognition.photo_features import CELLS, DESCRIPTOR_BYTES
 
 KIND = "livecart catalog snapshot"
 SCHEMA = 1
@@ -44,6 +44,7 @@ LAYOUT: dict[str, tuple[str, tuple[str | int, ...]]] = {
     "room_products": ("I32", ("places in rooms",)),
     "photo_product": ("I32", ("N",)),
     "photo_digest": ("U8", ("N", DIGEST_BYTES)),
+    "photo_cells": ("U8", ("N", CELLS, CELLS, 3)),
     "view_photo": ("I32", ("V",)),
     "view_vectors": ("F16", ("V", "D")),
     "local_offsets": ("I64", ("N+1",)),

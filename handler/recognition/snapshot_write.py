@@ -50,6 +50,7 @@ class SnapshotContents:
     products: tuple[CatalogProduct, ...]
     photo_product: NDArray[np.int32]
     photo_digest: NDArray[np.uint8]
+    photo_cells: NDArray[np.uint8]
     view_photo: NDArray[np.int32]
     view_vectors: NDArray[np.float16]
     local_offsets: NDArray[np.int64]
@@ -112,6 +113,7 @@ def _arrays(contents: SnapshotContents, rooms: Mapping[str, Sequence[int]]) -> d
         "room_products": np.array([index for indices in rooms.values() for index in indices]),
         "photo_product": contents.photo_product,
         "photo_digest": contents.photo_digest,
+        "photo_cells": contents.photo_cells,
         "view_photo": contents.view_photo,
         "view_vectors": contents.view_vectors,
         "local_offsets": contents.local_offsets,

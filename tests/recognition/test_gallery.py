@@ -47,6 +47,7 @@ def contents(
         products=tuple(product(str(index)) for index in range(products)),
         photo_product=np.array([shown for shown, _ in photos], dtype=np.int32),
         photo_digest=np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32),
+        photo_cells=np.zeros((len(digests), 12, 12, 3), np.uint8),
         view_photo=np.repeat(np.arange(len(photos), dtype=np.int32), views),
         view_vectors=(stacked / np.linalg.norm(stacked, axis=1, keepdims=True)).astype(np.float16),
         local_offsets=np.arange(len(photos) + 1, dtype=np.int64) * features,

@@ -167,6 +167,8 @@ def test_an_embedder_of_other_dimensions_is_caught(folder):
         ("vectors", np.zeros((0, 8), np.float16)),
         ("vectors", np.zeros((1, 8), np.float32)),
         ("vectors", np.zeros(8, np.float16)),
+        ("cells", np.zeros((12, 12), np.uint8)),
+        ("cells", np.zeros((12, 12, 3), np.float32)),
         ("local_xy", np.zeros((2, 3), np.float16)),
         ("local_xy", np.zeros((2, 2), np.float32)),
         ("local_descriptors", np.zeros((1, 32), np.uint8)),
@@ -176,6 +178,7 @@ def test_an_embedder_of_other_dimensions_is_caught(folder):
 def test_features_of_a_wrong_shape_or_type_cannot_be_made(field, array):
     sound = {
         "vectors": np.zeros((1, 8), np.float16),
+        "cells": np.zeros((12, 12, 3), np.uint8),
         "local_xy": np.zeros((2, 2), np.float16),
         "local_descriptors": np.zeros((2, 32), np.uint8),
     }

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from recognition.vectors import hellinger
+from recognition import vectors
+from recognition.errors import ConfigurationError
+from recognition.vectors import PLAIN, VectorSpace, hellinger, load_space, save_space
 
 AVERAGES = arrays(np.float32, st.tuples(st.integers(0, 5), st.integers(1, 8)), elements=st.floats(-4, 1e4, width=32))
 
@@ -45,3 +47,50 @@ def test_negative_features_count_as_none():
 def test_nothing_is_nothing():
     assert hellinger(np.zeros((2, 3), np.float32)).tolist() == [[0, 0, 0], [0, 0, 0]]
     assert hellinger(np.zeros((0, 3), np.float32)).shape == (0, 3)
+
+
+def test_a_fitted_space_counts_its_axes_alone():
+    mean, axes = np.full(3, 0.5, np.float32), np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 2.0]], np.float32)
+    space = VectorSpace("fitted", mean, axes)
+    averages = np.array([[4.0, 4.0, 8.0], [1.0, 7.0, 8.0]], np.float32)
+
+    found = space.vectors(averages)
+
+    expected = (hellinger(averages) - mean) @ axes
+    np.testing.assert_allclose(found, expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=1e-6)
+    assert (space.dimensions(3), PLAIN.dimensions(3)) == (2, 3)
+
+
+def test_without_a_fit_vectors_stay_as_they_are():
+    averages = np.random.default_rng(0).random((4, 6)).astype(np.float32)
+    np.testing.assert_array_equal(load_space("never fitted", 6).vectors(averages), hellinger(averages))
+
+
+def test_a_space_is_read_as_it_was_written(monkeypatch, tmp_path):
+    monkeypatch.setattr(vectors, "_FOLDER", tmp_path)
+    random = np.random.default_rng(0)
+    mean, axes = random.random(6).astype(np.float32), random.random((6, 4)).astype(np.float32)
+    save_space("mine", mean, axes)
+
+    space = load_space("mine", 6)
+
+    np.testing.assert_allclose(space.mean, mean, atol=1e-3)
+    np.testing.assert_allclose(space.axes, axes, atol=1e-3)
+    save_space("mine", mean, axes + 1)
+    assert load_space("mine", 6).name != space.name
+
+
+def test_a_space_of_another_network_or_a_broken_one_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(vectors, "_FOLDER", tmp_path)
+    path = save_space("mine", np.zeros(6, np.float32), np.zeros((6, 4), np.float32))
+    with pytest.raises(ConfigurationError, match="is for 6 channels, mine has 7"):
+        load_space("mine", 7)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ConfigurationError, match="fit_projection"):
+        load_space("mine", 6)
+
+
+def test_every_stored_space_fits_the_network_of_its_name():
+    space = load_space("efficientnet-lite2", 1280)
+    assert space.dimensions(1280) == 512
+    assert np.isfinite(space.axes).all()
