@@ -1,0 +1,129 @@
+"""Follows a stream in Redis for one subscriber, across outages."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from livecart.bus.base import BusStats, Gap
+from livecart.bus.continuity import Continuity
+from livecart.bus.redis_keys import EVENT, ID, Keys, decode, entry_id, parse_id
+from livecart.bus.subscription import Subscription, end
+
+logger = logging.getLogger(__name__)
+
+#: How long one read waits at Redis. Shorter than the connection's timeout, so that silence is not taken for death.
+BLOCK_MS = 1000
+_BATCH = 256
+_BACKOFF_FIRST_S, _BACKOFF_MOST_S = 0.05, 2.0
+
+
+class RedisReader:
+    """Owns one task, which runs from `start` to `stop`."""
+
+    def __init__(
+        self,
+        client: Redis,
+        keys: Keys,
+        stats: BusStats,
+        subscription: Subscription,
+        *,
+        room: str | None,
+        after_event_id: int | None,
+    ) -> None:
+        self._client = client
+        self._stats = stats
+        self._subscription = subscription
+        self._room = room
+        self._after_event_id = after_event_id
+        self._key = keys.events if room is None else keys.room(room)
+        self._continuity = Continuity()
+        self._cursor: str | None = None
+        self._placed = asyncio.Event()
+        self._late = False
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    async def start(self, timeout_s: float) -> None:
+        """Begin. Returns once the place in the stream is known, or after the time: then a `Gap` comes once it is."""
+        self._task = asyncio.create_task(self._run(), name="livecart bus reader")
+        try:
+            await asyncio.wait_for(self._placed.wait(), timeout_s)
+        except TimeoutError:
+            self._late = True
+
+    async def stop(self) -> None:
+        """End the task."""
+        self._stopping = True
+        await end(self._task)
+
+    async def _run(self) -> None:
+        failures = 0
+        while not self._stopping:
+            try:
+                if self._cursor is None:
+                    self._cursor = await self._place()
+                    self._placed.set()
+                    if self._late and self._after_event_id is None:
+                        self._subscription.push(Gap(self._room, 0))
+                await self._read(self._cursor)
+                if failures:
+                    logger.warning("bus is back for a subscriber after %d failed attempts", failures)
+                failures = 0
+            except (RedisError, OSError, TimeoutError) as error:
+                failures = await self._back_off(failures, error)
+            except Exception as error:  # the task must outlast what nobody foresaw
+                logger.exception("bus reader failed")
+                failures = await self._back_off(failures, error)
+
+    async def _back_off(self, failures: int, error: Exception) -> int:
+        self._stats.read_failures += 1
+        if not failures:
+            logger.warning("bus is away, a subscriber waits: %s", error)
+        longest_s = min(_BACKOFF_FIRST_S * 2 ** min(failures, 10), _BACKOFF_MOST_S)
+        await asyncio.sleep(random.uniform(longest_s / 2, longest_s))  # noqa: S311 - jitter, no secret
+        return failures + 1
+
+    async def _place(self) -> str:
+        """The id after which to read."""
+        found: Any = await self._client.xrevrange(self._key, count=1)
+        after = self._after_event_id
+        if self._room is None or after is None:
+            return found[0][0].decode() if found else "0-0"
+        if not found:
+            self._continuity.begin(self._room, None, after)
+            return "0-0"
+        epoch_ms, last_id = parse_id(found[0][0])
+        if after > last_id:
+            # The room numbers its events anew: all of them are new to this subscriber.
+            self._continuity.begin(self._room, None, after)
+            return entry_id(epoch_ms, 0)
+        self._continuity.begin(self._room, epoch_ms, after)
+        return entry_id(epoch_ms, after)
+
+    async def _read(self, cursor: str) -> None:
+        answer: Any = await self._client.xread({self._key: cursor}, count=_BATCH, block=BLOCK_MS)
+        for _, entries in answer or ():
+            for number, fields in entries:
+                self._take(number, fields)
+                self._cursor = number.decode()
+
+    def _take(self, number: bytes, fields: dict[bytes, bytes]) -> None:
+        try:
+            epoch_ms, event_id = parse_id(number if self._room is not None else fields[ID])
+            event = decode(fields[EVENT])
+        except (KeyError, ValueError, msgspec.MsgspecError) as error:
+            self._stats.unreadable += 1
+            logger.warning("entry %s of %s is no event: %s", number, self._key, error)
+            return
+        step = self._continuity.step(event.room, epoch_ms, event_id)
+        if step.missed is not None:
+            self._subscription.push(Gap(event.room, step.missed))
+        if not step.duplicate:
+            self._subscription.push(event)
