@@ -106,3 +106,32 @@ class CardEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
 
 
 StreamState = Literal["connecting", "live", "stalled", "reconnecting", "ended", "closed"]
+
+
+class RoomView(msgspec.Struct, frozen=True, kw_only=True):
+    """One running room, for people and consoles. `source` has no user, password or query."""
+
+    id: str
+    source: str
+    #: Who named it last: the file of `livecart run`, or an HTTP client.
+    owner: Literal["file", "http"] = "file"
+    state: str
+    #: One sentence about the state, and since when, UNIX time.
+    detail: str
+    since_s: float
+    rate_hz: float
+    products: list[str] | None
+    pinned: str | None
+    muted: list[str]
+    #: The sku of each card that viewers see now.
+    cards: list[str]
+    #: How frames are decoded: "key_frames", "all_frames", or "unknown" before the first.
+    decode_mode: str
+    frames_sampled: int
+    frames_decoded: int
+    #: What the gate decided, by reason.
+    gate: dict[str, int]
+    connections: int
+    failures: int
+    stalls: int
+    last_event_id: int

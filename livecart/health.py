@@ -1,0 +1,61 @@
+"""Whether what livecart depends on answers: asked in the background, so that a probe costs nothing and never hangs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from livecart.errors import BusError
+
+_log = logging.getLogger(__name__)
+
+_EVERY_S = 2.0
+#: Asked about as a room that nobody has: only whether the bus answers matters.
+_NO_ROOM = "livecart-health"
+
+
+class Health:
+    """Implements `livecart.web.control.Health`. `run` asks, once at its beginning and then every two seconds.
+
+    Args:
+        recognizer_ready: whether a frame sent now would be answered.
+        last_event_id: of the bus; raises BusError where it is away.
+        is_serving: whether what serves all rooms runs.
+    """
+
+    def __init__(
+        self,
+        recognizer_ready: Callable[[], Awaitable[bool]],
+        last_event_id: Callable[[str], Awaitable[int]],
+        is_serving: Callable[[], bool],
+    ) -> None:
+        self._recognizer_ready = recognizer_ready
+        self._last_event_id = last_event_id
+        self._is_serving = is_serving
+        self._checks = {"recognizer": False, "bus": False}
+
+    def is_alive(self) -> bool:
+        """Whether the process does its work; if not, it is to be restarted."""
+        return self._is_serving()
+
+    def checks(self) -> dict[str, bool]:
+        """What was found last: "recognizer" and "bus"."""
+        return dict(self._checks)
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        while True:
+            recognizer, bus = await asyncio.gather(self._recognizer_ready(), self._bus_up())
+            for name, good in (("recognizer", recognizer), ("bus", bus)):
+                if self._checks[name] != good:
+                    _log.log(logging.INFO if good else logging.WARNING, "%s is %s", name, "up" if good else "down")
+                self._checks[name] = good
+            await asyncio.sleep(_EVERY_S)
+
+    async def _bus_up(self) -> bool:
+        try:
+            await self._last_event_id(_NO_ROOM)
+        except BusError:
+            return False
+        return True

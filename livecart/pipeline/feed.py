@@ -1,0 +1,114 @@
+"""Where a room's frames come from: a stream that is read, or one that the host sends in."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Executor
+from typing import Protocol
+
+from livecart.pipeline.ingest import IngestSettings, ReaderStats, StreamReader
+from livecart.pipeline.ingest.reader import Deliver, OnState
+from livecart.pipeline.plan import RoomPlan
+from livecart.settings import WHIP_SOURCE
+
+
+class Feed(Protocol):
+    """Gives frames and states from `start` on, in threads of its own, until it is stopped."""
+
+    @property
+    def stats(self) -> ReaderStats:
+        """What it has done so far."""
+
+    @property
+    def failure(self) -> Exception | None:
+        """What went wrong last; of a file that could not be read to its end, why."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def signal(self) -> None:
+        """Begin to stop, without waiting."""
+
+    async def stop(self, timeout_s: float) -> bool:
+        """End; whether everything of it has ended within `timeout_s`."""
+
+
+class StreamFeed:
+    """A source that is read. `executor` has the threads that wait for readers to end."""
+
+    def __init__(self, plan: RoomPlan, deliver: Deliver, on_state: OnState, executor: Executor) -> None:
+        self._reader = StreamReader(plan.source, plan.room, plan.ingest, deliver, on_state)
+        self._executor = executor
+
+    @property
+    def stats(self) -> ReaderStats:
+        """See `Feed`."""
+        return self._reader.stats
+
+    @property
+    def failure(self) -> Exception | None:
+        """See `Feed`."""
+        return self._reader.failure
+
+    def start(self) -> None:
+        """See `Feed`."""
+        self._reader.start()
+
+    def signal(self) -> None:
+        """See `Feed`."""
+        self._reader.stop(timeout_s=0)
+
+    async def stop(self, timeout_s: float) -> bool:
+        """See `Feed`."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._reader.stop, timeout_s)
+
+
+class WhipFeed:
+    """A stream that the host's browser or encoder sends; needs aiortc.
+
+    Raises:
+        SettingsError: aiortc is not installed.
+    """
+
+    def __init__(self, room: str, settings: IngestSettings, deliver: Deliver, on_state: OnState) -> None:
+        from livecart.pipeline.whip import WhipEndpoint  # aiohttp's server side, and aiortc
+
+        self.endpoint = WhipEndpoint(room, settings, deliver, on_state)
+        self._on_state = on_state
+
+    @property
+    def stats(self) -> ReaderStats:
+        """See `Feed`."""
+        return self.endpoint.stats
+
+    @property
+    def failure(self) -> Exception | None:
+        """See `Feed`; a sender that goes away is no failure of the room."""
+        return None
+
+    def start(self) -> None:
+        """See `Feed`."""
+        self._on_state("connecting", "waiting for a sender")
+
+    def signal(self) -> None:
+        """See `Feed`; ending it takes no time."""
+
+    async def stop(self, timeout_s: float) -> bool:
+        """See `Feed`."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.endpoint.close()
+        except TimeoutError:
+            return False
+        return True
+
+
+def open_feed(plan: RoomPlan, deliver: Deliver, on_state: OnState, executor: Executor) -> Feed:
+    """The feed that the plan's source needs.
+
+    Raises:
+        SettingsError: the source cannot be used, or what it needs is not installed.
+    """
+    if plan.source == WHIP_SOURCE:
+        return WhipFeed(plan.room, plan.ingest, deliver, on_state)
+    return StreamFeed(plan, deliver, on_state, executor)

@@ -1,0 +1,223 @@
+"""Prometheus metrics of all rooms. docs/live.md has the table; every name begins with `livecart_live_`.
+
+What is counted where it happens are counters and histograms; what others count already (readers, gates, the bus) is
+read when Prometheus asks. A room's series go when the room goes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from livecart.pipeline.meter import Incident, Outcome, Stage
+from livecart.types import CardEvent, RoomView
+
+_PREFIX = "livecart_live_"
+#: Seconds. A gate takes a millisecond, a look a fraction of a second, one that was tried again some seconds.
+_STAGE_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+#: Whatever a recogniser calls its stages, it makes no more series than this.
+_MOST_RECOGNIZER_STAGES = 16
+
+
+class LiveMetrics:
+    """All metrics of one process, in a registry of its own. Implements `Meter`; any thread may call it."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._frames = self._counter("frames", "Frames that passed the gate, by their end", "room", "outcome")
+        self._incidents = self._counter("incidents", "What went wrong that is no frame's end", "room", "incident")
+        self._events = self._counter("card_events", "Card events handed to the bus", "event", "reason")
+        self._events_lost = self._counter("card_events_lost", "Card events that the bus did not take")
+        self._failures = self._counter("background_failures", "Faults of work in the background", "where")
+        self._reloads = self._counter("settings_reloads", "Edits of rooms.toml, by whether they were taken", "outcome")
+        self._stages = self._histogram("stage_seconds", "Time of each stage of one frame on this side", "stage")
+        self._recognizer = self._histogram("recognizer_seconds", "Time of each stage inside the recogniser", "stage")
+        self._look_age = self._histogram("captured_to_look_seconds", "From a frame's capture to its look's decision")
+        self._card_age = self._histogram("captured_to_card_seconds", "From the deciding frame's capture to its card")
+        self._in_flight = Gauge(f"{_PREFIX}in_flight", "Frames at the recogniser now", registry=self.registry)
+        self._sums = _Sums()
+        self._rooms: set[str] = set()
+        self._recognizer_stages: set[str] = set()
+
+    def open_room(self, room: str) -> None:
+        """A room begins: from now on it has series of its own."""
+        self._rooms.add(room)
+
+    def forget_room(self, room: str) -> None:
+        """The room is gone, and its series with it. What still comes for it counts under the empty room."""
+        self._rooms.discard(room)
+        self._frames.remove_by_labels({"room": room})
+        self._incidents.remove_by_labels({"room": room})
+        self._sums.forget(room)
+
+    def frame(self, room: str, outcome: Outcome) -> None:
+        """See `Meter`."""
+        known = room if room in self._rooms else ""
+        self._frames.labels(known, outcome).inc()
+        self._sums.outcome(known, outcome)
+
+    def stage(self, stage: Stage, seconds: float) -> None:
+        """See `Meter`."""
+        self._observe(stage, seconds)
+
+    def incident(self, room: str, incident: Incident) -> None:
+        """See `Meter`."""
+        self._incidents.labels(room if room in self._rooms else "", incident).inc()
+
+    def gate(self, seconds: float) -> None:
+        """The gate judged one frame."""
+        self._observe("gate", seconds)
+
+    def decision(self, seconds: float) -> None:
+        """A room's decision took in one look."""
+        self._observe("decide", seconds)
+
+    def look(self, age_s: float, stage_seconds: Mapping[str, float]) -> None:
+        """A look came to its decision `age_s` after its frame was captured."""
+        self._look_age.observe(max(0.0, age_s))
+        for stage, seconds in stage_seconds.items():
+            if stage in self._recognizer_stages or len(self._recognizer_stages) < _MOST_RECOGNIZER_STAGES:
+                self._recognizer_stages.add(stage)
+                self._recognizer.labels(stage).observe(seconds)
+                self._sums.stage(f"recognizer_{stage}", seconds)
+
+    def emitted(self, event: CardEvent) -> None:
+        """An event was handed to the bus."""
+        self._events.labels(event.event, event.reason or "").inc()
+        if event.event == "card":
+            self._card_age.observe(max(0.0, event.emitted_at_s - event.captured_at_s))
+
+    def event_lost(self) -> None:
+        """The bus did not take an event."""
+        self._events_lost.inc()
+
+    def in_flight(self, change: int) -> None:
+        """One frame more, or less, is at the recogniser."""
+        self._in_flight.inc(change)
+
+    def reload(self, outcome: str) -> None:
+        """The file of rooms was edited: "taken" or "refused"."""
+        self._reloads.labels(outcome).inc()
+
+    def background_failure(self, where: str) -> None:
+        """Something of livecart's own failed; the log has the traceback."""
+        self._failures.labels(where).inc()
+
+    def outcomes(self, room: str) -> dict[str, int]:
+        """The room's frames by outcome, so far."""
+        return self._sums.outcomes_of(room)
+
+    @property
+    def stage_seconds(self) -> dict[str, tuple[int, float]]:
+        """For each stage how often it was measured, and its seconds added up; the recogniser's with its name before."""
+        return self._sums.stages()
+
+    def watch_rooms(self, views: Callable[[], Iterable[RoomView]]) -> None:
+        """Export what rooms say of themselves, from now on."""
+        self.registry.register(_RoomsCollector(views))
+
+    def watch_bus(self, stats: Callable[[], Mapping[str, int]]) -> None:
+        """Export the bus's counters, from now on."""
+        self.registry.register(_BusCollector(stats))
+
+    def _observe(self, stage: str, seconds: float) -> None:
+        self._stages.labels(stage).observe(seconds)
+        self._sums.stage(stage, seconds)
+
+    def _counter(self, name: str, what: str, *labels: str) -> Counter:
+        return Counter(f"{_PREFIX}{name}", what, labels, registry=self.registry)
+
+    def _histogram(self, name: str, what: str, *labels: str) -> Histogram:
+        return Histogram(f"{_PREFIX}{name}", what, labels, buckets=_STAGE_BUCKETS_S, registry=self.registry)
+
+
+class _Sums:
+    """The same for programs: a status line, an evaluation."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._stages: dict[str, tuple[int, float]] = {}
+        self._outcomes: dict[str, dict[str, int]] = {}
+
+    def stage(self, stage: str, seconds: float) -> None:
+        with self._lock:
+            count, total_s = self._stages.get(stage, (0, 0.0))
+            self._stages[stage] = (count + 1, total_s + seconds)
+
+    def stages(self) -> dict[str, tuple[int, float]]:
+        with self._lock:
+            return dict(self._stages)
+
+    def outcome(self, room: str, outcome: str) -> None:
+        with self._lock:
+            of_room = self._outcomes.setdefault(room, {})
+            of_room[outcome] = of_room.get(outcome, 0) + 1
+
+    def outcomes_of(self, room: str) -> dict[str, int]:
+        with self._lock:
+            return dict(self._outcomes.get(room, {}))
+
+    def forget(self, room: str) -> None:
+        with self._lock:
+            self._outcomes.pop(room, None)
+
+
+#: Counters of a room's reader, and where its view has them.
+_OF_READERS: dict[str, tuple[str, Callable[[RoomView], int]]] = {
+    "sampled_frames": ("Frames sampled from the stream", lambda view: view.frames_sampled),
+    "decoded_frames": ("Frames decoded", lambda view: view.frames_decoded),
+    "connections": ("Times the stream was opened", lambda view: view.connections),
+    "reconnects": ("Times the stream was opened again", lambda view: max(0, view.connections - 1)),
+    "stream_failures": ("Times the stream was lost or not to be opened", lambda view: view.failures),
+    "stream_stalls": ("Of those, because nothing new came", lambda view: view.stalls),
+}
+
+
+class _RoomsCollector(Collector):
+    """Counters that readers and gates keep themselves."""
+
+    def __init__(self, views: Callable[[], Iterable[RoomView]]) -> None:
+        self._views = views
+
+    def collect(self) -> Iterator[Metric]:
+        """See prometheus_client."""
+        views = list(self._views())
+        yield self._by_state(views)
+        for name, (what, value) in _OF_READERS.items():
+            family = CounterMetricFamily(f"{_PREFIX}{name}", what, labels=["room"])
+            for view in views:
+                family.add_metric([view.id], value(view))
+            yield family
+        gate = CounterMetricFamily(f"{_PREFIX}gate_frames", "Frames judged by the gate", labels=["room", "reason"])
+        for view in views:
+            for reason, count in view.gate.items():
+                gate.add_metric([view.id, reason], count)
+        yield gate
+
+    def _by_state(self, views: Iterable[RoomView]) -> Metric:
+        counts = dict.fromkeys(("connecting", "live", "stalled", "reconnecting", "ended", "closed"), 0)
+        for view in views:
+            counts[view.state] = counts.get(view.state, 0) + 1
+        family = GaugeMetricFamily(f"{_PREFIX}rooms", "Rooms by the state of their stream", labels=["state"])
+        for state, count in counts.items():
+            family.add_metric([state], count)
+        return family
+
+
+class _BusCollector(Collector):
+    """The bus's own counters; `queued` and `subscribers` go up and down."""
+
+    _GAUGES = frozenset({"queued", "subscribers"})
+
+    def __init__(self, stats: Callable[[], Mapping[str, int]]) -> None:
+        self._stats = stats
+
+    def collect(self) -> Iterator[Metric]:
+        """See prometheus_client."""
+        for name, value in self._stats().items():
+            kind = GaugeMetricFamily if name in self._GAUGES else CounterMetricFamily
+            yield kind(f"{_PREFIX}bus_{name}", f"The bus's {name.replace('_', ' ')}", value=value)

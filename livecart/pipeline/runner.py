@@ -1,0 +1,285 @@
+"""One room, from its stream to its card events.
+
+    reader's thread:  frame ─▶ gate ─▶ mailbox              "unchanged" ─┐
+    event loop:       dispatcher ─▶ recogniser ─▶ look ─▶ decision ◀─────┘ ─▶ outbox
+
+The decision is touched in the event loop only. A live room's frames never wait: the newest wins. A file's frames go
+one after the other (`lossless`): the next one is judged when the decision knows the one before, so that a file gives
+the same cards however fast the recogniser is, and a frame's time to its card holds no waiting behind other frames.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from livecart.pipeline.decision import RoomDecision, RoomState
+from livecart.pipeline.feed import Feed, WhipFeed, open_feed
+from livecart.pipeline.gate import Gate
+from livecart.pipeline.mailbox import Mailbox
+from livecart.pipeline.meter import Outcome
+from livecart.pipeline.metrics import LiveMetrics
+from livecart.pipeline.plan import RoomPlan
+from livecart.types import CardEvent, Frame, Look, RoomView, StreamState
+
+_log = logging.getLogger(__name__)
+
+#: At the end of a file that plays in real time: how long its last frames may still be at the recogniser.
+_LAST_LOOKS_S = 5.0
+
+#: Presentation and capture time: which frame it is.
+FrameKey = tuple[float, float]
+
+
+class EventSink(Protocol):
+    """Where a room's events go."""
+
+    def put(self, event: CardEvent) -> None:
+        """Leave an event; never waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all rooms of a process use together."""
+
+    loop: asyncio.AbstractEventLoop
+    mailbox: Mailbox
+    sink: EventSink
+    metrics: LiveMetrics
+    #: Threads that wait for readers to end.
+    stoppers: Executor
+
+
+class RoomRunner:
+    """Runs one room from `start` to `stop`. All methods belong to the event loop.
+
+    Args:
+        plan: how.
+        shared: what all rooms use.
+        last_event_id: id of the room's newest event; its events go on after it.
+        state: where an earlier runner of the room stopped; its cards go on.
+
+    Raises:
+        SettingsError: the source cannot be used.
+    """
+
+    def __init__(
+        self, plan: RoomPlan, shared: Shared, *, last_event_id: int = 0, state: RoomState | None = None
+    ) -> None:
+        self.plan = plan
+        #: Set when a file was read to its end and its last look is decided.
+        self.finished = asyncio.Event()
+        self._shared = shared
+        self._gate = None if plan.gate is None else Gate(plan.gate)
+        self._decision = RoomDecision(plan.room, plan.decision, last_event_id=last_event_id, state=state)
+        self._state: StreamState = "connecting"
+        self._detail = "starting"
+        self._since_s = time.time()
+        self._stopping = False
+        #: The newest frame that is on its way to a look, and the newest one that looked like it meanwhile.
+        self._awaited: FrameKey | None = None
+        self._like_awaited: FrameKey | None = None
+        self._feed: Feed = open_feed(plan, self._deliver, self._on_state, shared.stoppers)
+
+    @property
+    def decision(self) -> RoomDecision:
+        """For the host's wishes, through `apply`, which emits what follows from them."""
+        return self._decision
+
+    @property
+    def failure(self) -> Exception | None:
+        """What went wrong with the stream last; of a file, why it was not read to its end."""
+        return self._feed.failure
+
+    @property
+    def whip(self) -> WhipFeed | None:
+        """The feed, if it is one that a sender connects to."""
+        return self._feed if isinstance(self._feed, WhipFeed) else None
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._shared.mailbox.open(self.plan.room)
+        if self.plan.products is not None:
+            self._emit(self._decision.set_products(self.plan.products))
+        self._feed.start()
+
+    def signal(self) -> None:
+        """Begin to stop, without waiting: for many rooms that are to end together."""
+        self._stopping = True
+        self._shared.mailbox.close(self.plan.room)
+        self._feed.signal()
+
+    async def stop(self, *, keep_cards: bool = False, timeout_s: float = 1.5) -> RoomState:
+        """End the room; its cards are withdrawn unless another runner is to go on with the state.
+
+        A reader that has not ended in time (it hangs in a name look-up) is counted and logged, and delivers nothing more.
+        """
+        self.signal()
+        if not await self._feed.stop(timeout_s):
+            self._shared.metrics.background_failure("reader_left")
+            _log.warning("room %s: its reader has not ended within %g s", self.plan.room, timeout_s)
+        if not keep_cards:
+            self._emit(self._decision.close("room_closed"))
+        self.finished.set()
+        return self._decision.state()
+
+    def set_products(self, plan: RoomPlan) -> None:
+        """Take over a plan that differs in nothing but the products."""
+        self.plan = plan
+        self._emit(self._decision.set_products(plan.products))
+
+    def apply(self, wish: Callable[[RoomDecision], list[CardEvent]]) -> None:
+        """Do what the host asks of the decision, and emit what follows from it.
+
+        Raises:
+            SettingsError: the decision refuses it.
+        """
+        self._emit(wish(self._decision))
+
+    def on_look(self, look: Look) -> None:
+        """The recogniser answered."""
+        began_s = time.perf_counter()
+        events = self._decision.on_look(look)
+        self._shared.metrics.decision(time.perf_counter() - began_s)
+        self._shared.metrics.look(time.time() - look.captured_at_s, look.stage_seconds)
+        if self._awaited == (look.pts_s, look.captured_at_s):
+            self._awaited, like = None, self._like_awaited
+            if like is not None:
+                self._like_awaited = None
+                events += self._decision.on_unchanged(*like)
+        self._emit(events)
+
+    def on_lost(self, frame: Frame, _outcome: Outcome) -> None:
+        """A frame was not answered: what looks like it is unknown as well, so the next one is to be looked at."""
+        if self._awaited in (None, (frame.pts_s, frame.captured_at_s)):
+            self._forget_awaited()
+        self._want_look()
+
+    def on_stale(self) -> None:
+        """A frame grew too old in the mailbox."""
+        self._forget_awaited()
+        self._want_look()
+
+    def tick(self, now_s: float) -> None:
+        """Wall clock passes. A file's time is its own, so that nothing follows from it there."""
+        if not self.plan.lossless and not self.finished.is_set():
+            self._emit(self._decision.tick(now_s))
+
+    def view(self) -> RoomView:
+        """The room as it is now."""
+        counts = self._feed.stats.snapshot()
+        state = self._decision.state()
+        return RoomView(
+            id=self.plan.room,
+            source=self.plan.shown,
+            state=self._state,
+            detail=self._detail,
+            since_s=self._since_s,
+            rate_hz=self.plan.ingest.rate_hz,
+            products=None if self.plan.products is None else sorted(self.plan.products),
+            pinned=state.pinned,
+            muted=sorted(state.muted_until_s),
+            cards=[product.candidate.sku for product in state.products if product.card is not None],
+            decode_mode=counts.decode_mode,
+            frames_sampled=counts.frames_sampled,
+            frames_decoded=counts.frames_decoded,
+            gate={} if self._gate is None else {str(reason): count for reason, count in self._gate.counts.items()},
+            connections=counts.connections,
+            failures=counts.failures,
+            stalls=counts.stalls,
+            last_event_id=state.last_event_id,
+        )
+
+    # In the reader's thread
+
+    def _deliver(self, frame: Frame) -> None:
+        if self._stopping:
+            return
+        key = (frame.pts_s, frame.captured_at_s)
+        reason = self._judge(frame)
+        if reason is None:
+            # Told before it is put: the event loop hears of it before it can hear of its look.
+            self._call(self._await_look, key)
+            if self.plan.lossless:
+                self._shared.mailbox.put_blocking(frame)
+                self._shared.mailbox.wait_idle(self.plan.room)
+            else:
+                self._shared.mailbox.put(frame)
+        elif reason == "unchanged":
+            told = self._call(self._on_unchanged, key)
+            if self.plan.lossless and told is not None:
+                told.result()
+
+    def _judge(self, frame: Frame) -> str | None:
+        """Why the frame is skipped; None: it is worth a look."""
+        if self._gate is None:
+            return None
+        began_s = time.perf_counter()
+        verdict = self._gate.judge(frame)
+        self._shared.metrics.gate(time.perf_counter() - began_s)
+        return None if verdict.look else verdict.reason
+
+    def _on_state(self, state: StreamState, detail: str) -> None:
+        if state == "ended":
+            self._shared.mailbox.wait_idle(self.plan.room, _LAST_LOOKS_S)
+        self._call(self._enter, state, detail)
+
+    def _call(self, what: Callable[..., None], *args: Any) -> Future[None] | None:
+        """Have `what` done in the event loop, in order; None where the loop is gone."""
+        done: Future[None] = Future()
+
+        def work() -> None:
+            try:
+                what(*args)
+            except Exception:  # noqa: BLE001  one room's fault; the loop serves the others
+                self._shared.metrics.background_failure("room")
+                _log.exception("room %s: %s failed", self.plan.room, what.__name__)
+            finally:
+                done.set_result(None)
+
+        try:
+            self._shared.loop.call_soon_threadsafe(work)
+        except RuntimeError:  # the loop is closed: the program ends
+            return None
+        return done
+
+    # In the event loop
+
+    def _await_look(self, key: FrameKey) -> None:
+        self._awaited, self._like_awaited = key, None
+
+    def _forget_awaited(self) -> None:
+        self._awaited = self._like_awaited = None
+
+    def _on_unchanged(self, key: FrameKey) -> None:
+        if self._stopping:
+            return
+        if self._awaited is not None:
+            self._like_awaited = key
+        else:
+            self._emit(self._decision.on_unchanged(*key))
+
+    def _enter(self, state: StreamState, detail: str) -> None:
+        if (state, detail) != (self._state, self._detail):
+            _log.info("room %s: %s: %s", self.plan.room, state, detail)
+        if state != self._state:
+            self._since_s = time.time()
+        self._state, self._detail = state, detail
+        if state == "ended" and not self._stopping:
+            self._emit(self._decision.close("room_closed"))
+            self.finished.set()
+
+    def _emit(self, events: list[CardEvent]) -> None:
+        for event in events:
+            self._shared.sink.put(event)
+        if self._decision.undecided:
+            self._want_look()
+
+    def _want_look(self) -> None:
+        if self._gate is not None:
+            self._gate.want_look()

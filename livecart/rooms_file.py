@@ -1,0 +1,107 @@
+"""rooms.toml: what `livecart run` serves. docs/live.md describes every key."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from livecart.errors import SettingsError
+from livecart.pipeline.decision import DecisionSettings
+from livecart.pipeline.dispatcher import DispatcherSettings
+from livecart.pipeline.gate import GateSettings
+from livecart.pipeline.ingest import IngestSettings
+from livecart.pipeline.recognizer import RecognizerSettings
+from livecart.settings import HttpSettings, RoomSettings, convert_table, read_toml, refuse_unknown
+
+#: Tokens are better kept out of files: these variables stand in where a file has none.
+RECOGNIZER_TOKEN_VARIABLE = "LIVECART_TOKEN"
+HTTP_TOKEN_VARIABLE = "LIVECART_HTTP_TOKEN"
+
+
+class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The section [bus]."""
+
+    url: str = "memory://"
+
+
+class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The section [queue].
+
+    Raises:
+        SettingsError: a value out of bounds.
+    """
+
+    #: Frames captured longer ago are not sent to the recogniser, 0.1 to 600 s.
+    max_age_s: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.max_age_s) and 0.1 <= self.max_age_s <= 600):
+            raise SettingsError(f"max_age_s is {self.max_age_s}; it must be 0.1 to 600")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomsFile:
+    """The whole file."""
+
+    recognizer: RecognizerSettings
+    dispatcher: DispatcherSettings
+    queue: QueueSettings
+    ingest: IngestSettings
+    gate: GateSettings
+    decision: DecisionSettings
+    bus: BusSettings
+    http: HttpSettings
+    rooms: dict[str, RoomSettings]
+
+
+_SECTIONS: dict[str, type] = {
+    "recognizer": RecognizerSettings,
+    "dispatcher": DispatcherSettings,
+    "queue": QueueSettings,
+    "ingest": IngestSettings,
+    "gate": GateSettings,
+    "decision": DecisionSettings,
+    "bus": BusSettings,
+    "http": HttpSettings,
+}
+
+
+def read_rooms_file(path: Path, environment: Mapping[str, str] = os.environ) -> RoomsFile:
+    """The file's settings, checked one by one; sources are checked when rooms are planned.
+
+    Raises:
+        SettingsError: it cannot be read, or something in it cannot be used; names file, section and key.
+    """
+    tables = read_toml(path)
+    refuse_unknown(tables, [*_SECTIONS, "rooms"], str(path))
+    _fill_in(tables, "recognizer", "token", environment.get(RECOGNIZER_TOKEN_VARIABLE))
+    _fill_in(tables, "recognizer", "base_url", "http://127.0.0.1:8080")
+    _fill_in(tables, "http", "token", environment.get(HTTP_TOKEN_VARIABLE))
+    sections: dict[str, Any] = {
+        name: convert_table(tables.get(name, {}), kind, f"{path}, [{name}]") for name, kind in _SECTIONS.items()
+    }
+    return RoomsFile(**sections, rooms=_rooms(tables.get("rooms", []), path))
+
+
+def _fill_in(tables: dict[str, Any], section: str, key: str, value: str | None) -> None:
+    table = tables.setdefault(section, {})
+    if value and isinstance(table, dict):
+        table.setdefault(key, value)
+
+
+def _rooms(tables: object, path: Path) -> dict[str, RoomSettings]:
+    if not isinstance(tables, list):
+        raise SettingsError(f"{path}: rooms must be written as [[rooms]], one such table a room")
+    rooms: dict[str, RoomSettings] = {}
+    for number, table in enumerate(tables, start=1):
+        room = convert_table(table, RoomSettings, f"{path}, [[rooms]] number {number}")
+        if room.id in rooms:
+            raise SettingsError(f"{path}, [[rooms]] number {number}: the id {room.id!r} stands there twice")
+        rooms[room.id] = room
+    return rooms

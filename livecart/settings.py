@@ -1,0 +1,152 @@
+"""What an operator sets, read from TOML; and the settings that more than one part needs.
+
+Sections that belong to one part (ingest, gate, decision, recogniser) are defined there; `rooms_file` joins them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from livecart.errors import SettingsError
+
+T = TypeVar("T")
+
+#: A room whose host sends the stream in by WebRTC, `POST /rooms/{id}/whip`, names this in place of a URL.
+WHIP_SOURCE = "whip"
+#: A room's id stands in URLs, Redis keys, metrics and the header X-Room: letters of any script, digits, "-", "_", ".".
+_ROOM_ID = re.compile(r"[\w-][\w.-]{0,63}")
+#: Where no token is needed: only programs of this machine reach these.
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
+
+
+class RoomSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One room as a file or an HTTP client names it.
+
+    Raises:
+        SettingsError: the id cannot be one, or a value is out of bounds; names both.
+    """
+
+    #: 1 to 64 letters, digits, "-", "_" or "."; the first is no dot.
+    id: str
+    #: A stream's URL, a path, or `WHIP_SOURCE`.
+    source: str
+    #: Sampled frames per second; None: as the section [ingest] has it.
+    rate_hz: float | None = None
+    #: Of files: play at the file's own pace. None: as [ingest] has it.
+    realtime: bool | None = None
+    #: The only products (sku) announced here; None: all that the recogniser knows for the room.
+    products: tuple[str, ...] | None = None
+    #: The room's name in the catalog's `rooms`, sent as X-Room; None: the id.
+    product_list: str | None = None
+
+    def __post_init__(self) -> None:
+        check_room_id(self.id)
+        if not self.source.strip():
+            raise SettingsError(f"room {self.id}: source is empty; name a stream's URL, a file, or {WHIP_SOURCE!r}")
+        if self.rate_hz is not None and not (math.isfinite(self.rate_hz) and 0.1 <= self.rate_hz <= 10):
+            raise SettingsError(f"room {self.id}: rate_hz is {self.rate_hz}; it must be 0.1 to 10 frames a second")
+        name = self.product_list
+        if name is not None and not (1 <= len(name) <= 128 and name.isprintable()):
+            raise SettingsError(f"room {self.id}: product_list must be 1 to 128 printable characters")
+
+
+class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The section [http]: where `livecart run` answers.
+
+    Raises:
+        SettingsError: the port cannot be one, or an address beyond this machine comes without a token.
+    """
+
+    host: str = "127.0.0.1"
+    #: 0: any free one; the log says which.
+    port: int = 8090
+    #: What clients show as `Authorization: Bearer`. Required unless `host` is 127.0.0.1 or localhost.
+    token: str | None = None
+    #: Whether HTTP clients may name files of this machine as sources.
+    file_sources: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise SettingsError(f"http.port is {self.port}; it must be 0 to 65535")
+        if self.token is not None and (len(self.token) < 8 or not (self.token.isascii() and self.token.isprintable())):
+            raise SettingsError("http.token must be 8 or more printable ASCII characters")
+        if self.token is None and self.host not in LOOPBACK_HOSTS:
+            raise SettingsError(
+                f"http.host is {self.host}, which other machines reach; set http.token or the variable "
+                "LIVECART_HTTP_TOKEN, or bind 127.0.0.1"
+            )
+
+
+def check_room_id(room: str) -> None:
+    """Refuse what cannot be a room's id.
+
+    Raises:
+        SettingsError: says what it must be.
+    """
+    if not _ROOM_ID.fullmatch(room):
+        raise SettingsError(f"the room id {room!r} must be 1 to 64 letters, digits, '-', '_' or '.', no dot first")
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file.
+
+    Raises:
+        SettingsError: it cannot be read or is no TOML; names file and line.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: is not UTF-8 text: {error.reason} at byte {error.start}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: is no TOML: {error}") from error
+
+
+def convert_table(table: object, kind: type[T], where: str) -> T:
+    """One table as the struct or dataclass `kind`.
+
+    Args:
+        table: what the file has.
+        kind: a msgspec Struct or a dataclass; its own checks run too.
+        where: file and section, for messages.
+
+    Raises:
+        SettingsError: no table, an unknown key, a wrong type, a value out of bounds; names the place and the key.
+    """
+    if not isinstance(table, dict):
+        raise SettingsError(f"{where}: must be a table of keys and values")
+    refuse_unknown(table, _field_names(kind), where)
+    try:
+        return msgspec.convert(table, kind)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{where}: {error}") from error
+    except SettingsError as error:
+        raise SettingsError(f"{where}: {error}") from error
+
+
+def refuse_unknown(table: dict[str, Any], known: list[str], where: str) -> None:
+    """Refuse keys that mean nothing: a slip must not pass for a setting.
+
+    Raises:
+        SettingsError: names the first one, and the known key it resembles.
+    """
+    for key in table:
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
+            raise SettingsError(f"{where}: the key {key!r} is not known; {hint}")
+
+
+def _field_names(kind: type) -> list[str]:
+    if dataclasses.is_dataclass(kind):
+        return [field.name for field in dataclasses.fields(kind)]
+    return [field.name for field in msgspec.structs.fields(kind)]
