@@ -67,15 +67,15 @@ class ProductPatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     sku: str
     name: str | UnsetType = UNSET
     url: str | UnsetType = UNSET
-    brand: str | None | UnsetType = UNSET
+    brand: str | UnsetType | None = UNSET
     words: tuple[str, ...] | UnsetType = UNSET
     labels: tuple[str, ...] | UnsetType = UNSET
-    price: Decimal | None | UnsetType = UNSET
-    currency: str | None | UnsetType = UNSET
-    stock: int | None | UnsetType = UNSET
+    price: Decimal | UnsetType | None = UNSET
+    currency: str | UnsetType | None = UNSET
+    stock: int | UnsetType | None = UNSET
     on_sale: bool | UnsetType = UNSET
-    threshold: float | None | UnsetType = UNSET
-    rooms: tuple[str, ...] | None | UnsetType = UNSET
+    threshold: float | UnsetType | None = UNSET
+    rooms: tuple[str, ...] | UnsetType | None = UNSET
 
     def given(self) -> dict[str, Any]:
         """The fields to write, by name, without the sku."""
@@ -172,8 +172,8 @@ def _text(field: str, value: str, most_chars: int) -> str:
         raise InvalidValue(field, "is empty")
     if len(text) > most_chars:
         raise InvalidValue(field, f"{text[:40]!r}… is longer than {most_chars} characters")
-    # Also what no database takes: half a surrogate pair.
-    if not text.isprintable():
+    # Half a surrogate pair is unprintable too, and no database takes it. The wide blank of Chinese text may stay.
+    if not text.replace("\u3000", " ").isprintable():
         raise InvalidValue(field, f"{text[:40]!r} holds control characters or line breaks")
     return text
 

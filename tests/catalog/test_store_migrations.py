@@ -1,0 +1,99 @@
+"""The migrations make exactly the tables that the code works with, and take them away again."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect
+
+from livecart.catalog import tables, tables_events, tables_service  # noqa: F401
+from livecart.catalog.store import open_store
+from livecart.catalog.tables_base import Base
+from livecart.errors import SettingsError, StoreUnavailable
+from tests.catalog.catalog_stores import mysql_database
+
+
+@pytest.fixture(params=["sqlite", pytest.param("mysql", marks=pytest.mark.services)])
+def bare(request, tmp_path):
+    if request.param == "sqlite":
+        store = open_store(f"sqlite:///{tmp_path / 'new' / 'catalog.db'}")
+        yield store
+        store.close()
+    else:
+        with mysql_database() as url:
+            store = open_store(url)
+            yield store
+            store.close()
+
+
+def differences(store):
+    with store.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        return compare_metadata(context, Base.metadata)
+
+
+def test_the_migrated_tables_are_those_of_the_code(bare):
+    bare.upgrade()
+    assert differences(bare) == []
+
+
+def test_the_comparison_sees_a_column_more(bare):
+    bare.upgrade()
+    with bare.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE products ADD COLUMN colour VARCHAR(10)")
+    assert [entry[0] for entry in differences(bare)] == ["remove_column"]
+
+
+def test_up_twice_then_down_then_up(bare):
+    bare.upgrade()
+    bare.upgrade()
+    bare.downgrade("base")
+    assert set(inspect(bare.engine).get_table_names()) <= {"alembic_version"}
+    bare.upgrade()
+    assert differences(bare) == []
+
+
+def test_processes_that_start_together_migrate_once(bare):
+    url = bare.engine.url.render_as_string(hide_password=False)
+    code = "import sys; from livecart.catalog.store import open_store; open_store(sys.argv[1]).upgrade()"
+    started = [subprocess.Popen([sys.executable, "-c", code, url], stderr=subprocess.PIPE) for _ in range(3)]
+    for process in started:
+        told = process.communicate(timeout=120)[1]
+        assert process.returncode == 0, told.decode()
+    assert differences(bare) == []
+
+
+def test_threads_that_start_together_migrate_once(bare):
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(bare.upgrade) for _ in range(4)]:
+            done.result()
+    assert differences(bare) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("nonsense", "cannot be read"),
+        ("postgresql://host/db", "give sqlite"),
+        ("sqlite://", "needs a file"),
+        ("mysql+pymysql://root:secret@host", "no database"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_told_without_its_password(url, told):
+    with pytest.raises(SettingsError, match=told) as caught:
+        open_store(url)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_database_that_is_not_there_is_unavailable():
+    store = open_store("mysql+pymysql://root:secret@127.0.0.1:1/catalog")
+    with pytest.raises(StoreUnavailable, match="is the database up") as caught:
+        store.ping()
+    assert "secret" not in str(caught.value)
+    assert store.stats.unavailable == 1
+    store.close()
