@@ -3,7 +3,10 @@
 Shows photos and composed frames of labelled products (folders like those of scripts/evaluate.py) to the recogniser,
 with catalogs of none, one and three photos for each product, some products left out, and frames of nothing. What the
 recogniser then holds in its hands, before any weight is applied, is fitted by maximum likelihood; no weight can become
-negative. Weights belong to kinds of evidence and never to products. The same folders and seed give the same file.
+negative. That is done twice: first all weights, with the products left out counting much, because they are what is
+easily confused; then only their scale and that of "none", with the left out counting as seldom as a room shows them, so
+that a confidence is right as often as it says. Weights belong to kinds of evidence and never to products. The same
+folders and seed give the same file.
 """
 
 from __future__ import annotations
@@ -12,9 +15,10 @@ import argparse
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -32,28 +36,39 @@ from recognition.fuse import FEATURES, features
 from recognition.recognizer import Recognizer
 from recognition.scene import Region, Scene
 
+if TYPE_CHECKING:
+    import torch
+
 ROOT = Path(__file__).resolve().parent.parent
 CALIBRATIONS = ROOT / "handler" / "recognition" / "calibrations"
 #: Pulls weights that the data say nothing about towards zero.
 _RIDGE = 1e-3
 _ROUNDS = 500
-#: What a picture of nothing counts beside one of a product. Confidence is to be right of frames that show something:
-#: those of an empty table far outnumber them, and are silent by a wide margin anyway.
-_EMPTY_WEIGHT = 0.05
+#: What a picture counts beside one of a product of the catalog, when weights are fitted and when their scale is: one of
+#: a product left out, and one of nothing. Frames of an empty table far outnumber all others, and are silent by a wide
+#: margin anyway.
+_LEFT_OUT_WEIGHT = (0.5, 0.05)
+_EMPTY_WEIGHT = (0.05, 0.025)
+_CATALOG_WEIGHT = (1.0, 1.0)
 #: A classifier's label was never the only way to tell products apart in this data: its weight is set, not fitted.
 _LABEL_WEIGHT = 2.0
 #: Features of the network's vectors; the calibration for any backbone goes without them.
-_OF_BACKBONE = ("photo", "photo_squared")
+_OF_BACKBONE = ("photo_squared",)
+#: Features of products that are known by their names alone: their scale is a matter of its own.
+_OF_NAMES_ALONE = ("read_only_name", "read_only_name_share")
 _OF_TEXT = tuple(name for name in FEATURES if name.startswith("read_"))
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Candidates' features (C, F) in one region, the row of the product that it shows or C for none, and its weight."""
+    """Candidates' features (C, F) in one region, the row of the product that it shows or C for none.
+
+    ``weights`` are what it counts when weights are fitted, and when their scale is.
+    """
 
     rows: NDArray[np.float32]
     target: int
-    weight: float
+    weights: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -94,34 +109,76 @@ def fit(samples: Sequence[Sample], *, left_out: Sequence[str]) -> Weights:
     """Weights of the highest likelihood, those of ``left_out`` features zero."""
     import torch
 
-    most = max(len(sample.rows) for sample in samples)
-    table = torch.zeros((len(samples), most, len(FEATURES)))
-    present = torch.zeros((len(samples), most), dtype=torch.bool)
-    target = torch.tensor([most if sample.target >= len(sample.rows) else sample.target for sample in samples])
-    for index, sample in enumerate(samples):
-        table[index, : len(sample.rows)] = torch.from_numpy(sample.rows)
-        present[index, : len(sample.rows)] = True
-    weight = torch.tensor([sample.weight for sample in samples])
-    for feature in (*left_out, "label"):
-        table[:, :, FEATURES.index(feature)] = 0.0
+    data = _Tables.of(samples, left_out=[*left_out, "label"])
     raw = torch.zeros(len(FEATURES), requires_grad=True)
     none = torch.tensor(3.0, requires_grad=True)
-    optimizer = torch.optim.LBFGS([raw, none], max_iter=_ROUNDS, line_search_fn="strong_wolfe")
+    _minimise(
+        lambda: (
+            data.loss(torch.nn.functional.softplus(raw), none, stage=0)
+            + _RIDGE * torch.nn.functional.softplus(raw).square().mean()
+        ),
+        [raw, none],
+    )
+    weights = torch.nn.functional.softplus(raw).detach()
+    alone = torch.tensor([name in _OF_NAMES_ALONE for name in FEATURES])
+    scale = torch.zeros(2, requires_grad=True)
 
-    def loss() -> torch.Tensor:
+    def scaled() -> torch.Tensor:
+        return weights * torch.where(alone, torch.exp(scale[1]), torch.exp(scale[0]))
+
+    _minimise(lambda: data.loss(scaled(), none, stage=1) + _RIDGE * scale.square().sum(), [scale, none])
+    found = {name: round(float(w), 4) for name, w in zip(FEATURES, scaled().detach(), strict=True)}
+    found.update(dict.fromkeys(left_out, 0.0), label=_LABEL_WEIGHT)
+    return Weights(**found, none=round(float(none.detach()), 4))
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """All samples as tensors: features (S, C, F), which candidates there are (S, C), targets (S,), weights (S, 2)."""
+
+    features: torch.Tensor
+    present: torch.Tensor
+    target: torch.Tensor
+    weights: torch.Tensor
+
+    @classmethod
+    def of(cls, samples: Sequence[Sample], *, left_out: Sequence[str]) -> _Tables:
+        import torch
+
+        most = max(len(sample.rows) for sample in samples)
+        table = torch.zeros((len(samples), most, len(FEATURES)))
+        present = torch.zeros((len(samples), most), dtype=torch.bool)
+        for index, sample in enumerate(samples):
+            table[index, : len(sample.rows)] = torch.from_numpy(sample.rows)
+            present[index, : len(sample.rows)] = True
+        for feature in left_out:
+            table[:, :, FEATURES.index(feature)] = 0.0
+        target = [most if sample.target >= len(sample.rows) else sample.target for sample in samples]
+        weights = [sample.weights for sample in samples]
+        return cls(table, present, torch.tensor(target), torch.tensor(weights))
+
+    def loss(self, weights: torch.Tensor, none: torch.Tensor, *, stage: int) -> torch.Tensor:
+        import torch
+
+        scores = (self.features @ weights).masked_fill(~self.present, -1e4)
+        scores = torch.cat([scores, none.expand(len(scores), 1)], dim=1)
+        each = torch.nn.functional.cross_entropy(scores, self.target, reduction="none")
+        counts = self.weights[:, stage]
+        return (each * counts).sum() / counts.sum()
+
+
+def _minimise(loss: Callable[[], torch.Tensor], parameters: list[torch.Tensor]) -> None:
+    import torch
+
+    optimizer = torch.optim.LBFGS(parameters, max_iter=_ROUNDS, line_search_fn="strong_wolfe")
+
+    def closure() -> torch.Tensor:
         optimizer.zero_grad()
-        weights = torch.nn.functional.softplus(raw)
-        scores = (table @ weights).masked_fill(~present, -1e4)
-        scores = torch.cat([scores, none.expand(len(samples), 1)], dim=1)
-        each = torch.nn.functional.cross_entropy(scores, target, reduction="none")
-        value = (each * weight).sum() / weight.sum() + _RIDGE * weights.square().mean()
+        value = loss()
         value.backward()  # type: ignore[no-untyped-call]
         return value
 
-    optimizer.step(loss)  # type: ignore[no-untyped-call]
-    found = {name: round(float(w), 4) for name, w in zip(FEATURES, torch.nn.functional.softplus(raw), strict=True)}
-    found.update(dict.fromkeys(left_out, 0.0), label=_LABEL_WEIGHT)
-    return Weights(**found, none=round(float(none), 4))
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
 
 
 def _rounds(folders: Sequence[Path], seed: int) -> Iterator[Round]:
@@ -131,7 +188,7 @@ def _rounds(folders: Sequence[Path], seed: int) -> Iterator[Round]:
         if has_iconic:
             yield Round(dataset, 1, "iconic.jpg", False, seed)
             continue
-        for shots, frames in ((3, True), (1, True), (1, False), (0, False)):
+        for shots, frames in ((3, True), (1, True), (3, False), (1, False), (0, False)):
             yield Round(dataset, shots, None, frames, seed + shots)
 
 
@@ -146,12 +203,11 @@ def _of_round(each: Round, archive: Path, work: Path, limit: int, folders: Seque
     snapshot = Path(shutil.copy(known, folder.with_suffix(".snapshot")))
     recognizer = open_recognizer(archive, build(folder, archive, snapshot))
     pictures = asked_images.chosen(find_pictures(folders), seed=each.seed, limit=limit // 2)
-    asked = list(_images(each, parts, find_pictures(folders))) + list(
-        asked_images.empty_frames(pictures, seed=each.seed)
-    )
+    shown = list(_images(each, parts, find_pictures(folders)))
+    nothing = list(asked_images.empty_frames(pictures, seed=each.seed))
     described = f"{each.dataset.folder.name}, {each.shots} photos{', frames' if each.frames else ''}"
-    for image in track(asked, description=described):
-        yield from _of_image(recognizer, image)
+    for place, image in enumerate(track(shown + nothing, description=described)):
+        yield from _of_image(recognizer, image, empty=place >= len(shown))
 
 
 def _images(each: Round, parts: Split, backgrounds: Sequence[Picture]) -> Iterator[asked_images.Asked]:
@@ -163,12 +219,13 @@ def _images(each: Round, parts: Split, backgrounds: Sequence[Picture]) -> Iterat
         yield from asked_images.photos(parts.left_out, negative=True)
 
 
-def _of_image(recognizer: Recognizer, asked: asked_images.Asked) -> Iterator[Sample]:
-    """The region that shows the product, with its text and without; a region that shows none of the catalog as well."""
+def _of_image(recognizer: Recognizer, asked: asked_images.Asked, *, empty: bool) -> Iterator[Sample]:
+    """The region that shows the product, with its text and without; two of a picture that is ``empty``."""
     catalog, scene = recognizer.look_closely(asked.data)
     skus = {catalog.snapshot.product(row).sku: row for row in range(catalog.snapshot.products)}
     wanted = skus.get(asked.sku or "")
     labels = np.zeros(catalog.snapshot.products, dtype=np.float32)
+    counts = _CATALOG_WEIGHT if asked.sku is not None else _EMPTY_WEIGHT if empty else _LEFT_OUT_WEIGHT
     for region in _shown_first(scene, wanted, asked)[:2]:
         products, evidence = ev.gather(catalog, scene, region, labels)
         if not products:
@@ -176,13 +233,12 @@ def _of_image(recognizer: Recognizer, asked: asked_images.Asked) -> Iterator[Sam
         rows = features(evidence)
         shows = wanted in products and _in_truth(region, asked)
         target = products.index(wanted) if shows and wanted is not None else len(products)
-        weight = 1.0 if asked.sku is not None else _EMPTY_WEIGHT
-        yield Sample(rows, target, weight)
+        yield Sample(rows, target, counts)
         unread = rows.copy()
         unread[:, [FEATURES.index(name) for name in _OF_TEXT]] = 0.0
         if catalog.has_photos.any():
-            yield Sample(unread, target, weight)
-        if asked.sku is not None:
+            yield Sample(unread, target, counts)
+        if not empty:
             return
 
 

@@ -16,13 +16,11 @@ FALLBACK = "any"
 class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Log-odds per unit of each feature of ``fuse.features``, all 0 and up, and of ``none``: that nothing is shown."""
 
-    photo: float
     photo_squared: float
     print_points: float
     print_present: float
-    read_print: float
+    print_colours: float
     read_print_share: float
-    read_name: float
     read_name_share: float
     read_only_name: float
     read_only_name_share: float

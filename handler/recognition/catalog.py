@@ -48,6 +48,12 @@ class LoadedCatalog:
         """Whether there is anything to look for in a frame's pixels."""
         return len(self.snapshot.photo_product) > 0
 
+    def views_of(self, product: int) -> NDArray[np.float16]:
+        """Vectors (V, D) of all views of one product's photos."""
+        photos = np.searchsorted(self.snapshot.photo_product, [product, product + 1])
+        first, end = np.searchsorted(self.snapshot.view_photo, photos)
+        return self.snapshot.view_vectors[first:end]
+
     def known_by_label(self) -> list[LinkedProduct]:
         """Products that a label alone may show: those with labels and without photos."""
         rows = np.unique(self.label_products)

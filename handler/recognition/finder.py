@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from recognition import evidence as ev
+from recognition.boxes import refined, surroundings_of
 from recognition.calibration import Weights
 from recognition.catalog import LoadedCatalog
 from recognition.embedding import crop_vectors
@@ -38,6 +39,9 @@ _SURE = 0.985
 _HOPELESS = 0.06
 #: Text may stand a little outside of the box that was found.
 _TEXT_MARGIN = 0.25
+#: Sightings of a frame whose boxes are refined: the best, and others that are at least so likely.
+_MOST_REFINED = 3
+_REFINED_FROM = 0.5
 #: Side for text in a whole frame, where nothing says which part to enlarge.
 _FRAME_TEXT_PX = 960
 
@@ -95,7 +99,7 @@ class Finder:
     def __init__(
         self, runtime: Runtime, reader: TextReader | None, weights: Weights, space: VectorSpace = PLAIN
     ) -> None:
-        """Without a ``reader`` no text is ever read; ``space`` is the one that the catalog's photos were embedded in."""
+        """Without a ``reader`` no text is ever read; ``space`` is the catalog photos' own."""
         self.runtime = runtime
         self._reader = reader
         self._weights = weights
@@ -113,6 +117,7 @@ class Finder:
                 scene.regions = [Region((0.0, 0.0, float(look.frame.width), float(look.frame.height)))]
             labels = ev.label_evidence(catalog, look.label_probabilities)
             result.found.append(self._decide(catalog, scene, look, labels, result.seconds))
+        self._refine(catalog, [found for found in result.found if found is not None], result.seconds)
         return result
 
     def scene_of(self, catalog: LoadedCatalog, look: Look) -> Scene:
@@ -195,6 +200,26 @@ class Finder:
                 region.text = ev.text_evidence(catalog, query, scene.allowed)
             sightings = ev.sightings(catalog, scene, labels, self._weights)
         return Found(sightings, lines, scene)
+
+    def _refine(self, catalog: LoadedCatalog, found: Sequence[Found], seconds: FinderSeconds) -> None:
+        """Better boxes for what may be shown, by one more look at all of it together."""
+        wanted = [
+            (each, place)
+            for each in found
+            for place, sighting in enumerate(each.sightings[:_MOST_REFINED])
+            if (place == 0 or sighting.confidence >= _REFINED_FROM) and catalog.has_photos[sighting.product]
+        ]
+        if not wanted:
+            return
+        with _Clock(seconds, "network"):
+            around = [surroundings_of(each.scene.frame, each.sightings[place].box) for each, place in wanted]
+            maps = self.runtime.features(np.stack([each.pixels for each in around]))
+        with _Clock(seconds, "match"):
+            for (each, place), part, feature_map in zip(wanted, around, maps, strict=True):
+                sighting = each.sightings[place]
+                views = catalog.views_of(sighting.product)
+                box = refined(sighting.box, part, feature_map, views, self._space, each.scene.frame.size)
+                each.sightings[place] = replace(sighting, box=box)
 
     def _text_is_wanted(self, catalog: LoadedCatalog, look: Look, sightings: Sequence[Sighting]) -> bool:
         if look.text != "auto":

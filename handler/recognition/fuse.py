@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from recognition.calibration import Weights
 
-#: Similarity of photo vectors that unrelated products reach anyway.
-_UNRELATED = 0.6
 #: So many pairs of points agree by chance.
 _CHANCE_POINTS = 4.0
-#: More points than e**3 times chance make it no surer.
+#: More points than e**3 times chance make it no surer; their colours count no more than with e**1.5 times.
 _MOST_PRINT = 3.0
+_MOST_COLOURED_PRINT = 1.5
 #: Candidates of a region beyond these are not weighed: of 100,000 products nearly all are "none".
 CANDIDATES = 20
 
@@ -32,9 +31,10 @@ class EvidenceRows:
     """Raw evidence of C candidates in one region, float32 (C,) each.
 
     ``photo`` is the inner product with the best photo vector (0 without photos), ``points`` the pairs of local features
-    that agree with the best photo, ``colours`` how alike the two are in colour there (NaN: not compared), ``read_print`` the mass of text shared with it and ``print_mass`` that photo's own,
-    ``read_name`` the mass shared with the name and ``name_mass`` the name's own, ``label`` the classifier's probability
-    of the product's labels, and ``has_photos`` says which candidates have any.
+    that agree with the best photo, ``colours`` how alike the two are in colour there (0..1; NaN: not compared),
+    ``read_print`` the mass of text shared with it and ``print_mass`` that photo's own, ``read_name`` the mass shared
+    with the name and ``name_mass`` the name's own, ``label`` the classifier's probability of the product's labels, and
+    ``has_photos`` says which candidates have any.
     """
 
     photo: NDArray[np.float32]
@@ -50,19 +50,17 @@ class EvidenceRows:
 
 def features(evidence: EvidenceRows) -> NDArray[np.float32]:
     """Rows (C, len(FEATURES)) that a score is linear in, each about 0 to 3."""
-    photo = np.where(evidence.has_photos, np.maximum(evidence.photo - _UNRELATED, 0.0) * 10.0, 0.0)
+    photo = np.where(evidence.has_photos, np.maximum(evidence.photo, 0.0), 0.0)
     points = np.log(np.maximum(evidence.points, _CHANCE_POINTS) / _CHANCE_POINTS)
     name = np.sqrt(evidence.read_name) * 0.3
     share = np.minimum(evidence.read_name / np.maximum(evidence.name_mass, 1e-6), 1.0)
     seen, unseen = evidence.has_photos, ~evidence.has_photos
     columns = (
-        photo,
-        photo**2 / 4.0,
+        photo**2 * 10.0,
         np.minimum(points, _MOST_PRINT),
         np.minimum(points, 1.0),
-        np.sqrt(evidence.read_print) * 0.3,
+        np.minimum(points, _MOST_COLOURED_PRINT) * np.nan_to_num(evidence.colours) * 2.0,
         evidence.read_print / np.sqrt(np.maximum(evidence.print_mass, 1e-6)) * 0.3,
-        name * seen,
         share * seen,
         name * unseen,
         share * unseen,

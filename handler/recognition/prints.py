@@ -67,9 +67,7 @@ class PrintMatcher:
         votes = index.votes(found.descriptors) * scene.allowed[self._snapshot.photo_product]
         return [int(photo) for photo in np.argsort(-votes, kind="stable")[: 2 * _VOTED] if votes[photo] > 0]
 
-    def _matches(
-        self, scene: Scene, found: LocalFeatures, photos: list[int], placed: _Placed
-    ) -> list[PhotoMatch]:
+    def _matches(self, scene: Scene, found: LocalFeatures, photos: list[int], placed: _Placed) -> list[PhotoMatch]:
         offsets = self._snapshot.local_offsets
         parts = [slice(offsets[photo], offsets[photo + 1]) for photo in photos]
         if not parts:

@@ -170,7 +170,7 @@ class Recognizer:
             found,
             result.seconds,
             labels=self.labels,
-            default_threshold=self.settings.thresholds.default,
+            default_threshold=self.settings.thresholds.catalog,
         )
         for item in decoded:
             if isinstance(item, RecognitionError):

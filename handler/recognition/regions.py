@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-
 #: Heights of windows in cells of the map, from the smallest product worth looking for to the whole frame: each about
 #: 1.4 times the one before, so that some window overlaps any product by 0.46 at least, and most by more than 0.7.
 _HEIGHTS = (3, 4, 6, 8, 11, 15, 20)

@@ -80,16 +80,22 @@ class RuntimeChoice(_Block, frozen=True):
 
 
 class Thresholds(_Block, frozen=True):
-    """From which confidence a product may be shown. A request may choose within ``lowest`` and ``highest``."""
+    """From which confidence a product may be shown. A request may choose within ``lowest`` and ``highest``.
+
+    ``default`` is for products known by a classifier's label, ``catalog`` for those of a catalog snapshot.
+    """
 
     default: Confidence
     lowest: Confidence
     highest: Confidence
+    catalog: Confidence = 0.95
     labels: dict[str, Confidence] = {}
 
     def __post_init__(self) -> None:
-        if not self.lowest <= self.default <= self.highest:
-            raise ValueError(f"default {self.default} is not between lowest {self.lowest} and highest {self.highest}")
+        for name in ("default", "catalog"):
+            if not self.lowest <= getattr(self, name) <= self.highest:
+                value = getattr(self, name)
+                raise ValueError(f"{name} {value} is not between lowest {self.lowest} and highest {self.highest}")
 
 
 class TopK(_Block, frozen=True):

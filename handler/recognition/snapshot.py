@@ -40,10 +40,11 @@ class Snapshot:
 
     Arrays are read-only and lie in the mapped file, which stays mapped as long as one of them is in use.
     ``photo_product`` int32 (N) and ``view_photo`` int32 (V) never decrease; ``photo_digest`` uint8 (N, 32) is SHA-256
-    of the photo's file; ``photo_cells`` uint8 (N, 12, 12, 3) are its mean colours; ``view_vectors`` float16 (V, D) are L2-normalised; ``local_xy`` float16 (L, 2) and
-    ``local_descriptors`` uint8 (L, 32) of photo n are rows ``local_offsets[n]`` to ``local_offsets[n + 1]``;
-    ``stock_state`` uint8 (P) is 0 where the product is sold out; ``thresholds`` float32 (P) is NaN where the product
-    has none of its own. ``extra`` holds the arrays that the writer added, by name.
+    of the photo's file; ``photo_cells`` uint8 (N, 12, 12, 3) are its mean colours; ``view_vectors`` float16 (V, D) are
+    L2-normalised; ``local_xy`` float16 (L, 2) and ``local_descriptors`` uint8 (L, 32) of photo n are rows
+    ``local_offsets[n]`` to ``local_offsets[n + 1]``; ``stock_state`` uint8 (P) is 0 where the product is sold out;
+    ``thresholds`` float32 (P) is NaN where the product has none of its own. ``extra`` holds the arrays that the writer
+    added, by name.
     """
 
     path: Path

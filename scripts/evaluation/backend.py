@@ -138,7 +138,7 @@ class InProcess:
             raise EvaluationError(f"the recogniser serves catalog {served}, not {catalog}")
         self._recognizer = recognizer
         settings = recognizer.settings
-        self._thresholds = Thresholds(settings.thresholds.default, settings.thresholds.lowest)
+        self._thresholds = Thresholds(settings.thresholds.catalog, settings.thresholds.lowest)
 
     @property
     def thresholds(self) -> Thresholds:
@@ -176,7 +176,7 @@ class OverHttp:
             found = self._post(b"{}", {"describe": "True", "Content-Type": "application/json"})["thresholds"]
         except (_Refused, KeyError) as error:
             raise EvaluationError(f"{self._url} does not describe itself: {error}") from error
-        self._thresholds = Thresholds(found["default"], found["lowest"])
+        self._thresholds = Thresholds(found["catalog"], found["lowest"])
 
     @property
     def thresholds(self) -> Thresholds:

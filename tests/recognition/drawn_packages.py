@@ -22,13 +22,11 @@ from tests import stand_ins
 
 #: As a fit on real photos gives them, fixed here so that a new fit changes no test.
 WEIGHTS = Weights(
-    photo=0.3,
-    photo_squared=3.2,
+    photo_squared=0.45,
     print_points=2.1,
     print_present=4.2,
-    read_print=0.3,
-    read_print_share=1.0,
-    read_name=2.2,
+    print_colours=0.5,
+    read_print_share=1.5,
     read_name_share=2.7,
     read_only_name=7.4,
     read_only_name_share=5.0,

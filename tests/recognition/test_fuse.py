@@ -40,6 +40,7 @@ def candidates(draw) -> EvidenceRows:
     return EvidenceRows(
         photo=column(1.0),
         points=column(200.0),
+        colours=column(1.0),
         read_print=column(40.0),
         print_mass=column(40.0) + 1.0,
         read_name=column(40.0),

@@ -35,7 +35,7 @@ class Server(BaseHTTPRequestHandler):
         kind = type(self)
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.headers.get("describe"):
-            answer: dict[str, Any] = {"thresholds": {"default": 0.7, "lowest": 0.05, "highest": 1.0, "labels": {}}}
+            answer: dict[str, Any] = {"thresholds": {"default": 0.7, "catalog": 0.7, "lowest": 0.05, "highest": 1.0}}
             self._send(200, answer)
             return
         kind.seen.append((dict(self.headers), body))
@@ -149,7 +149,7 @@ def test_another_catalog_than_the_seeds_is_refused() -> None:
 def test_in_this_process_every_candidate_is_asked_for() -> None:
     eye = Eye()
     asked = backend.InProcess(eye, catalog="abc")
-    assert asked.thresholds == backend.Thresholds(default=0.7, lowest=0.05)
+    assert asked.thresholds == backend.Thresholds(default=0.95, lowest=0.05)
     answered = asked.recognize(b"picture", "always")
     assert answered.reply is not None
     assert eye.asked == [Request(b"picture", Options(room=None, top_k=2, threshold=0.05, text="always"))]

@@ -1,0 +1,84 @@
+"""What the fit scripts compute, on data whose answer is known."""
+
+from __future__ import annotations
+
+import fit_calibration
+import fit_projection
+import numpy as np
+import pytest
+
+from evaluation.as_held import as_held
+from recognition.fuse import FEATURES, confidences
+from recognition.vectors import VectorSpace
+
+PRINT, COLOURS = FEATURES.index("print_points"), FEATURES.index("print_colours")
+
+
+def samples(count: int = 400) -> list[fit_calibration.Sample]:
+    """Print tells the product, colours tell nothing; one picture in four shows a product left out."""
+    random = np.random.default_rng(0)
+    made = []
+    for number in range(count):
+        rows = np.zeros((4, len(FEATURES)), np.float32)
+        rows[:, PRINT] = random.uniform(0, 0.8, 4)
+        rows[:, COLOURS] = random.uniform(0, 1, 4)
+        left_out = number % 4 == 0
+        if not left_out:
+            rows[1, PRINT] += random.uniform(0, 2.5)
+        counts = fit_calibration._LEFT_OUT_WEIGHT if left_out else fit_calibration._CATALOG_WEIGHT
+        made.append(fit_calibration.Sample(rows, 4 if left_out else 1, counts))
+    return made
+
+
+def test_the_evidence_that_tells_gets_the_weight():
+    weights = fit_calibration.fit(samples(), left_out=())
+    assert weights.print_points > 1.0
+    assert weights.print_colours < 0.3 * weights.print_points
+    assert weights.none > 0
+
+
+def test_what_is_left_out_counts_nothing():
+    assert fit_calibration.fit(samples(), left_out=("print_points",)).print_points == 0.0
+
+
+def test_confidences_of_pictures_of_the_catalog_are_right_as_often_as_they_say():
+    weights = fit_calibration.fit(samples(), left_out=())
+    shown = [sample for sample in samples(2000) if sample.target == 1]
+    found = [confidences(sample.rows, weights) for sample in shown]
+    best = np.array([each.max() for each in found])
+    right = np.array([each.argmax() == 1 for each in found])
+    assert abs(best.mean() - right.mean()) < 0.07
+
+
+def test_a_projection_forgets_what_turning_changes_and_keeps_what_products_differ_in():
+    random = np.random.default_rng(0)
+    products = np.abs(random.normal(3.0, 1.0, (60, 1, 8)))
+    views = np.repeat(products, 6, axis=1)
+    # Every view adds as much as it likes of two directions.
+    views[:, :, :2] += np.abs(random.normal(0, 6.0, (60, 6, 2)))
+    rows = np.sqrt(views) / np.linalg.norm(np.sqrt(views), axis=-1, keepdims=True)
+
+    mean, axes = fit_projection.fit([rows.astype(np.float32)], dimensions=6)
+
+    space = VectorSpace("fitted", mean, axes)
+    plain, fitted = VectorSpace("plain"), space
+
+    def found(where: VectorSpace) -> float:
+        first, second = (where.vectors(views[:, view].astype(np.float32)) for view in (0, 1))
+        return float(((first @ second.T).argmax(axis=1) == np.arange(60)).mean())
+
+    assert axes.shape == (8, 6)
+    assert found(fitted) > found(plain) + 0.2
+
+
+@pytest.mark.parametrize("size", [(400, 300), (90, 640), (640, 90)])
+def test_a_photo_as_held_is_a_crop_that_shows_it_and_depends_on_the_seed_alone(size):
+    photo = np.zeros((*size, 3), np.uint8)
+    photo[...] = (250, 10, 10)
+    backgrounds = [np.full((200, 300, 3), (10, 10, 250), np.uint8)]
+    crops = [as_held(photo, backgrounds, 96, np.random.default_rng(seed)) for seed in (3, 3, 4)]
+    assert crops[0].shape == (96, 96, 3)
+    np.testing.assert_array_equal(crops[0], crops[1])
+    assert (crops[0] != crops[2]).any()
+    red = [(crop[..., 0].astype(int) - crop[..., 2] > 60).mean() for crop in crops]
+    assert all(0.01 < share < 0.99 for share in red)
