@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -59,14 +59,14 @@ class RoomBook:
         before, self._in_file = self._in_file, file.rooms
         restart = sections != self._sections
         self._sections = sections
-        gone = [room for room in before if room not in file.rooms and self._owner(room) == "file"]
+        gone = [name for name in before if name not in file.rooms and self._owner(name) == "file"]
         due: dict[str, tuple[RoomSettings, Owner]] = dict(self._named) if restart else {}
         due |= {room.id: (room, "file") for room in file.rooms.values() if room != before.get(room.id)}
-        for room in gone:
-            due.pop(room, None)
-            self._named.pop(room, None)
+        for name in gone:
+            due.pop(name, None)
+            self._named.pop(name, None)
         await asyncio.gather(
-            *(self._guarded(self._rooms.remove(room), room) for room in gone),
+            *(self._guarded(self._rooms.remove(name), name) for name in gone),
             *(self._guarded(self._run(settings, owner), settings.id) for settings, owner in due.values()),
         )
 
@@ -136,10 +136,10 @@ class RoomBook:
         self._named[settings.id] = (settings, owner)
         return runner
 
-    async def _guarded(self, change: object, room: str) -> None:
+    async def _guarded(self, change: Awaitable[object], room: str) -> None:
         """One room of many; what fails in it is counted, and the others are changed all the same."""
         try:
-            await change  # type: ignore[misc]
+            await change
         except LivecartError as error:
             self._rooms.metrics.background_failure("rooms_file")
             _log.error("room %s stays as it was: %s", room, error)

@@ -117,7 +117,8 @@ class RoomRunner:
     async def stop(self, *, keep_cards: bool = False, timeout_s: float = 1.5) -> RoomState:
         """End the room; its cards are withdrawn unless another runner is to go on with the state.
 
-        A reader that has not ended in time (it hangs in a name look-up) is counted and logged, and delivers nothing more.
+        A reader that has not ended in time (it hangs in a name look-up) is counted and logged; it delivers
+        nothing more.
         """
         self.signal()
         if not await self._feed.stop(timeout_s):

@@ -1,0 +1,12 @@
+"""What `livecart run` answers over HTTP: rooms, the host's wishes, WHIP, health and metrics. docs/live.md has the list.
+
+control.py   what it needs of the rest of livecart, as protocols
+api.py       the application: errors, health, metrics;  rooms.py, whip.py: its routes;  bodies.py: what clients send
+access.py    who may ask;  server.py: uvicorn in the program's own event loop
+"""
+
+from livecart.web.api import create_api
+from livecart.web.control import Health, RoomControl
+from livecart.web.server import HttpServer
+
+__all__ = ["Health", "HttpServer", "RoomControl", "create_api"]

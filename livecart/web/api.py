@@ -1,0 +1,74 @@
+"""The application: health, metrics, the routes of rooms, and one form for every error."""
+
+from __future__ import annotations
+
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from livecart.errors import SettingsError
+from livecart.web.access import AccessDenied, TokenCheck, trusted_hosts
+from livecart.web.control import Health, RoomControl
+from livecart.web.replies import error, reply
+from livecart.web.rooms import rooms_router
+from livecart.web.whip import whip_router
+
+
+def create_api(control: RoomControl, health: Health, registry: CollectorRegistry, token: str | None) -> FastAPI:
+    """The API over these rooms.
+
+    Args:
+        control: the rooms.
+        health: what probes are told.
+        registry: what Prometheus is told.
+        token: what everything but `/healthz` and `/readyz` asks for; None: nothing.
+    """
+    api = FastAPI(title="livecart", docs_url=None, redoc_url=None)
+    api.add_middleware(TrustedHostMiddleware, allowed_hosts=trusted_hosts(token))
+    guard = [Depends(TokenCheck(token))]
+
+    @api.get("/healthz", tags=["probes"])
+    async def healthz() -> Response:
+        """Whether the process does its work; 503: restart it."""
+        alive = health.is_alive()
+        return reply({"status": "ok" if alive else "failed"}, 200 if alive else 503)
+
+    @api.get("/readyz", tags=["probes"])
+    async def readyz() -> Response:
+        """Whether cards would come now: the recogniser is ready and the bus is up."""
+        checks = health.checks()
+        ready = all(checks.values())
+        return reply({"status": "ready" if ready else "not ready", "checks": checks}, 200 if ready else 503)
+
+    @api.get("/metrics", tags=["probes"], dependencies=guard)
+    async def metrics() -> Response:
+        """Prometheus text."""
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    api.include_router(rooms_router(control), dependencies=guard)
+    api.include_router(whip_router(control), dependencies=guard)
+    _add_error_handlers(api)
+    return api
+
+
+def _add_error_handlers(api: FastAPI) -> None:
+    @api.exception_handler(SettingsError)
+    async def bad_settings(_: Request, refused: SettingsError) -> Response:
+        return error(422, "bad_settings", str(refused))
+
+    @api.exception_handler(AccessDenied)
+    async def denied(_: Request, __: AccessDenied) -> Response:
+        return error(401, "denied", "send Authorization: Bearer <http.token>", **{"WWW-Authenticate": "Bearer"})
+
+    @api.exception_handler(RequestValidationError)
+    async def bad_request(_: Request, refused: RequestValidationError) -> Response:
+        first = refused.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return error(422, "bad_request", f"{where}: {first['msg']}")
+
+    @api.exception_handler(HTTPException)
+    async def refused(_: Request, refused: HTTPException) -> Response:
+        return error(refused.status_code, "bad_request", refused.detail)

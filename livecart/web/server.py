@@ -1,0 +1,72 @@
+"""uvicorn in the program's own event loop: it binds first, leaves signals alone, and ends when it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from fastapi import FastAPI
+
+from livecart.errors import SettingsError
+
+#: How long open requests may take at the end.
+_GRACE_S = 1
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the program's."""
+        yield
+
+
+class HttpServer:
+    """Serves one application.
+
+    Args:
+        api: what answers.
+        host: address to bind.
+        port: its port; 0: any free one.
+
+    Raises:
+        SettingsError: the address cannot be bound.
+    """
+
+    def __init__(self, api: FastAPI, host: str, port: int) -> None:
+        try:
+            self._socket = socket.create_server((host, port), family=_family(host), backlog=128)
+        except OSError as error:
+            raise SettingsError(
+                f"http: {host}:{port} cannot be bound: {error.strerror or error}; set another http.port"
+            ) from error
+        name = f"[{host}]" if ":" in host else host
+        self.url = f"http://{name}:{self._socket.getsockname()[1]}"
+        config = uvicorn.Config(
+            api,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+        self._server = _Server(config)
+
+    async def run(self) -> None:
+        """Serve until `stop`."""
+        await self._server.serve(sockets=[self._socket])
+
+    async def stop(self, task: asyncio.Task[None] | None) -> None:
+        """End `run`, which runs as `task`; open requests get a moment."""
+        self._server.should_exit = True
+        if task is not None:
+            done, _ = await asyncio.wait({task}, timeout=_GRACE_S + 1)
+            if not done:
+                task.cancel()
+        self._socket.close()
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
