@@ -80,7 +80,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
 
 
 def _use_wal(cursor: sqlite3.Cursor) -> None:
-    """Readers beside a writer. The file remembers it; who says it first must be alone, and SQLite does not wait for that."""
+    """Readers beside a writer. The file remembers it; who says it first must be alone, and SQLite does not wait."""
     give_up_s = time.monotonic() + _SQLITE_BUSY_S
     while True:
         try:

@@ -1,0 +1,96 @@
+"""A folder of files named by their content's SHA-256: written whole or not at all, each content once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+import time
+from collections.abc import Container, Iterator
+from pathlib import Path
+
+from livecart.errors import InvalidValue, NotFound
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_SUFFIX = re.compile(r"[a-z0-9]{1,8}")
+_UNFINISHED = ".part"
+
+
+class BlobFolder:
+    """Content by digest. Any number of threads and processes may write at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def put(self, data: bytes, suffix: str) -> str:
+        """Keep `data`; returns its digest. On the disk when this returns.
+
+        Raises:
+            OSError: the disk is full, or the folder may not be written.
+        """
+        digest = hashlib.sha256(data).hexdigest()
+        path = self.path(digest, suffix)
+        if path.exists():
+            # Young again: a sweep that is under way must not take it from its new owner.
+            os.utime(path)
+            return digest
+        path.parent.mkdir(exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=_UNFINISHED)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        return digest
+
+    def path(self, digest: str, suffix: str) -> Path:
+        """Where the content lies, or would.
+
+        Raises:
+            InvalidValue: it is no digest; so nothing outside the folder is ever named.
+        """
+        if not _DIGEST.fullmatch(digest) or not _SUFFIX.fullmatch(suffix):
+            raise InvalidValue("digest", f"{digest[:80]!r}.{suffix[:16]!r} names no file of this folder")
+        return self.folder / digest[:2] / f"{digest}.{suffix}"
+
+    def read(self, digest: str, suffix: str) -> bytes:
+        """The content.
+
+        Raises:
+            NotFound: it is not here.
+            InvalidValue: it is no digest.
+        """
+        try:
+            return self.path(digest, suffix).read_bytes()
+        except FileNotFoundError as error:
+            raise NotFound(f"{self.folder} holds no {digest}.{suffix}") from error
+
+    def remove(self, digest: str, suffix: str) -> None:
+        """Take it away; nothing happens where it is not here."""
+        self.path(digest, suffix).unlink(missing_ok=True)
+
+    def sweep(self, wanted: Container[str], *, older_than_s: float = 3600.0) -> int:
+        """Remove what nobody wants, and what a killed writer left. Returns how many files.
+
+        Args:
+            wanted: digests that a row of the database names.
+            older_than_s: younger files stay: their row may be written in a moment.
+        """
+        removed = 0
+        oldest_kept = time.time() - older_than_s
+        for path in self._files():
+            unwanted = path.suffix == _UNFINISHED or path.stem not in wanted
+            if unwanted and path.stat().st_mtime < oldest_kept:
+                path.unlink(missing_ok=True)
+                removed += 1
+        return removed
+
+    def _files(self) -> Iterator[Path]:
+        return (path for part in self.folder.iterdir() if part.is_dir() for path in part.iterdir())
