@@ -1,0 +1,133 @@
+/** What the hub sends about a product in the stream: docs/events.md describes every field. */
+
+/** x1, y1, x2, y2 in pixels of the stream's picture, x to the right, y down. */
+export type BoxXyxyPx = readonly [number, number, number, number]
+
+export type EventKind = 'card' | 'update' | 'withdraw'
+
+/** One card event. `card` shows a product, `update` moves its box, `withdraw` takes it away; they share `card_id`. */
+export interface CardEvent {
+  readonly event: EventKind
+  /** Grows by one in each room, from 1. */
+  readonly event_id: number
+  readonly card_id: string
+  readonly room: string
+  readonly sku: string
+  readonly name: string
+  /** Always https. */
+  readonly url: string
+  /** Decimal as text, such as "12.90". */
+  readonly price: string | null
+  readonly currency: string | null
+  /** Pixels of a picture `frame_width` x `frame_height`; null where the product is not in the picture. */
+  readonly box: BoxXyxyPx | null
+  readonly frame_width: number
+  readonly frame_height: number
+  /** Presentation time of the frame that decided, seconds of the stream. */
+  readonly pts_s: number
+  /** When that frame was captured, UNIX time in seconds. */
+  readonly captured_at_s: number
+  /** Where the server would put the card: a point, as shares of the picture. */
+  readonly anchor: readonly [number, number] | null
+  /** Of a withdrawal: why. */
+  readonly reason: string | null
+  /** Faces: rectangles that the card leaves free, in the pixels of `box`; null: as in the card's last event. */
+  readonly avoid: readonly BoxXyxyPx[] | null
+  /** The product's picture; https or of the page's own origin. */
+  readonly image_url: string | null
+}
+
+/** An event that cannot be used; the message names the field. */
+export class InvalidEvent extends Error {
+  override readonly name = 'InvalidEvent'
+}
+
+/** What a page may leave out when it makes an event itself: see {@link parseCardEvent} for what is taken instead. */
+export type CardEventInput = Pick<CardEvent, 'card_id' | 'sku' | 'name' | 'url'> & Partial<CardEvent>
+
+/**
+ * Reads one event that came from outside.
+ *
+ * @throws InvalidEvent where a field is missing or of the wrong kind, or where `url` is not https.
+ */
+export function parseCardEvent(value: unknown): CardEvent {
+  const fields = record(value, 'an event')
+  const schema = fields.schema ?? 1
+  if (schema !== 1) throw new InvalidEvent(`schema is ${String(schema)}; this element reads schema 1`)
+  return {
+    event: kind(fields.event ?? 'card'),
+    event_id: number(fields, 'event_id', 0),
+    card_id: text(fields, 'card_id'),
+    room: optionalText(fields, 'room') ?? '',
+    sku: text(fields, 'sku'),
+    name: text(fields, 'name'),
+    url: httpsUrl(text(fields, 'url')),
+    price: optionalText(fields, 'price'),
+    currency: optionalText(fields, 'currency'),
+    box: fields.box == null ? null : box(fields.box, 'box'),
+    frame_width: number(fields, 'frame_width', 0),
+    frame_height: number(fields, 'frame_height', 0),
+    pts_s: number(fields, 'pts_s', 0),
+    captured_at_s: number(fields, 'captured_at_s', 0),
+    anchor: point(fields.anchor),
+    reason: optionalText(fields, 'reason'),
+    avoid: Array.isArray(fields.avoid) ? fields.avoid.map((face) => box(face, 'avoid')) : null,
+    image_url: imageUrl(optionalText(fields, 'image_url')),
+  }
+}
+
+export function record(value: unknown, what: string): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new InvalidEvent(`${what} must be a JSON object`)
+  }
+  return value as Record<string, unknown>
+}
+
+function kind(value: unknown): EventKind {
+  if (value === 'card' || value === 'update' || value === 'withdraw') return value
+  throw new InvalidEvent(`event must be card, update or withdraw, not ${String(value)}`)
+}
+
+function text(fields: Record<string, unknown>, name: string): string {
+  const value = fields[name]
+  if (typeof value !== 'string' || value === '') throw new InvalidEvent(`${name} must be a text that is not empty`)
+  return value
+}
+
+function optionalText(fields: Record<string, unknown>, name: string): string | null {
+  const value = fields[name]
+  if (value == null) return null
+  if (typeof value !== 'string') throw new InvalidEvent(`${name} must be text or null`)
+  return value
+}
+
+function number(fields: Record<string, unknown>, name: string, otherwise: number): number {
+  const value = fields[name] ?? otherwise
+  if (typeof value !== 'number' || !Number.isFinite(value)) throw new InvalidEvent(`${name} must be a number`)
+  return value
+}
+
+function box(value: unknown, name: string): BoxXyxyPx {
+  const isBox = Array.isArray(value) && value.length === 4 && value.every((side) => Number.isFinite(side))
+  if (!isBox) throw new InvalidEvent(`${name} must be four numbers: x1, y1, x2, y2`)
+  const [x1, y1, x2, y2] = value as [number, number, number, number]
+  return [Math.min(x1, x2), Math.min(y1, y2), Math.max(x1, x2), Math.max(y1, y2)]
+}
+
+function point(value: unknown): readonly [number, number] | null {
+  if (!Array.isArray(value) || value.length !== 2 || !value.every((share) => Number.isFinite(share))) return null
+  return [value[0] as number, value[1] as number]
+}
+
+function httpsUrl(value: string): string {
+  const url = URL.canParse(value) ? new URL(value) : null
+  if (url?.protocol !== 'https:') throw new InvalidEvent('url must begin with https://')
+  return url.href
+}
+
+/** A picture that may not be shown is left out: the card has a tile with the name's first letter instead. */
+function imageUrl(value: string | null): string | null {
+  if (value === null || !URL.canParse(value, document.baseURI)) return null
+  const url = new URL(value, document.baseURI)
+  return url.protocol === 'https:' || url.origin === location.origin ? url.href : null
+}

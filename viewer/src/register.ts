@@ -1,0 +1,5 @@
+/** Defines `<live-cart>`, once for the page. */
+
+import { LiveCartElement } from './element'
+
+if (!customElements.get('live-cart')) customElements.define('live-cart', LiveCartElement)

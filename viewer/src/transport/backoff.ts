@@ -1,0 +1,21 @@
+/** Waiting times between attempts to connect: exponential with full jitter, so that a restart meets no stampede. */
+
+const FIRST_S = 1
+const LONGEST_S = 30
+
+export class Backoff {
+  private attempts = 0
+
+  constructor(private readonly random: () => number = Math.random) {}
+
+  /** Seconds to wait before the next attempt: uniform between 0 and a bound that doubles up to 30 s. */
+  next(): number {
+    const bound = Math.min(LONGEST_S, FIRST_S * 2 ** this.attempts)
+    this.attempts += 1
+    return this.random() * bound
+  }
+
+  reset(): void {
+    this.attempts = 0
+  }
+}

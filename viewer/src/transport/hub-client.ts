@@ -1,0 +1,180 @@
+/** Keeps a viewer connected to a room: reconnects, resumes after the last event, loses no feedback. */
+
+import { type CardEvent, InvalidEvent } from '../model/card-event'
+import { Backoff } from './backoff'
+import type { Channel, OpenChannel, RoomAddress } from './channel'
+import { type Feedback, type FeedbackBatch, parseServerMessage, type ServerMessage } from './protocol'
+import { FeedbackOutbox, randomId } from './feedback-outbox'
+
+/** The hub pings every 15 s: three are missed. */
+const SILENCE_S = 45
+/** A connection that lived this long was a good one. */
+const STABLE_S = 10
+const FEEDBACK_EVERY_S = 2
+/** An acknowledgement that takes longer is lost. */
+const RESEND_S = 10
+
+/** Close codes after which trying again with the same address is of no use. */
+const REFUSALS: Readonly<Record<number, HubProblem>> = { 4401: 'ticket', 4403: 'origin', 4404: 'room' }
+
+export type HubProblem = 'ticket' | 'origin' | 'room' | 'event'
+
+export interface HubListener {
+  /** Something happened in the room. */
+  event(event: CardEvent): void
+  /** What is shown in the room, where that cannot be told from the events: all that is not named is gone. */
+  current(cards: readonly CardEvent[]): void
+  /** `ticket`, `origin`, `room`: refused, and not tried again until the address changes; `event`: one was unusable. */
+  problem(problem: HubProblem, message: string): void
+}
+
+export class HubClient {
+  private channel: Channel | null = null
+  private lastEventId: number | null = null
+  private wantsCurrent = true
+  private clockSkewS = 0
+  private readonly outbox = new FeedbackOutbox()
+  private readonly backoff = new Backoff()
+  private readonly timers = new Map<string, number>()
+
+  constructor(
+    private readonly address: RoomAddress,
+    private readonly open: OpenChannel,
+    private readonly listener: HubListener,
+  ) {}
+
+  start(): void {
+    addEventListener('online', this.retryNow)
+    addEventListener('pagehide', this.flush)
+    this.connect()
+  }
+
+  stop(): void {
+    removeEventListener('online', this.retryNow)
+    removeEventListener('pagehide', this.flush)
+    this.flush()
+    for (const timer of this.timers.values()) clearTimeout(timer)
+    this.timers.clear()
+    this.channel?.close()
+    this.channel = null
+  }
+
+  report(feedback: Omit<Feedback, 'id' | 'at_s'>): void {
+    this.outbox.add({ ...feedback, id: randomId(), at_s: Date.now() / 1000 + this.clockSkewS })
+    if (!this.timers.has('feedback')) this.after('feedback', FEEDBACK_EVERY_S, this.flush)
+  }
+
+  private connect(): void {
+    const after = this.wantsCurrent ? null : this.lastEventId
+    this.channel = this.open(this.address, after, {
+      message: (text) => this.receive(text),
+      closed: (code) => this.onClosed(code),
+    })
+    this.after('silence', SILENCE_S, () => this.abandon())
+  }
+
+  private abandon(): void {
+    this.channel?.close()
+    this.onClosed(1006)
+  }
+
+  private onClosed(code: number): void {
+    this.channel = null
+    this.cancel('silence')
+    this.cancel('stable')
+    this.cancel('resend')
+    const refused = REFUSALS[code]
+    if (refused) {
+      this.listener.problem(refused, `the hub refused this page (close code ${code})`)
+      return
+    }
+    this.after('retry', this.backoff.next(), () => this.connect())
+  }
+
+  private readonly retryNow = (): void => {
+    if (this.cancel('retry')) this.connect()
+  }
+
+  private receive(text: string): void {
+    this.after('silence', SILENCE_S, () => this.abandon())
+    try {
+      this.handle(parseServerMessage(text, (error) => this.listener.problem('event', error.message)))
+    } catch (error) {
+      if (!(error instanceof InvalidEvent)) throw error
+      this.listener.problem('event', error.message)
+    }
+  }
+
+  private handle(message: ServerMessage): void {
+    switch (message.type) {
+      case 'hello':
+        return this.greet(message)
+      case 'event':
+        return this.take(message.event)
+      case 'gap':
+        this.wantsCurrent = true
+        return this.channel?.send({ type: 'current' })
+      case 'ping':
+        this.setClock(message.serverTimeS)
+        return this.channel?.send({ type: 'pong' })
+      case 'ack':
+        this.outbox.acknowledge(message.batchId)
+        this.cancel('resend')
+        return this.flush()
+      case 'unknown':
+    }
+  }
+
+  private greet(hello: ServerMessage & { type: 'hello' }): void {
+    this.setClock(hello.serverTimeS)
+    this.after('stable', STABLE_S, () => this.backoff.reset())
+    // A room that counts from the start again is another show: nothing of the last one is shown in it.
+    const beganAnew = this.lastEventId !== null && hello.lastEventId < this.lastEventId
+    if (this.wantsCurrent || beganAnew) {
+      this.wantsCurrent = false
+      this.lastEventId = hello.lastEventId
+      this.listener.current(hello.current)
+    }
+    if (this.outbox.unacknowledged) this.send(this.outbox.unacknowledged)
+    else this.flush()
+  }
+
+  private take(event: CardEvent): void {
+    if (this.lastEventId !== null && event.event_id <= this.lastEventId) return
+    this.lastEventId = event.event_id
+    this.listener.event(event)
+  }
+
+  private setClock(serverTimeS: number): void {
+    if (Number.isFinite(serverTimeS)) this.clockSkewS = serverTimeS - Date.now() / 1000
+  }
+
+  private readonly flush = (): void => {
+    this.cancel('feedback')
+    if (!this.channel) return
+    const batch = this.outbox.take()
+    if (batch) this.send(batch)
+  }
+
+  private send(batch: FeedbackBatch): void {
+    this.channel?.send(batch)
+    this.after('resend', RESEND_S, () => {
+      if (this.outbox.unacknowledged) this.send(this.outbox.unacknowledged)
+    })
+  }
+
+  /** Runs once after so many seconds; a timer of the same name is replaced. */
+  private after(name: string, seconds: number, run: () => void): void {
+    this.cancel(name)
+    const timer = setTimeout(() => {
+      this.timers.delete(name)
+      run()
+    }, seconds * 1000)
+    this.timers.set(name, timer as unknown as number)
+  }
+
+  private cancel(name: string): boolean {
+    clearTimeout(this.timers.get(name))
+    return this.timers.delete(name)
+  }
+}
