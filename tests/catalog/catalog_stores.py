@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import pymysql
 import pytest
 
-from livecart.catalog import hosts
-from livecart.catalog.store import Store, open_store
+from livecart.catalog.database.store import Store, open_store
+from livecart.catalog.records import hosts
 from livecart.catalog.values import ProductPatch
 
 MYSQL_HOST, MYSQL_PORT = "127.0.0.1", 3306
@@ -44,7 +44,7 @@ def mysql_database() -> Iterator[str]:
 
 def empty_tables(store: Store) -> None:
     """Back to what `upgrade` made."""
-    from livecart.catalog.tables_base import Base
+    from livecart.catalog.database.tables_base import Base
 
     with store.engine.begin() as connection:
         for table in reversed(Base.metadata.sorted_tables):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from livecart.catalog.store import Store
+from livecart.catalog.database.store import Store
 from tests.catalog.catalog_stores import allow_shop, empty_tables, mysql_database, open_upgraded
 
 DATABASES = ["sqlite", pytest.param("mysql", marks=pytest.mark.services)]

@@ -11,9 +11,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
-from livecart.catalog import tables, tables_events, tables_service  # noqa: F401
-from livecart.catalog.store import open_store
-from livecart.catalog.tables_base import Base
+from livecart.catalog.database import tables, tables_events, tables_service  # noqa: F401
+from livecart.catalog.database.store import open_store
+from livecart.catalog.database.tables_base import Base
 from livecart.errors import SettingsError, StoreUnavailable
 from tests.catalog.catalog_stores import mysql_database
 
@@ -60,7 +60,7 @@ def test_up_twice_then_down_then_up(bare):
 
 def test_processes_that_start_together_migrate_once(bare):
     url = bare.engine.url.render_as_string(hide_password=False)
-    code = "import sys; from livecart.catalog.store import open_store; open_store(sys.argv[1]).upgrade()"
+    code = "import sys; from livecart.catalog.database.store import open_store; open_store(sys.argv[1]).upgrade()"
     started = [subprocess.Popen([sys.executable, "-c", code, url], stderr=subprocess.PIPE) for _ in range(3)]
     for process in started:
         told = process.communicate(timeout=120)[1]

@@ -1,0 +1,56 @@
+"""Alembic, run from code: the migrations lie inside the package and need no ini file."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, text
+from sqlalchemy.engine import Connection
+
+from livecart.catalog.database.engine import WRITES
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+_LOCK = "livecart_migrations"
+_LOCK_WAIT_S = 60
+#: Alembic keeps what it runs on in a global of the process.
+_one_thread = threading.Lock()
+
+
+def config(connection: Connection | None = None) -> Config:
+    """What Alembic's commands take; with a connection, they run on it."""
+    made = Config()
+    made.set_main_option("script_location", MIGRATIONS.as_posix().replace("%", "%%"))
+    made.attributes["connection"] = connection
+    return made
+
+
+def upgrade(engine: Engine, revision: str) -> None:
+    """Run the migrations up to `revision`."""
+    with _alone(engine) as connection:
+        command.upgrade(config(connection), revision)
+
+
+def downgrade(engine: Engine, revision: str) -> None:
+    """Run the migrations down to `revision`."""
+    with _alone(engine) as connection:
+        command.downgrade(config(connection), revision)
+
+
+@contextmanager
+def _alone(engine: Engine) -> Iterator[Connection]:
+    """A transaction that one process at a time is in: several may start at once and find old tables."""
+    with _one_thread, engine.connect().execution_options(**{WRITES: True}) as connection:
+        named_lock = engine.dialect.name != "sqlite"
+        if named_lock:
+            connection.execute(text("SELECT GET_LOCK(:name, :wait)"), {"name": _LOCK, "wait": _LOCK_WAIT_S})
+        try:
+            yield connection
+            connection.commit()
+        finally:
+            if named_lock:
+                connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": _LOCK})

@@ -1,0 +1,1 @@
+"""Changes of the catalog become the snapshot that archives follow."""

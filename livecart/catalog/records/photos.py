@@ -1,0 +1,106 @@
+"""Photos of products: rows in the database, bytes in a folder by their digest."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from sqlalchemy import delete as sql_delete
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from livecart.catalog.database.session import audit_entry, now_s, write_audit
+from livecart.catalog.database.tables import PhotoRow
+from livecart.catalog.records import products
+from livecart.catalog.records.blobs import BlobFolder
+from livecart.catalog.records.photo_check import SUFFIX, check_photo
+from livecart.catalog.records.product_rows import photos_of, to_photo
+from livecart.catalog.values import PhotoInfo, Product
+from livecart.errors import InvalidValue, NotFound
+
+#: Of one product: more views no longer help, and each costs every frame.
+MOST_PER_PRODUCT = 50
+_NAME_CHARS = 255
+
+
+def add(session: Session, blobs: BlobFolder, sku: str, data: bytes, *, name: str = "") -> Product:
+    """Add a photo to a product; one that it has already changes nothing.
+
+    Args:
+        session: of `Store.write`.
+        blobs: where the bytes go; they stay there unused where the transaction is undone, until `BlobFolder.sweep`.
+        sku: whose it is.
+        data: JPEG, PNG or WebP.
+        name: what it was called; only its last part is kept, and never used as a path.
+
+    Raises:
+        InvalidValue: the bytes are no such photo, or the product has its 50.
+        NotFound: there is no such product.
+    """
+    checked = check_photo(data)
+    product_id = products.id_of(session, sku, lock=True)
+    digest = blobs.put(data, SUFFIX[checked.kind])
+    known = photos_of(session, [product_id])[product_id]
+    if any(photo.digest == digest for photo in known):
+        return products.get(session, sku)
+    if len(known) >= MOST_PER_PRODUCT:
+        raise InvalidValue("photo", f"product {sku!r} has {MOST_PER_PRODUCT} already; remove one first")
+    row = PhotoRow(
+        product_id=product_id,
+        digest=digest,
+        kind=checked.kind,
+        name=_safe_name(name) or f"{digest[:16]}.{SUFFIX[checked.kind]}",
+        width_px=checked.width_px,
+        height_px=checked.height_px,
+        size_bytes=len(data),
+        created_at_s=now_s(session),
+    )
+    session.add(row)
+    session.flush()
+    entry = audit_entry(session, "create", subject="photo", name=sku, after={"digest": digest, "name": row.name})
+    write_audit(session, [entry])
+    return products.touch(session, sku)
+
+
+def remove(session: Session, sku: str, digest: str) -> Product:
+    """Take a photo from a product. The file goes with the next sweep, when nobody else has it.
+
+    Raises:
+        NotFound: the product is not there, or has no such photo.
+    """
+    product_id = products.id_of(session, sku, lock=True)
+    matching = (PhotoRow.product_id == product_id) & (PhotoRow.digest == digest)
+    name = session.scalar(select(PhotoRow.name).where(matching))
+    if name is None:
+        raise NotFound(f"product {sku!r} has no photo {digest}")
+    session.execute(sql_delete(PhotoRow).where(matching))
+    write_audit(
+        session, [audit_entry(session, "delete", subject="photo", name=sku, before={"digest": digest, "name": name})]
+    )
+    return products.touch(session, sku)
+
+
+def find(session: Session, digest: str) -> PhotoInfo:
+    """What is known of a photo, whoever's it is.
+
+    Raises:
+        NotFound: no product has it.
+    """
+    row = session.scalar(select(PhotoRow).where(PhotoRow.digest == digest).limit(1))
+    if row is None:
+        raise NotFound(f"no product has a photo {digest}")
+    return to_photo(row)
+
+
+def digests(session: Session) -> set[str]:
+    """Every photo that a product has: what a sweep keeps."""
+    return set(session.scalars(select(PhotoRow.digest).distinct()))
+
+
+def count(session: Session) -> int:
+    """How many there are."""
+    return session.scalar(select(func.count()).select_from(PhotoRow)) or 0
+
+
+def _safe_name(name: str) -> str:
+    last = PurePosixPath(name.replace("\\", "/")).name
+    return last[-_NAME_CHARS:] if last.isprintable() and last not in {".", ".."} else ""

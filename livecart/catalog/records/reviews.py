@@ -1,0 +1,181 @@
+"""Product crops that staff should look at: reported as wrong, or decided by a narrow margin.
+
+A crop holds the product and nothing else: never the frame, never a face. Who makes crops sees to that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, cast, get_args
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from livecart.catalog.database.session import audit_entry, context_of, now_s, write_audit
+from livecart.catalog.database.tables_events import ReviewRow
+from livecart.catalog.records import photos, products
+from livecart.catalog.records.blobs import BlobFolder
+from livecart.catalog.records.photo_check import SUFFIX, check_photo
+from livecart.catalog.values import PhotoKind, check_room, check_sku, to_json
+from livecart.errors import Conflict, InvalidValue, NotFound
+
+ReviewState = Literal["pending", "approved", "corrected", "rejected"]
+ReviewReason = Literal["wrong_report", "low_margin"]
+REASONS: tuple[ReviewReason, ...] = get_args(ReviewReason)
+#: Waiting crops beyond this are not taken: a broken recogniser must not fill the disk.
+MOST_PENDING = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A crop and what was said of it. `sku` is what the recogniser took it for."""
+
+    id: int
+    state: ReviewState
+    reason: ReviewReason
+    room: str
+    sku: str
+    card_id: str | None
+    confidence: float | None
+    crop_digest: str
+    crop_kind: PhotoKind
+    reports: int
+    created_at_s: float
+    decided_at_s: float | None
+    decided_by: str | None
+    corrected_sku: str | None
+    version: int
+
+
+def submit(
+    session: Session,
+    crops: BlobFolder,
+    crop: bytes,
+    *,
+    reason: ReviewReason,
+    room: str,
+    sku: str,
+    card_id: str | None = None,
+    confidence: float | None = None,
+) -> Review | None:
+    """Put a crop into the queue; the same crop for the same product only counts one report more.
+
+    Returns:
+        The entry, or None where the queue is full.
+
+    Raises:
+        InvalidValue: the crop is no photo, or a name cannot be used.
+    """
+    if reason not in REASONS:
+        raise InvalidValue("reason", f"{reason!r} is none of {', '.join(REASONS)}")
+    checked = check_photo(crop)
+    digest = crops.put(crop, SUFFIX[checked.kind])
+    known = session.scalar(
+        select(ReviewRow).where(ReviewRow.crop_digest == digest, ReviewRow.sku == sku).with_for_update()
+    )
+    if known is not None:
+        known.reports += 1
+        session.flush()
+        return _review(known)
+    if pending_count(session) >= MOST_PENDING:
+        return None
+    row = ReviewRow(
+        state="pending",
+        reason=reason,
+        room=check_room(room),
+        sku=check_sku(sku),
+        card_id=card_id,
+        confidence=confidence,
+        crop_digest=digest,
+        crop_kind=checked.kind,
+        reports=1,
+        created_at_s=now_s(session),
+        version=1,
+    )
+    session.add(row)
+    session.flush()
+    return _review(row)
+
+
+def decide(
+    session: Session,
+    crops: BlobFolder,
+    photo_blobs: BlobFolder,
+    review_id: int,
+    state: ReviewState,
+    *,
+    expected_version: int,
+    corrected_sku: str | None = None,
+) -> Review:
+    """Say what a crop shows. Approved, it becomes a photo of its product; corrected, of the other one.
+
+    A rejected crop stays for its 30 days as a negative of `negatives`.
+
+    Raises:
+        NotFound: no such entry, or no such product, or the crop's file is gone.
+        Conflict: somebody else decided it.
+        InvalidValue: `corrected` without another product's sku, or a sku where none belongs.
+    """
+    row = session.scalar(select(ReviewRow).where(ReviewRow.id == review_id).with_for_update())
+    if row is None:
+        raise NotFound(f"no review has id {review_id}")
+    if row.version != expected_version or row.state != "pending":
+        yours = {"state": state, "corrected_sku": corrected_sku}
+        raise Conflict(f"review {review_id} was decided by {row.decided_by}", theirs=to_json(_review(row)), yours=yours)
+    if state not in {"approved", "corrected", "rejected"}:
+        raise InvalidValue("state", f"{state!r} is no decision; approved, corrected or rejected")
+    if (state == "corrected") != (corrected_sku is not None) or corrected_sku == row.sku:
+        raise InvalidValue("corrected_sku", "belongs to `corrected`, and names another product")
+    shown = corrected_sku or row.sku
+    if state != "rejected":
+        suffix = SUFFIX[cast(PhotoKind, row.crop_kind)]
+        name = f"review-{row.crop_digest[:16]}.{suffix}"
+        photos.add(session, photo_blobs, shown, crops.read(row.crop_digest, suffix), name=name)
+    row.state, row.corrected_sku, row.version = state, corrected_sku, row.version + 1
+    row.decided_at_s, row.decided_by = now_s(session), context_of(session).who
+    session.flush()
+    after = {"id": review_id, "state": state, "sku": shown}
+    write_audit(session, [audit_entry(session, "decide", subject="review", name=row.sku, after=after)])
+    return _review(row)
+
+
+def queue(session: Session, *, state: ReviewState = "pending", after_id: int = 0, limit: int = 50) -> list[Review]:
+    """Entries of a state, oldest first, from behind `after_id`."""
+    query = select(ReviewRow).where(ReviewRow.state == state, ReviewRow.id > after_id)
+    return [_review(row) for row in session.scalars(query.order_by(ReviewRow.id).limit(limit))]
+
+
+def negatives(session: Session, sku: str) -> list[Review]:
+    """Crops that are known not to show a product, though they were taken for it."""
+    products.get(session, sku)
+    rows = session.scalars(
+        select(ReviewRow)
+        .where(ReviewRow.sku == sku, ReviewRow.state.in_(["rejected", "corrected"]))
+        .order_by(ReviewRow.id)
+    )
+    return [_review(row) for row in rows]
+
+
+def pending_count(session: Session) -> int:
+    """How many wait."""
+    return session.scalar(select(func.count()).select_from(ReviewRow).where(ReviewRow.state == "pending")) or 0
+
+
+def _review(row: ReviewRow) -> Review:
+    return Review(
+        id=row.id,
+        state=cast(ReviewState, row.state),
+        reason=cast(ReviewReason, row.reason),
+        room=row.room,
+        sku=row.sku,
+        card_id=row.card_id,
+        confidence=row.confidence,
+        crop_digest=row.crop_digest,
+        crop_kind=cast(PhotoKind, row.crop_kind),
+        reports=row.reports,
+        created_at_s=row.created_at_s,
+        decided_at_s=row.decided_at_s,
+        decided_by=row.decided_by,
+        corrected_sku=row.corrected_sku,
+        version=row.version,
+    )

@@ -1,0 +1,99 @@
+"""Products by text: a part of the name, the brand, a word or the sku, Chinese or not. Pages by key, never by offset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.orm import Session
+
+from livecart.catalog.database.tables import ProductRoomRow, ProductRow
+from livecart.catalog.records.product_rows import load
+from livecart.catalog.values import Product, fold
+from livecart.errors import InvalidValue
+
+_ESCAPE = "\\"
+MOST_PER_PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Products in the order they were added, and where the next page starts: None on the last one."""
+
+    products: list[Product]
+    next_cursor: int | None
+
+
+def search(
+    session: Session,
+    text: str = "",
+    *,
+    room: str | None = None,
+    brand: str | None = None,
+    on_sale: bool | None = None,
+    in_stock: bool | None = None,
+    cursor: int | None = None,
+    limit: int = 50,
+) -> Page:
+    """One page of the products that match everything asked for.
+
+    The product whose sku is exactly `text` comes first, on the first page.
+
+    Args:
+        session: of `Store.read`.
+        text: words that must all occur in sku, name, brand or words; case and width do not matter.
+        room: only what is on this room's list.
+        brand: only this brand.
+        on_sale: only what is on sale, or is not.
+        in_stock: only what is not sold out, or is.
+        cursor: `next_cursor` of the page before.
+        limit: 1 to 200.
+
+    Raises:
+        InvalidValue: the limit is out of bounds.
+    """
+    if not 1 <= limit <= MOST_PER_PAGE:
+        raise InvalidValue("limit", f"{limit} is not between 1 and {MOST_PER_PAGE}")
+    query = _filtered(session, text, brand=brand, on_sale=on_sale, in_stock=in_stock)
+    if room is not None:
+        query = query.join(ProductRoomRow, ProductRoomRow.product_id == ProductRow.id).where(
+            ProductRoomRow.room == room
+        )
+    exact = session.scalar(query.where(ProductRow.sku == text.strip())) if text.strip() else None
+    page = query.order_by(ProductRow.id).limit(limit + 1)
+    if exact is not None:
+        page = page.where(ProductRow.id != exact)
+    if cursor is not None:
+        page = page.where(ProductRow.id > cursor)
+    ids = list(session.scalars(page))
+    more = len(ids) > limit
+    ids = ids[:limit]
+    shown = [exact, *ids] if exact is not None and cursor is None else ids
+    rows = session.scalars(select(ProductRow).where(ProductRow.id.in_(shown)))
+    by_id = {row.id: row for row in rows}
+    products = load(session, [by_id[row_id] for row_id in shown if row_id in by_id])
+    return Page(products, ids[-1] if more else None)
+
+
+def _filtered(
+    session: Session, text: str, *, brand: str | None, on_sale: bool | None, in_stock: bool | None
+) -> Select[int]:
+    """Ids of products that match. Of a search for text the database reads one index, not the rows themselves."""
+    query = select(ProductRow.id)
+    for word in fold(text).split():
+        query = query.where(_holds(session, word))
+    if brand is not None:
+        query = query.where(ProductRow.brand == brand)
+    if on_sale is not None:
+        query = query.where(ProductRow.on_sale.is_(on_sale))
+    if in_stock is not None:
+        query = query.where((ProductRow.stock != 0) | ProductRow.stock.is_(None) if in_stock else ProductRow.stock == 0)
+    return query
+
+
+def _holds(session: Session, word: str) -> ColumnElement[bool]:
+    if session.get_bind().dialect.name == "sqlite":
+        # LIKE would fold the case once more, for each row.
+        return func.instr(ProductRow.search_text, word) > 0
+    escaped = word.replace(_ESCAPE, _ESCAPE * 2).replace("%", r"\%").replace("_", r"\_")
+    return ProductRow.search_text.like(f"%{escaped}%")

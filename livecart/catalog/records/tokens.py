@@ -1,0 +1,112 @@
+"""API tokens: given out once, kept only as SHA-256.
+
+A token is 256 random bits, so a plain fast hash is as good as a slow one: there is nothing to guess.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from typing import Literal, cast, get_args
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from livecart.catalog.database.session import audit_entry, now_s, write_audit
+from livecart.catalog.database.tables_service import TokenRow
+from livecart.errors import InvalidValue, NotFound
+
+Role = Literal["read", "edit", "admin"]
+#: Each may do what those before it may.
+ROLES: tuple[Role, ...] = get_args(Role)
+_PREFIX = "lc_"
+_RANDOM_BYTES = 32
+_NAME_CHARS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class TokenInfo:
+    """A token without what it is."""
+
+    id: int
+    name: str
+    role: Role
+    created_at_s: float
+    expires_at_s: float | None
+    revoked_at_s: float | None
+
+    def may(self, role: Role) -> bool:
+        """Whether it may do what `role` may."""
+        return ROLES.index(self.role) >= ROLES.index(role)
+
+
+def issue(session: Session, name: str, role: Role, *, lifetime_s: float | None = None) -> tuple[str, TokenInfo]:
+    """Make a token. Its text is in nobody's hands but the caller's: show it once.
+
+    Args:
+        session: of `Store.write`.
+        name: who or what holds it; stands in the audit log.
+        role: read, edit or admin.
+        lifetime_s: seconds until it is void; None: until it is revoked.
+
+    Raises:
+        InvalidValue: an unknown role, an empty name.
+    """
+    if role not in ROLES:
+        raise InvalidValue("role", f"{role!r} is none of {', '.join(ROLES)}")
+    if not name.strip() or len(name) > _NAME_CHARS or not name.isprintable():
+        raise InvalidValue("name", f"must be 1 to {_NAME_CHARS} printable characters")
+    token = _PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
+    at_s = now_s(session)
+    row = TokenRow(
+        name=name,
+        role=role,
+        token_hash=_hash(token),
+        created_at_s=at_s,
+        expires_at_s=None if lifetime_s is None else at_s + lifetime_s,
+    )
+    session.add(row)
+    session.flush()
+    write_audit(
+        session, [audit_entry(session, "create", subject="token", name=name, after={"id": row.id, "role": role})]
+    )
+    return token, _info(row)
+
+
+def check(session: Session, token: str) -> TokenInfo | None:
+    """Whose token it is; None where it is unknown, expired or revoked."""
+    row = session.scalar(select(TokenRow).where(TokenRow.token_hash == _hash(token)))
+    if row is None or row.revoked_at_s is not None:
+        return None
+    if row.expires_at_s is not None and row.expires_at_s <= now_s(session):
+        return None
+    return _info(row)
+
+
+def revoke(session: Session, token_id: int) -> None:
+    """Make a token void, now.
+
+    Raises:
+        NotFound: there is none of that id.
+    """
+    row = session.get(TokenRow, token_id)
+    if row is None:
+        raise NotFound(f"no token has id {token_id}")
+    if row.revoked_at_s is None:
+        row.revoked_at_s = now_s(session)
+        session.flush()
+        write_audit(session, [audit_entry(session, "delete", subject="token", name=row.name, before={"id": row.id})])
+
+
+def every(session: Session) -> list[TokenInfo]:
+    """All tokens ever issued, oldest first."""
+    return [_info(row) for row in session.scalars(select(TokenRow).order_by(TokenRow.id))]
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _info(row: TokenRow) -> TokenInfo:
+    return TokenInfo(row.id, row.name, cast(Role, row.role), row.created_at_s, row.expires_at_s, row.revoked_at_s)

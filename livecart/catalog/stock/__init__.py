@@ -1,0 +1,1 @@
+"""Link, price and stock at the speed of cards."""

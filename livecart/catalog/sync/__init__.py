@@ -1,0 +1,1 @@
+"""Feeds of shops and platforms, read into the catalog."""
