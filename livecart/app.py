@@ -127,10 +127,10 @@ class _FileFollower:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follow the file until `stop` is set."""
-        # Its folder is watched: editors put a new file in the old one's place, Kubernetes another link.
-        folder = self._path.resolve().parent
+        # Folders are watched: editors put a new file in the old one's place, Kubernetes another link.
+        folders = {self._path.absolute().parent, self._path.resolve().parent}
         await self._look()
-        async for _ in awatch(folder, stop_event=stop, recursive=False, debounce=_SETTLE_MS, step=50):
+        async for _ in awatch(*folders, stop_event=stop, recursive=False, debounce=_SETTLE_MS, step=50):
             await self._look()
 
     async def _look(self) -> None:

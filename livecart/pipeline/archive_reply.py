@@ -40,6 +40,12 @@ class ReplyProduct(msgspec.Struct, frozen=True):
     currency: str | None = None
 
 
+class ReplyModel(msgspec.Struct, frozen=True):
+    """What answered; `catalog` is the id of its catalog snapshot, None where it has none."""
+
+    catalog: str | None = None
+
+
 class Reply(msgspec.Struct, frozen=True):
     """The body of a 200. `timing_ms` is in milliseconds by stage."""
 
@@ -47,6 +53,7 @@ class Reply(msgspec.Struct, frozen=True):
     image: ReplyImage
     products: list[ReplyProduct]
     timing_ms: dict[str, float] = {}
+    model: ReplyModel = ReplyModel()
 
 
 class ErrorDetail(msgspec.Struct, frozen=True):

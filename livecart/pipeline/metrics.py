@@ -79,6 +79,7 @@ class LiveMetrics:
     def look(self, age_s: float, stage_seconds: Mapping[str, float]) -> None:
         """A look came to its decision `age_s` after its frame was captured."""
         self._look_age.observe(max(0.0, age_s))
+        self._sums.stage("captured_to_look", age_s)
         for stage, seconds in stage_seconds.items():
             if stage in self._recognizer_stages or len(self._recognizer_stages) < _MOST_RECOGNIZER_STAGES:
                 self._recognizer_stages.add(stage)

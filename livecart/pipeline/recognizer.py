@@ -18,7 +18,7 @@ import msgspec
 from yarl import URL
 
 from livecart.errors import RecognizerBusy, RecognizerError, SettingsError
-from livecart.pipeline.archive_reply import candidates, decode_error, decode_reply
+from livecart.pipeline.archive_reply import Reply, candidates, decode_error, decode_reply
 from livecart.pipeline.meter import Meter, Tally
 from livecart.types import Frame, Look
 
@@ -155,6 +155,20 @@ class RecognizerClient:
             candidates=tuple(found),
             stage_seconds={stage: ms / 1000 for stage, ms in reply.timing_ms.items()},
         )
+
+    async def ask(self, image: bytes, content_type: str, *, product_list: str | None = None) -> Reply:
+        """What the recogniser answers to an encoded picture: for checks, not for frames.
+
+        Raises:
+            RecognizerBusy, RecognizerError: as for `recognize`.
+        """
+        headers = {"Content-Type": content_type}
+        if product_list is not None:
+            headers["X-Room"] = product_list
+        status, body = await self._send("POST", self._predictions, data=image, headers=headers)
+        if status != 200:
+            raise self._refusal(status, body)
+        return decode_reply(body)
 
     async def ready(self) -> bool:
         """Whether a frame sent now would be answered. Never raises for a server that is down or wrong.

@@ -1,0 +1,83 @@
+"""A catalog folder's products as a room's list, and whether the recogniser serves that catalog (docs/catalog.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from livecart.errors import RecognizerError, SettingsError
+from livecart.pipeline.recognizer import RecognizerClient
+
+_CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
+#: A catalog's own photo is nearly always known for its product; of so many one is.
+_PROBES = 5
+
+
+class _Product(msgspec.Struct):
+    sku: str
+    photos: list[str] = []
+    rooms: list[str] | None = None
+    stock: int | None = None
+
+
+class _Catalog(msgspec.Struct):
+    products: list[_Product]
+
+
+@dataclass(frozen=True, slots=True)
+class RoomCatalog:
+    """What of a catalog folder a room shows."""
+
+    folder: Path
+    skus: tuple[str, ...]
+    #: Product and its first photo, of those that may be shown.
+    photos: tuple[tuple[str, Path], ...]
+
+
+def read_catalog(folder: Path, room: str) -> RoomCatalog:
+    """The products of `catalog.json` that may be shown in `room`.
+
+    Raises:
+        SettingsError: there is no such file, it cannot be read, or it has nothing for the room.
+    """
+    path = folder / "catalog.json"
+    try:
+        catalog = msgspec.json.decode(path.read_bytes(), type=_Catalog)
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror or error}; name a catalog folder") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: is no catalog: {error}; docs/catalog.md has the format") from error
+    shown = [product for product in catalog.products if not product.rooms or room in product.rooms]
+    if not shown:
+        raise SettingsError(f"{path}: has no product for room {room!r}; name another with --room")
+    photos = [(product.sku, folder / product.photos[0]) for product in shown if product.photos and product.stock != 0]
+    return RoomCatalog(folder, tuple(product.sku for product in shown), tuple(photos))
+
+
+async def check_served(client: RecognizerClient, catalog: RoomCatalog, room: str) -> None:
+    """Ask the recogniser about a few of the catalog's own photos.
+
+    Raises:
+        SettingsError: it knows none of them, so that it serves another catalog; says how to serve this one.
+    """
+    url = client.settings.base_url
+    asked = [(sku, path) for sku, path in catalog.photos if path.suffix.lower() in _CONTENT_TYPES and path.is_file()]
+    step = max(1, len(asked) // _PROBES)
+    served: str | None = None
+    for sku, path in asked[::step][:_PROBES]:
+        try:
+            answer = await client.ask(path.read_bytes(), _CONTENT_TYPES[path.suffix.lower()], product_list=room)
+        except RecognizerError as error:
+            raise SettingsError(f"the recogniser at {url} cannot be asked about {path}: {error}") from error
+        if any(product.sku == sku for product in answer.products):
+            return
+        served = answer.model.catalog
+    if not asked:
+        # A catalog of names alone has nothing to ask about.
+        return
+    raise SettingsError(
+        f"the recogniser at {url} knows none of {len(asked[::step][:_PROBES])} photos of {catalog.folder} (it serves the "
+        f"catalog {served or 'of product_links.json'}); serve this one: make serve CATALOG={catalog.folder}"
+    )

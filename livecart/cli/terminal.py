@@ -1,0 +1,125 @@
+"""What a terminal shows: the card on standard output, a line about the state of things on standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from livecart.pipeline.metrics import LiveMetrics
+from livecart.types import CardEvent, RoomView
+
+_STATES = {
+    "connecting": "连接中 connecting",
+    "live": "直播中 live",
+    "stalled": "卡住 stalled",
+    "reconnecting": "重连中 reconnecting",
+    "ended": "已结束 ended",
+    "closed": "已关闭 closed",
+}
+_REASONS = {
+    "gone": "不在画面中 out of sight",
+    "replaced": "换商品 replaced",
+    "muted": "主播静音 muted",
+    "stream_lost": "直播中断 stream lost",
+    "room_closed": "直播间关闭 room closed",
+    "off_sale": "已下架 off sale",
+    "host": "主播撤下 by the host",
+}
+
+
+def card_panel(event: CardEvent) -> Panel:
+    """A product's purchase card."""
+    price = " ".join(part for part in (event.price, event.currency) if part)
+    rows = {
+        "商品 Product": event.name,
+        "价格 Price": price,
+        "链接 Link": event.url,
+        "画面中识别 Seen at": f"{_clock(event.pts_s)}{_place(event)}",
+        "置信度 Confidence": f"{event.confidence:.0%}",
+    }
+    grid = Table.grid(padding=(0, 2))
+    for name, value in rows.items():
+        if value:
+            # Links are to be clicked and copied: never cut.
+            grid.add_row(Text(name, style="dim"), Text(value, overflow="fold"))
+    title = f"[bold]🛒 {event.room}[/bold]"
+    return Panel(grid, title=title, title_align="left", border_style="green", expand=False)
+
+
+def withdrawal_line(event: CardEvent) -> Text:
+    """That a card went, and why."""
+    reason = _REASONS.get(event.reason or "", event.reason or "")
+    return Text(f"✕ {event.name}: {reason}  {_clock(event.pts_s)}", style="dim")
+
+
+class StatusLine:
+    """One line that is written over again where standard error is a terminal; elsewhere a line every ten seconds."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True, highlight=False)
+        self._is_terminal = self._console.is_terminal
+        self._shown = False
+        self._printed_at_s = time.monotonic()
+
+    def show(self, text: str) -> None:
+        """Show it in the place of the one before."""
+        if self._is_terminal:
+            self.clear()
+            self._console.print(Text(text, no_wrap=True, overflow="ellipsis"), end="")
+            self._shown = True
+        elif time.monotonic() - self._printed_at_s >= 10:
+            self._printed_at_s = time.monotonic()
+            print(text, file=sys.stderr)
+
+    def clear(self) -> None:
+        """Make room for other output."""
+        if self._shown:
+            self._console.file.write("\r\x1b[2K")
+            self._console.file.flush()
+            self._shown = False
+
+
+class StatusText:
+    """Turns the growing counters of one room into a line about the last moment."""
+
+    def __init__(self, metrics: LiveMetrics) -> None:
+        self._metrics = metrics
+        self._sampled = 0
+        self._looks = (0, 0.0)
+        self._at_s = time.monotonic()
+        self._latency_s: float | None = None
+
+    def text(self, view: RoomView) -> str:
+        """The line; rates are of the time since the last call."""
+        now_s = time.monotonic()
+        rate = (view.frames_sampled - self._sampled) / max(1e-6, now_s - self._at_s)
+        looks = self._metrics.stage_seconds.get("captured_to_look", (0, 0.0))
+        count, total_s = looks[0] - self._looks[0], looks[1] - self._looks[1]
+        if count:
+            self._latency_s = total_s / count
+        self._sampled, self._looks, self._at_s = view.frames_sampled, looks, now_s
+        skipped = sum(view.gate.get(reason, 0) for reason in ("unchanged", "blurred", "transition"))
+        share = f"{skipped / view.frames_sampled:.0%}" if view.frames_sampled else "–"
+        latency = "–" if self._latency_s is None else f"{self._latency_s * 1000:.0f} ms"
+        state = _STATES.get(view.state, view.state)
+        parts = [f"{state}", f"{rate:.1f} 帧/秒 fps", f"跳过 skipped {share}", f"延迟 latency {latency}"]
+        if view.state not in {"live", "ended"}:
+            parts.append(view.detail)
+        return "  ·  ".join(parts)
+
+
+def _clock(pts_s: float) -> str:
+    minutes, seconds = divmod(max(0.0, pts_s), 60)
+    return f"{int(minutes):02d}:{seconds:04.1f}"
+
+
+def _place(event: CardEvent) -> str:
+    if event.box is None or not event.frame_width:
+        return ""
+    x1, y1, x2, y2 = event.box
+    return f"  ({x1:.0f}, {y1:.0f})–({x2:.0f}, {y2:.0f}) / {event.frame_width}×{event.frame_height}"
