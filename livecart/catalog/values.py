@@ -100,8 +100,9 @@ def check_patch(patch: ProductPatch, *, allowed_hosts: Iterable[str], where: str
             not be shown, a price, stock or threshold out of bounds.
     """
     try:
+        sku = check_sku(patch.sku)
         values = {name: _checked(name, value, allowed_hosts) for name, value in patch.given().items()}
-        return ProductPatch(sku=check_sku(patch.sku), **values)
+        return ProductPatch(sku=sku, **values)
     except InvalidValue as error:
         if not where:
             raise

@@ -67,12 +67,16 @@ class SyncRunRow(Base):
     state: Mapped[str] = mapped_column(String(16))
     started_at_s: Mapped[float] = mapped_column(Seconds)
     finished_at_s: Mapped[float | None] = mapped_column(Seconds)
-    #: Where to read on after a kill; null before the first page and after the last.
+    #: Who works at it, and until when nobody else may take it over.
+    lease: Mapped[str | None] = mapped_column(String(32))
+    lease_until_s: Mapped[float] = mapped_column(Seconds)
+    #: Where to go on after a kill: of the feed while it is read, the last sku written after that.
     cursor: Mapped[str | None] = mapped_column(Text)
     #: The validators of the feed's answer, for If-None-Match.
     etag: Mapped[str | None] = mapped_column(String(255))
     last_modified: Mapped[str | None] = mapped_column(String(64))
     fetched: Mapped[int] = mapped_column(Integer)
+    bad: Mapped[int] = mapped_column(Integer)
     created: Mapped[int] = mapped_column(Integer)
     changed: Mapped[int] = mapped_column(Integer)
     removed: Mapped[int] = mapped_column(Integer)

@@ -125,7 +125,7 @@ class _Purge:
         old = ReviewRow.created_at_s < before_s
 
         def batch(session: Session) -> int:
-            rows = session.execute(select(ReviewRow.id, ReviewRow.crop_digest).where(old).limit(_BATCH)).tuples().all()
+            rows = session.execute(select(ReviewRow.id, ReviewRow.crop_digest).where(old).limit(_BATCH)).all()
             ids, digests = [row_id for row_id, _ in rows], {digest for _, digest in rows}
             young = set(session.scalars(select(ReviewRow.crop_digest).where(ReviewRow.crop_digest.in_(digests), ~old)))
             for digest in digests - young:

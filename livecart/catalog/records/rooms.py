@@ -30,9 +30,7 @@ class RoomInfo:
 
 def every(session: Session) -> list[RoomInfo]:
     """All rooms, by name."""
-    listed = dict(
-        session.execute(select(ProductRoomRow.room, func.count()).group_by(ProductRoomRow.room)).tuples().all()
-    )
+    listed = dict(session.execute(select(ProductRoomRow.room, func.count()).group_by(ProductRoomRow.room)).all())
     rows = session.scalars(select(RoomRow).order_by(RoomRow.name))
     return [RoomInfo(row.name, row.title, row.version, listed.get(row.name, 0)) for row in rows]
 
@@ -146,7 +144,7 @@ def _last_places(session: Session, ids: list[int]) -> dict[int, int]:
     found: dict[int, int] = {}
     for part in _parts(ids):
         query = select(ProductRoomRow.product_id, last).where(ProductRoomRow.product_id.in_(part))
-        found |= dict(session.execute(query.group_by(ProductRoomRow.product_id)).tuples().all())
+        found |= dict(session.execute(query.group_by(ProductRoomRow.product_id)).all())
     return found
 
 
@@ -154,7 +152,7 @@ def _ids(session: Session, skus: list[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for start in range(0, len(skus), CHUNK):
         query = select(ProductRow.sku, ProductRow.id).where(ProductRow.sku.in_(skus[start : start + CHUNK]))
-        found |= dict(session.execute(query.order_by(ProductRow.id).with_for_update()).tuples().all())
+        found |= dict(session.execute(query.order_by(ProductRow.id).with_for_update()).all())
     for sku in skus:
         if sku not in found:
             raise NotFound(f"no product has sku {sku!r}")

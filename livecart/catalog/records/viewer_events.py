@@ -132,9 +132,7 @@ def _figures(session: Session, by: Literal["sku", "room"], since_s: float, limit
             .group_by(card_column)
             .order_by(func.count().desc(), card_column)
             .limit(limit)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     counts = [func.sum(case((ViewerEventRow.kind == kind, 1), else_=0)) for kind in KINDS if kind != "dwell"]
     query = (

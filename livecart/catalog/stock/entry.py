@@ -82,7 +82,7 @@ def read_entry(session: Session, sku: str, read_at_s: float) -> Entry:
         ProductRow.stock,
         ProductRow.on_sale,
     )
-    row = session.execute(select(*columns).where(ProductRow.sku == sku)).tuples().first()
+    row = session.execute(select(*columns).where(ProductRow.sku == sku)).first()
     if row is None:
         return Entry(sku=sku, read_at_s=read_at_s)
     version, name, url, price, digits, currency, stock, on_sale = row

@@ -1,0 +1,274 @@
+"""Cards, what viewers did with them, crops to judge, and how long all of it is kept."""
+
+from __future__ import annotations
+
+import uuid
+from decimal import Decimal
+
+import pytest
+
+from livecart.catalog.records import audit, cards, idempotency, photos, products, retention, reviews, viewer_events
+from livecart.catalog.records.blobs import BlobFolder
+from livecart.catalog.records.viewer_events import ViewerEvent
+from livecart.errors import Conflict, InvalidValue, NotFound, SettingsError
+from livecart.types import CardEvent
+from tests.catalog.catalog_stores import patch
+from tests.catalog.photo_files import photo
+
+DAY_S = 86_400.0
+
+
+def card_event(clock, *, event="card", card_id=None, **values):
+    return CardEvent(
+        **{
+            "event": event,
+            "event_id": 1,
+            "card_id": card_id or uuid.uuid4().hex,
+            "room": "room-1",
+            "sku": "1001",
+            "name": "好欢螺螺蛳粉",
+            "url": "https://shop.example.com/item/1001",
+            "price": "12.90",
+            "currency": "CNY",
+            "confidence": 0.9,
+            "box": None,
+            "frame_width": 720,
+            "frame_height": 1280,
+            "pts_s": 1.0,
+            "captured_at_s": clock(),
+            "decided_at_s": clock(),
+            "emitted_at_s": clock(),
+            **values,
+        }
+    )
+
+
+def show(store, clock, **values):
+    event = card_event(clock, **values)
+    with store.write("pipeline") as session:
+        cards.record(session, event)
+    return event
+
+
+def send(store, *events):
+    with store.write("viewers") as session:
+        return viewer_events.record(session, events)
+
+
+def seen(card_id, kind="impression", viewer="viewer-0001", **values):
+    return ViewerEvent(event_key=uuid.uuid4().hex, kind=kind, card_id=card_id, viewer=viewer, **values)
+
+
+def test_a_card_is_kept_once_and_ended(store, clock):
+    event = show(store, clock)
+    show(store, clock, card_id=event.card_id, price="99.00")
+    clock.pass_s(8)
+    show(store, clock, card_id=event.card_id, event="update")
+    show(store, clock, card_id=event.card_id, event="withdraw", reason="gone")
+    clock.pass_s(8)
+    show(store, clock, card_id=event.card_id, event="withdraw", reason="host")
+    show(store, clock, event="withdraw", reason="gone")
+    with store.read() as session:
+        (card,) = cards.latest(session)
+        assert cards.find(session, event.card_id) == card
+    assert (card.price, card.currency, card.sku) == (Decimal("12.90"), "CNY", "1001")
+    assert (card.withdrawn_at_s, card.reason) == (event.emitted_at_s + 8, "gone")
+
+
+def test_pages_of_cards_of_one_moment_hold_each_once(store, clock):
+    shown = {show(store, clock, room=f"room-{number % 2}").card_id for number in range(5)}
+    listed, before = [], None
+    with store.read() as session:
+        while page := cards.latest(session, before=before, limit=2):
+            listed += [card.card_id for card in page]
+            before = (page[-1].shown_at_s, page[-1].card_id)
+        assert len(cards.latest(session, room="room-1")) == 2
+    assert (len(listed), set(listed)) == (5, shown)
+
+
+def test_each_viewer_counts_once_a_card(store, clock):
+    card_id = show(store, clock).card_id
+    first = seen(card_id)
+    assert send(store, first, first, seen(card_id), seen(card_id, viewer="viewer-0002")).kept == 2
+    done = send(store, first, seen(card_id, "click"), seen("0" * 32))
+    assert done == viewer_events.Recorded(kept=1, known=1, unknown_card=1)
+
+
+def test_figures_by_product_and_room(store, clock):
+    first, second = show(store, clock).card_id, show(store, clock, sku="1002", room="room-2").card_id
+    show(store, clock)
+    send(
+        store,
+        *(seen(first, viewer=f"viewer-{number:04}") for number in range(4)),
+        seen(first, "click"),
+        seen(first, "wrong"),
+        seen(first, "dwell", dwell_s=2.5),
+        seen(first, "dwell", dwell_s=1.0),
+        seen(second, "close"),
+    )
+    with store.read() as session:
+        one, two = viewer_events.by_product(session, since_s=clock() - 1)
+        rooms = viewer_events.by_room(session, since_s=clock() - 1)
+        assert viewer_events.by_product(session, since_s=clock() + 1) == []
+    assert one == viewer_events.Figures("1001", cards=2, impressions=4, clicks=1, closes=0, wrongs=1, dwell_s=3.5)
+    assert (one.click_rate, one.wrong_rate) == (0.25, 0.25)
+    assert (two.closes, two.click_rate) == (1, 0.0)
+    assert [figures.name for figures in rooms] == ["room-1", "room-2"]
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"event_key": "short"}, "event_key"),
+        ({"viewer": "<script>alert(1)"}, "viewer"),
+        ({"kind": "buy"}, "kind"),
+        ({"kind": "dwell"}, "dwell_s"),
+        ({"kind": "click", "dwell_s": 1.0}, "dwell_s"),
+        ({"kind": "dwell", "dwell_s": float("nan")}, "between"),
+    ],
+)
+def test_what_no_viewer_would_send_is_refused(sqlite_store, values, told):
+    event = ViewerEvent(**{"event_key": "k" * 8, "kind": "click", "card_id": "0" * 32, "viewer": "v" * 8, **values})
+    with pytest.raises(InvalidValue, match=told):
+        send(sqlite_store, event)
+
+
+def test_ten_thousand_events_in_one_batch_are_refused(sqlite_store):
+    with pytest.raises(InvalidValue, match="more than 500"):
+        send(sqlite_store, *[seen("0" * 32)] * 10_000)
+
+
+class Review:
+    def __init__(self, store, tmp_path):
+        self.store = store
+        self.crops, self.photos = BlobFolder(tmp_path / "crops"), BlobFolder(tmp_path / "photos")
+        with store.write("alice") as session:
+            products.create(session, patch("1001"))
+            products.create(session, patch("1002"))
+
+    def submit(self, seed=1, sku="1001", reason="wrong_report"):
+        with self.store.write("viewers") as session:
+            return reviews.submit(session, self.crops, photo(seed), reason=reason, room="room-1", sku=sku)
+
+    def decide(self, review, state, **options):
+        with self.store.write("bob") as session:
+            return reviews.decide(
+                session, self.crops, self.photos, review.id, state, expected_version=review.version, **options
+            )
+
+    def photos_of(self, sku):
+        with self.store.read() as session:
+            return [info.digest for info in products.get(session, sku).photos]
+
+
+@pytest.fixture
+def review(store, tmp_path):
+    return Review(store, tmp_path)
+
+
+def test_an_approved_crop_becomes_a_photo(review):
+    entry = review.submit()
+    assert review.submit().reports == 2
+    done = review.decide(entry, "approved")
+    assert (done.state, done.decided_by) == ("approved", "bob")
+    assert review.photos_of("1001") == [entry.crop_digest]
+    with review.store.read() as session:
+        assert reviews.queue(session) == []
+        assert audit.latest(session, subject="review")[0].after["state"] == "approved"
+
+
+def test_a_corrected_crop_becomes_a_photo_of_the_other_and_a_negative_of_this(review):
+    entry = review.submit()
+    review.decide(entry, "corrected", corrected_sku="1002")
+    assert (review.photos_of("1001"), review.photos_of("1002")) == ([], [entry.crop_digest])
+    with review.store.read() as session:
+        assert [negative.id for negative in reviews.negatives(session, "1001")] == [entry.id]
+
+
+def test_a_rejected_crop_teaches_a_negative_only(review):
+    entry = review.submit()
+    review.decide(entry, "rejected")
+    assert review.photos_of("1001") == []
+    with review.store.read() as session:
+        assert [negative.crop_digest for negative in reviews.negatives(session, "1001")] == [entry.crop_digest]
+
+
+def test_of_two_judges_one_is_told(review):
+    entry = review.submit()
+    review.decide(entry, "approved")
+    with pytest.raises(Conflict, match="decided by bob"):
+        review.decide(entry, "rejected")
+
+
+def test_decisions_that_make_no_sense_are_refused(review):
+    entry = review.submit()
+    for state, sku in [("corrected", None), ("corrected", "1001"), ("approved", "1002"), ("pending", None)]:
+        with pytest.raises(InvalidValue):
+            review.decide(entry, state, corrected_sku=sku)
+    with pytest.raises(NotFound):
+        review.decide(entry, "corrected", corrected_sku="7")
+
+
+def test_a_full_queue_takes_no_more(review, monkeypatch):
+    monkeypatch.setattr(reviews, "MOST_PENDING", 1)
+    assert review.submit(1) is not None
+    assert review.submit(2) is None
+
+
+def purge(review, clock, **options):
+    return retention.purge(
+        review.store,
+        keep=options.pop("keep", retention.Keep()),
+        crops=review.crops,
+        photo_blobs=review.photos,
+        now_s=clock(),
+        **options,
+    )
+
+
+def test_everything_goes_at_its_time_and_not_before(review, clock, monkeypatch):
+    monkeypatch.setattr(retention, "_BATCH", 2)
+    store = review.store
+    card_ids = [show(store, clock).card_id for _ in range(5)]
+    send(store, *(seen(card_id, kind) for card_id in card_ids for kind in ("impression", "click")))
+    approved, waiting = review.submit(1), review.submit(2)
+    review.decide(approved, "approved")
+    with store.write("api") as session:
+        idempotency.finish(session, "key", b"request", status=200, body=b"")
+
+    def after(days):
+        clock.pass_s(days * DAY_S)
+        return purge(review, clock)
+
+    assert after(1) == retention.Purged()
+    assert after(2) == retention.Purged(idempotency=1)
+    assert after(26) == retention.Purged()
+    month = after(2)
+    assert (month.reviews, month.cards) == (2, 0)
+    for entry in (approved, waiting):
+        with pytest.raises(NotFound):
+            review.crops.read(entry.crop_digest, "jpg")
+    assert review.photos.read(approved.crop_digest, "jpg") == photo(1)
+    assert after(150).viewer_events == 5
+    assert after(3 * 365 - 181) == retention.Purged()
+    end = after(2)
+    assert (end.cards, end.transactions) == (5, 5)
+    assert end.audit > 0
+    with store.read() as session:
+        assert cards.latest(session) == []
+        assert photos.count(session) == 1
+
+
+def test_a_stopped_purge_is_finished_by_the_next(review, clock, monkeypatch):
+    monkeypatch.setattr(retention, "_BATCH", 2)
+    for _ in range(5):
+        show(review.store, clock)
+    clock.pass_s(4 * 365 * DAY_S)
+    answers = iter([False, False, *[True] * 50])
+    assert purge(review, clock, stop=lambda: next(answers)).cards == 4
+    assert purge(review, clock).cards == 1
+
+
+def test_keeping_for_no_time_is_refused():
+    with pytest.raises(SettingsError, match="crops_s"):
+        retention.Keep(crops_s=0)
