@@ -66,7 +66,8 @@ async def check_served(client: RecognizerClient, catalog: RoomCatalog, room: str
     asked = [(sku, path) for sku, path in catalog.photos if path.suffix.lower() in _CONTENT_TYPES and path.is_file()]
     step = max(1, len(asked) // _PROBES)
     served: str | None = None
-    for sku, path in asked[::step][:_PROBES]:
+    probes = asked[::step][:_PROBES]
+    for sku, path in probes:
         try:
             answer = await client.ask(path.read_bytes(), _CONTENT_TYPES[path.suffix.lower()], product_list=room)
         except RecognizerError as error:
@@ -78,6 +79,6 @@ async def check_served(client: RecognizerClient, catalog: RoomCatalog, room: str
         # A catalog of names alone has nothing to ask about.
         return
     raise SettingsError(
-        f"the recogniser at {url} knows none of {len(asked[::step][:_PROBES])} photos of {catalog.folder} (it serves the "
+        f"the recogniser at {url} knows none of {len(probes)} photos of {catalog.folder} (it serves the "
         f"catalog {served or 'of product_links.json'}); serve this one: make serve CATALOG={catalog.folder}"
     )

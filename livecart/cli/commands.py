@@ -86,8 +86,13 @@ def livecart() -> None:
 def watch_command(
     source: Annotated[
         str,
-        typer.Argument(help="直播地址或视频文件 a file, or a URL of RTMP, RTSP, HLS, HTTP-FLV.", show_default=False),
+        typer.Argument(
+            metavar="SOURCE",
+            help="直播地址或视频文件 a file, or a URL of RTMP, RTSP, HLS, HTTP-FLV.",
+            show_default=False,
+        ),
     ],
+    *,
     room: Annotated[str, typer.Option("--room", help="直播间 the room's id, also its name in the catalog.")] = "room-1",
     catalog: Annotated[
         Path | None,
