@@ -39,6 +39,8 @@ export interface Placement extends Rect {
 /** Distance to the product, faces and reserved areas, and to the picture's edge, where there is room for it. */
 export const GAP_PX = 12
 const EDGE_PX = 8
+/** Where there is no room for all of it: half bears a trembling box still, nothing at all is better than no place. */
+const SHARES_OF_GAP = [1, 0.5, 0]
 /** A card moves only where it comes this much nearer, to a place with this much more room around. */
 const HYSTERESIS_PX = 48
 const SLACK_PX = 12
@@ -47,12 +49,23 @@ const SMALLER_COSTS_PX = 70
 /** Sideways is where the eye looks for more; above and below are hands and faces. */
 const VERTICAL_WEIGHT = 1.5
 const CENTRE_WEIGHT = 0.15
-const COVERED_WEIGHT = 4
+/** So many square pixels of the product covered count as much as one pixel of the way from home. */
+const COVERED_PX = 30
 
-/** The best place, or null where a card of every size would cover a face or a reserved area. */
+/**
+ * The best place on the picture, else on the letterbox bars, else at the edge.
+ *
+ * @returns null where a card of every size would cover a face or a reserved area.
+ */
 export function place(input: PlacementInput): Placement | null {
   if (input.previous && isFree(input.previous, input)) return betterThan(input.previous, input)
-  return freePlace(input, GAP_PX, EDGE_PX) ?? freePlace(input, 0, 0) ?? freePlaceOnStage(input) ?? dock(input)
+  for (const bounds of [input.picture, input.stage]) {
+    for (const share of SHARES_OF_GAP) {
+      const found = freePlace(input, bounds, GAP_PX * share, EDGE_PX * share)
+      if (found) return found
+    }
+  }
+  return dock(input)
 }
 
 /** The side of the card that faces the product, and where on that side the product's middle is, as a share. */
@@ -83,32 +96,31 @@ function obstaclesOf(input: PlacementInput): readonly Rect[] {
 
 function isFree(card: Placement, input: PlacementInput): boolean {
   const stillOffered = input.sizes.some((size) => size.variant === card.variant && sameSize(size, card))
-  return stillOffered && isInside(card, input.picture) && coversNone(card, obstaclesOf(input))
+  return stillOffered && isInside(card, input.stage) && coversNone(card, obstaclesOf(input))
 }
 
 /** The card stays, unless another place is better by so much that it will not soon go back. */
 function betterThan(previous: Placement, input: PlacementInput): Placement {
-  const better = freePlace(input, GAP_PX + SLACK_PX, EDGE_PX)
-  if (better && cost(better, input) + HYSTERESIS_PX < cost(previous, input)) return better
+  const better = freePlace(input, input.picture, GAP_PX + SLACK_PX, EDGE_PX)
+  const onPicture = isInside(previous, input.picture)
+  if (better && (!onPicture || cost(better, input) + HYSTERESIS_PX < cost(previous, input))) return better
   return previous.kind === 'free' ? previous : { ...previous, kind: 'free' }
 }
 
-function freePlace(input: PlacementInput, gap: number, edge: number): Placement | null {
-  return cheapest(candidates(input, input.picture, gap, edge, obstaclesOf(input)), (card) => cost(card, input))
-}
-
-/** Nothing of the picture is covered by what stands on a letterbox bar. */
-function freePlaceOnStage(input: PlacementInput): Placement | null {
-  return cheapest(candidates(input, input.stage, 0, 0, obstaclesOf(input)), (card) => cost(card, input))
+function freePlace(input: PlacementInput, bounds: Rect, gap: number, edge: number): Placement | null {
+  return cheapest(candidates(input, bounds, gap, edge, obstaclesOf(input)), (card) => cost(card, input))
 }
 
 /** The product fills the picture: the card stands at the edge, over as little of it as can be, and over no face. */
 function dock(input: PlacementInput): Placement | null {
-  const atEdge = [...candidates(input, input.picture, 0, 0, input.keepClear)].filter((card) =>
-    touchesEdge(card, input.picture),
-  )
-  const covered = (card: Rect) => (input.product ? overlapArea(card, input.product) / card.height : 0)
-  const docked = cheapest(atEdge, (card) => cost(card, input) + COVERED_WEIGHT * covered(card))
+  const covered = (card: Rect) => (input.product ? overlapArea(card, input.product) / COVERED_PX : 0)
+  const fromHome = { ...input, product: null }
+  const dockWith = (gap: number, edge: number) => {
+    const inner = grown(input.picture, -edge)
+    const atEdge = [...candidates(fromHome, input.picture, gap, edge, input.keepClear)].filter((card) => touchesEdge(card, inner))
+    return cheapest(atEdge, (card) => cost(card, fromHome) + covered(card))
+  }
+  const docked = dockWith(GAP_PX, EDGE_PX) ?? dockWith(0, 0)
   return docked ? keepDocked(input, { ...docked, kind: 'docked' }, covered) : null
 }
 

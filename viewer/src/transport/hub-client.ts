@@ -35,7 +35,7 @@ export class HubClient {
   private clockSkewS = 0
   private readonly outbox = new FeedbackOutbox()
   private readonly backoff = new Backoff()
-  private readonly timers = new Map<string, number>()
+  private readonly timers = new Map<string, ReturnType<typeof setTimeout>>()
 
   constructor(
     private readonly address: RoomAddress,
@@ -170,7 +170,7 @@ export class HubClient {
       this.timers.delete(name)
       run()
     }, seconds * 1000)
-    this.timers.set(name, timer as unknown as number)
+    this.timers.set(name, timer)
   }
 
   private cancel(name: string): boolean {

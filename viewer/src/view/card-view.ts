@@ -105,7 +105,7 @@ export class CardView {
   /** Puts the card there; null hides it until there is room. */
   moveTo(placement: Placement | null, tether: Tether | null): void {
     // Coming out of hiding it must not fly in from where it was.
-    const appears = this.root.hidden
+    const appears = this.root.hidden === true
     this.root.hidden = placement === null
     if (!placement) return
     this.root.classList.toggle('still', appears)

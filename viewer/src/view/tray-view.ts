@@ -34,11 +34,11 @@ export class TrayView {
   ) {
     this.button = h(
       'button',
-      { type: 'button', class: 'tray-button', part: 'tray-button', 'aria-expanded': 'false', hidden: true },
+      { type: 'button', class: 'tray-button', part: 'tray-button', 'aria-haspopup': 'dialog', hidden: true },
       icon('bag'),
       this.count,
     )
-    this.button.addEventListener('click', () => this.setOpen(!this.open))
+    this.button.addEventListener('click', () => this.setOpen(true))
     this.muteButton = h('button', { type: 'button', class: 'mute' })
     this.muteButton.addEventListener('click', () => actions.mute(this.muteButton.dataset.muted !== 'true'))
     this.empty = h('p', { class: 'empty' }, texts.noProducts)
@@ -66,7 +66,6 @@ export class TrayView {
     if (open === this.open) return
     const hadFocus = this.panel.contains(focusedIn(this.panel))
     this.panel.hidden = !open
-    this.button.setAttribute('aria-expanded', String(open))
     this.actions.toggled(open)
     if (open) this.closeButton.focus({ preventScroll: true })
     else if (hadFocus) this.button.focus({ preventScroll: true })
@@ -74,7 +73,8 @@ export class TrayView {
 
   /** Draws anew only what changed: a list that is being read keeps its place and its focus. */
   update(products: readonly CardEvent[], muted: boolean): void {
-    this.button.hidden = products.length === 0 && !muted && !this.open
+    // The list opens where the button is.
+    this.button.hidden = this.open || (products.length === 0 && !muted)
     this.button.classList.toggle('muted', muted)
     this.button.setAttribute('aria-label', this.texts.openProducts(products.length))
     this.count.textContent = products.length > LARGEST_COUNT ? `${LARGEST_COUNT}+` : String(products.length)

@@ -1,0 +1,151 @@
+/** What needs no layout: happy-dom has none. tests/e2e/test_viewer.py does the rest in a browser. */
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { LiveCartElement } from '../src/index'
+import { cardEvent } from './events'
+
+let element: LiveCartElement
+
+function make(attributes: Record<string, string> = {}): LiveCartElement {
+  const made = document.createElement('live-cart')
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value)
+  const video = document.createElement('video')
+  video.getBoundingClientRect = () => new DOMRect(0, 0, 1280, 720)
+  made.append(video)
+  document.body.append(made)
+  return made
+}
+
+function shadow(selector: string): HTMLElement | null {
+  return (element.shadowRoot as ShadowRoot).querySelector<HTMLElement>(selector)
+}
+
+/** The card that is not on its way out. */
+function card(): HTMLElement | null {
+  return shadow('.place:not([inert]) .card')
+}
+
+beforeEach(() => {
+  sessionStorage.clear()
+})
+
+afterEach(() => {
+  element.remove()
+})
+
+describe('<live-cart>', () => {
+  it('draws name, price, reason and one https link', () => {
+    element = make()
+    element.show(cardEvent({ name: '<b>螺蛳粉</b>' }))
+    expect(shadow('.name')?.textContent).toBe('<b>螺蛳粉</b>')
+    expect(shadow('.name b')).toBeNull()
+    expect(shadow('.price')?.textContent).toBe('¥12.90')
+    expect(shadow('.reason')?.textContent).toBe('画面中识别')
+    expect(shadow('.disclosure')?.textContent).toBe('广告')
+    const link = shadow('.buy') as HTMLAnchorElement
+    expect([link.getAttribute('href'), link.target, link.rel]).toEqual(['https://shop.example.com/item/1001', '_blank', 'noopener noreferrer'])
+  })
+
+  it('speaks English, and says what the page wants disclosed', () => {
+    element = make({ lang: 'en', disclosure: 'Sponsored' })
+    element.show(cardEvent())
+    expect(shadow('.buy')?.textContent).toBe('View product')
+    expect(shadow('.disclosure')?.textContent).toBe('Sponsored')
+    element.disclosure = ''
+    expect(shadow('.card .disclosure')).toBeNull()
+  })
+
+  it('tells the page what the viewer did, through shadow trees', () => {
+    element = make()
+    const told: [string, unknown][] = []
+    for (const kind of ['impression', 'click', 'close', 'dwell', 'wrong']) {
+      document.addEventListener(`livecart-${kind}`, (event) => told.push([kind, (event as CustomEvent).detail]), { once: true })
+    }
+    element.show(cardEvent({ card_id: 'c', sku: 's' }))
+    element.addEventListener('click', (event) => event.preventDefault(), { once: true })
+    shadow('.buy')?.dispatchEvent(new MouseEvent('click', { bubbles: true, cancelable: true, composed: true }))
+    shadow('.place:not([inert]) .close')?.click()
+    expect(told.map(([kind]) => kind)).toEqual(['impression', 'click', 'close', 'dwell'])
+    expect(told[0]?.[1]).toEqual({ card_id: 'c', sku: 's' })
+    expect(told[3]?.[1]).toMatchObject({ card_id: 'c', dwell_s: expect.any(Number) })
+  })
+
+  it('refuses an event whose link is not https', () => {
+    element = make()
+    expect(() => element.show({ ...cardEvent(), url: 'http://shop.example.com' })).toThrow(/https/)
+    expect(card()).toBeNull()
+  })
+
+  it('announces politely what came up', () => {
+    element = make()
+    const announcer = shadow('[role="status"]')
+    expect(announcer?.getAttribute('aria-live')).toBe('polite')
+    element.show(cardEvent({ name: '螺蛳粉' }))
+    expect(announcer?.textContent).toBe('画面中识别：螺蛳粉，¥12.90')
+  })
+
+  it('holds a card until its frame plays, by the clock that it is given', () => {
+    vi.useFakeTimers()
+    element = make()
+    let untilS = 1
+    element.clock = { untilShownS: () => untilS }
+    element.show(cardEvent())
+    vi.advanceTimersByTime(1000)
+    expect(card()).toBeNull()
+    untilS = 0
+    vi.advanceTimersByTime(1000)
+    expect(card()).not.toBeNull()
+    vi.useRealTimers()
+  })
+
+  it('dismisses after six seconds, and never before three', () => {
+    vi.useFakeTimers()
+    element = make({ 'dismiss-after': '1' })
+    expect(element.dismissAfter).toBe(3)
+    element.removeAttribute('dismiss-after')
+    element.show(cardEvent())
+    vi.advanceTimersByTime(5900)
+    expect(card()).not.toBeNull()
+    vi.advanceTimersByTime(200)
+    expect(card()).toBeNull()
+    expect(shadow('.tray-button .count')?.textContent).toBe('1')
+    vi.useRealTimers()
+  })
+
+  it('takes up properties that were set before it was defined', () => {
+    element = document.createElement('live-cart')
+    Object.defineProperty(element, 'room', { value: 'early', configurable: true, enumerable: true, writable: true })
+    document.body.append(element)
+    expect(element.getAttribute('room')).toBe('early')
+  })
+
+  it('says so when the page reserves with what is no selector', () => {
+    const warn = vi.spyOn(console, 'warn').mockReturnValue()
+    element = make({ reserved: '..' })
+    expect(warn).toHaveBeenCalledOnce()
+    warn.mockRestore()
+  })
+
+  it('remembers in its room what was closed and muted', () => {
+    element = make({ room: 'r' })
+    element.show(cardEvent({ sku: 'a' }))
+    shadow('.place:not([inert]) .close')?.click()
+    element.remove()
+    element = make({ room: 'r' })
+    element.show(cardEvent({ sku: 'a' }))
+    expect(card()).toBeNull()
+    element.show(cardEvent({ sku: 'b' }))
+    expect(card()).not.toBeNull()
+    element.mute()
+    expect(card()).toBeNull()
+    expect(element.muted).toBe(true)
+  })
+
+  it('leaves no timer and no listener behind', () => {
+    vi.useFakeTimers()
+    element = make()
+    element.show(cardEvent())
+    element.remove()
+    expect(vi.getTimerCount()).toBe(0)
+    vi.useRealTimers()
+  })
+})
