@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 from sqlalchemy import delete as sql_delete
@@ -42,6 +42,15 @@ def find(session: Session, sku: str) -> Product | None:
     """A product, or None."""
     row = session.scalar(select(ProductRow).where(ProductRow.sku == sku))
     return None if row is None else _load_one(session, row)
+
+
+def find_many(session: Session, skus: Sequence[str]) -> list[Product]:
+    """Those of the skus that are in the catalog, in no order."""
+    found: list[Product] = []
+    for start in range(0, len(skus), CHUNK):
+        rows = session.scalars(select(ProductRow).where(ProductRow.sku.in_(skus[start : start + CHUNK]))).all()
+        found += load(session, rows)
+    return found
 
 
 def count(session: Session) -> int:
