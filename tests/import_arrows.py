@@ -1,4 +1,4 @@
-"""Reads a source tree's imports and holds them against the arrows of the archive's design.
+"""Reads a source tree's imports and holds them against the arrows of the design: the archive's and livecart's.
 
 Kept apart from ``test_imports.py`` so that the checker itself can be tested on trees that break a rule.
 """
@@ -17,6 +17,14 @@ FOLLOWER = "snapshot_follower"
 FOLLOWING = (FOLLOWER, "snapshot_sources", "snapshot_cache")
 #: The server, and everything that opens a network connection.
 NOT_IN_RECOGNITION = ("ts", "requests", "httpx", "aiohttp", "socket", "ssl", "urllib.request", "urllib3", "http")
+LIVECART = "livecart"
+#: livecart's parts, which do not know each other, and what they may all know.
+PARTS = ("web", "pipeline", "catalog", "bus")
+BASE = ("types", "errors", "settings")
+#: Puts the parts together. Above it only the command line.
+TOP = ("cli", "__main__")
+#: Nothing of livecart's needs a network's weights, and the archive is known over HTTP only.
+NOT_IN_LIVECART = ("torch", "torchvision", "cv2", "PIL", "matplotlib", "handler", "recognition", "scripts", "tests")
 #: Folders beside handler/ that may import it and are never imported by it.
 OUTSIDE = ("scripts", "tests", "benchmarks", "livecart")
 
@@ -69,6 +77,43 @@ def violations(handler: Path) -> list[str]:
     return [*found, f"cycle: {' -> '.join(cycle)}"] if cycle else found
 
 
+def livecart_violations(root: Path) -> list[str]:
+    """The same for the package `livecart` in `root`."""
+    folder = root / LIVECART
+    names = {f"{LIVECART}.{name}" if name else LIVECART: path for name, path in module_names(folder).items()}
+    imports = {module: imports_of(module, path, set(names)) for module, path in names.items()}
+    found = []
+    for module, targets in imports.items():
+        for item in targets:
+            reason = _livecart_reason(module, item.target)
+            if reason:
+                found.append(f"{module}, line {item.line}: imports {item.target}: {reason}")
+    # What only a type checker sees, or a function imports when it is called, may point back.
+    cycle = _cycle({module: [item.target for item in targets if not item.lazy] for module, targets in imports.items()})
+    return [*found, f"cycle: {' -> '.join(cycle)}"] if cycle else found
+
+
+def _livecart_reason(module: str, target: str) -> str | None:
+    if _within(target, *NOT_IN_LIVECART):
+        return "livecart needs no weights, and knows the archive over HTTP only"
+    if not _within(target, LIVECART):
+        return None
+    here, there = _layer(module), _layer(target)
+    if there in ("", here) or here in TOP:
+        return None
+    if here in BASE:
+        return "types, errors and settings are below everything" if there not in BASE else None
+    if here in PARTS:
+        return f"{here} knows only types, errors and settings" if there not in BASE else None
+    # The app and the modules beside it.
+    return "the command line is above the app" if there in TOP else None
+
+
+def _layer(module: str) -> str:
+    """The name below livecart: `livecart.bus.redis_bus` is of `bus`; the package itself of none."""
+    return module.split(".")[1] if "." in module else ""
+
+
 def _reason(module: str, item: Import, outside: set[str], ours: set[str]) -> str | None:
     target = item.target
     if _within(target, *outside):
@@ -104,8 +149,12 @@ def _within(module: str, *packages: str) -> bool:
 
 
 def _modules_beside(handler: Path) -> set[str]:
-    """Scripts are run from their folder, so that their modules could be imported by their bare names."""
-    return {path.stem for folder in OUTSIDE for path in (handler.parent / folder).glob("*.py")} - {"__init__"}
+    """Scripts are run from their folder, so that their modules could be imported by their bare names.
+
+    Those of livecart are not: it is a package, and its `types` must not be taken for Python's.
+    """
+    folders = set(OUTSIDE) - {LIVECART}
+    return {path.stem for folder in folders for path in (handler.parent / folder).glob("*.py")} - {"__init__"}
 
 
 def _walk(node: ast.AST, *, lazy: bool) -> Iterator[tuple[ast.AST, bool]]:

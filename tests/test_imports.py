@@ -1,6 +1,7 @@
 """Imports go one way: product_handler -> recognition -> errors and reply, and nothing of it goes out of handler/.
 
 The modules that follow a catalog stand beside recognition: they alone may use the network.
+In livecart: cli -> app -> web, pipeline, catalog, bus -> types, errors, settings.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.import_arrows import module_names, violations
+from tests.import_arrows import livecart_violations, module_names, violations
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 HANDLER = REPOSITORY / "handler"
@@ -123,4 +124,83 @@ def test_a_worker_on_openvino_loads_neither_torch_nor_timm_nor_the_server():
         "print(sorted({'torch', 'timm', 'ts', 'requests', 'torchvision'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=HANDLER, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+#: A livecart that keeps every rule.
+SOUND_LIVECART = {
+    "__init__.py": "",
+    "__main__.py": "from livecart.cli.commands import main\n",
+    "cli/__init__.py": "",
+    "cli/commands.py": "from livecart.app import run\nfrom livecart.pipeline.gate import Gate\n",
+    "app.py": "from livecart import bus, room_book\nfrom livecart.web.api import create\n",
+    "room_book.py": "from livecart.pipeline import gate\n",
+    "types.py": "import types\n",
+    "errors.py": "",
+    "settings.py": "from livecart.errors import SettingsError\n",
+    "web/__init__.py": "",
+    "web/api.py": "import fastapi\nfrom livecart.types import X\nfrom livecart import settings\n",
+    "bus/__init__.py": "from livecart.bus.memory import MemoryBus\n",
+    "bus/memory.py": "import types\nfrom livecart.errors import BusError\n",
+    "catalog/__init__.py": "",
+    "pipeline/__init__.py": "",
+    "pipeline/gate.py": "import numpy\nfrom ..errors import StreamError\n",
+}
+
+LIVECART_RULES = {
+    "the bus from the pipeline": ("pipeline/gate.py", "from livecart.bus import memory", "pipeline knows only types"),
+    "the pipeline from the web": ("web/api.py", "from livecart.pipeline import gate", "web knows only types"),
+    "the web from the catalog": ("catalog/__init__.py", "import livecart.web.api", "catalog knows only types"),
+    "a part in a function": ("bus/memory.py", "def f():\n    from livecart.pipeline import gate", "bus knows only"),
+    "a part by dots": ("bus/memory.py", "from ..pipeline import gate", "bus knows only"),
+    "the app from a part": ("web/api.py", "from livecart.app import run", "web knows only types"),
+    "a module beside the app": ("web/api.py", "from livecart import room_book", "web knows only types"),
+    "the command line from the app": ("app.py", "from livecart.cli import commands", "above the app"),
+    "the command line from a part": ("bus/memory.py", "import livecart.cli", "bus knows only"),
+    "a part from types": ("types.py", "from livecart.bus import memory", "below everything"),
+    "the app from settings": ("settings.py", "import livecart.app", "below everything"),
+    "torch": ("pipeline/gate.py", "import torch", "needs no weights"),
+    "OpenCV in a function": ("pipeline/gate.py", "def f():\n    import cv2", "needs no weights"),
+    "Pillow": ("cli/commands.py", "from PIL import Image", "needs no weights"),
+    "the archive": ("pipeline/gate.py", "from handler.recognition import fuse", "over HTTP only"),
+    "recognition by its bare name": ("pipeline/gate.py", "from recognition import fuse", "over HTTP only"),
+    "a script": ("cli/commands.py", "import scripts.serve", "over HTTP only"),
+    "a cycle": ("room_book.py", "from livecart import app", "cycle: "),
+}
+
+
+def livecart_tree(folder: Path, **added: str) -> Path:
+    for name, text in SOUND_LIVECART.items():
+        path = folder / "livecart" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + added.get(name, ""))
+    return folder
+
+
+def test_every_import_of_livecart_follows_the_arrows():
+    assert livecart_violations(REPOSITORY) == []
+
+
+def test_a_sound_livecart_passes(tmp_path):
+    assert livecart_violations(livecart_tree(tmp_path)) == []
+
+
+@pytest.mark.parametrize("rule", LIVECART_RULES)
+def test_each_rule_of_livecart_catches_who_breaks_it(tmp_path, rule):
+    module, text, told = LIVECART_RULES[rule]
+    found = livecart_violations(livecart_tree(tmp_path, **{module: text + "\n"}))
+    assert any(told in line for line in found), found
+
+
+def test_livecarts_types_are_not_the_archives(tmp_path):
+    livecart_tree(tmp_path)
+    assert violations(tree(tmp_path, **{"recognition/fuse.py": "import types"})) == []
+
+
+def test_the_command_line_loads_no_weights_and_no_image_library():
+    code = (
+        "import sys; import livecart.cli.commands;"
+        "print(sorted({'torch', 'cv2', 'PIL', 'matplotlib', 'recognition', 'aiortc'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import deque
 
 from rich.console import Console
 from rich.panel import Panel
@@ -13,6 +14,8 @@ from rich.text import Text
 from livecart.pipeline.metrics import LiveMetrics
 from livecart.types import CardEvent, RoomView
 
+#: Calls of `StatusText.text` that its rates are taken over: ten seconds.
+_CALLS = 20
 _STATES = {
     "connecting": "连接中 connecting",
     "live": "直播中 live",
@@ -89,20 +92,19 @@ class StatusText:
 
     def __init__(self, metrics: LiveMetrics) -> None:
         self._metrics = metrics
-        self._sampled = 0
-        self._looks = (0, 0.0)
-        self._at_s = time.monotonic()
+        #: When, frames sampled, looks, and their latencies added up, over the last moment.
+        self._past: deque[tuple[float, int, int, float]] = deque([(time.monotonic(), 0, 0, 0.0)], maxlen=_CALLS)
         self._latency_s: float | None = None
 
     def text(self, view: RoomView) -> str:
-        """The line; rates are of the time since the last call."""
-        now_s = time.monotonic()
-        rate = (view.frames_sampled - self._sampled) / max(1e-6, now_s - self._at_s)
-        looks = self._metrics.stage_seconds.get("captured_to_look", (0, 0.0))
-        count, total_s = looks[0] - self._looks[0], looks[1] - self._looks[1]
-        if count:
-            self._latency_s = total_s / count
-        self._sampled, self._looks, self._at_s = view.frames_sampled, looks, now_s
+        """The line; to be called twice a second."""
+        looks, total_s = self._metrics.stage_seconds.get("captured_to_look", (0, 0.0))
+        now = (time.monotonic(), view.frames_sampled, looks, total_s)
+        then = self._past[0]
+        self._past.append(now)
+        rate = (now[1] - then[1]) / max(1e-6, now[0] - then[0])
+        if now[2] > then[2]:
+            self._latency_s = (now[3] - then[3]) / (now[2] - then[2])
         skipped = sum(view.gate.get(reason, 0) for reason in ("unchanged", "blurred", "transition"))
         share = f"{skipped / view.frames_sampled:.0%}" if view.frames_sampled else "–"
         latency = "–" if self._latency_s is None else f"{self._latency_s * 1000:.0f} ms"

@@ -73,7 +73,7 @@ async def test_a_file_that_is_no_video_ends_with_its_reason(engine, tmp_path):
 
 
 async def test_a_wrong_source_is_refused_in_one_sentence(tmp_path):
-    with pytest.raises(SettingsError, match="room room-1: the source file .* does not exist"):
+    with pytest.raises(SettingsError, match=r"room room-1: the source file .* does not exist"):
         plan("room-1", tmp_path / "nothing.mp4")
 
 

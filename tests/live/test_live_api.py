@@ -1,0 +1,228 @@
+"""The HTTP API over running rooms."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+
+import httpx
+import pytest
+
+from livecart.health import Health
+from livecart.room_book import RoomBook
+from livecart.rooms_file import read_rooms_file
+from livecart.web import create_api
+from tests.live.conftest import told, until
+from tests.pipeline.streams import ByteServer
+
+TOKEN = "let-me-in-please"
+
+
+def api_of(engine, tmp_path, text="", token=None):
+    path = tmp_path / "rooms.toml"
+    path.write_text(text, encoding="utf-8")
+    book = RoomBook(engine.rooms, read_rooms_file(path, {}))
+    health = Health(engine.client.ready, engine.bus.last_event_id, lambda: engine.rooms.is_serving)
+    return create_api(book, health, engine.metrics.registry, token), health
+
+
+def client_of(api, **more):
+    return httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://127.0.0.1", **more)
+
+
+@pytest.fixture
+async def client(engine, tmp_path):
+    api, _ = api_of(engine, tmp_path, "[decision]\nagreeing_looks = 1\n[http]\nfile_sources = true\n")
+    async with client_of(api) as opened:
+        yield opened
+
+
+async def test_a_room_is_added_read_changed_and_removed(client, events, flv):
+    with ByteServer(flv, bytes_per_s=len(flv) / 6.0, then="hang") as server:
+        secret = server.url.replace("http://", "http://user:password@") + "?key=secret"
+        answer = await client.put("/rooms/room-1", json={"source": secret, "rate_hz": 2})
+        assert answer.status_code == 201
+        await until(lambda: told(events) == [("card", "red")])
+        room = (await client.get("/rooms/room-1")).json()
+        assert (room["owner"], room["state"], room["cards"], room["rate_hz"]) == ("http", "live", ["red"], 2.0)
+        assert (await client.get("/rooms")).json() == {"rooms": [(await client.get("/rooms/room-1")).json()]}
+        assert "secret" not in (await client.get("/rooms")).text
+        assert "password" not in (await client.get("/rooms")).text
+        answer = await client.put("/rooms/room-1", json={"source": secret, "rate_hz": 2, "products": ["blue"]})
+        assert (answer.status_code, answer.json()["products"]) == (200, ["blue"])
+        assert (await client.delete("/rooms/room-1")).status_code == 204
+        assert (await client.get("/rooms/room-1")).json()["error"]["code"] == "unknown_room"
+        assert (await client.delete("/rooms/room-1")).status_code == 404
+    assert told(events) == [("card", "red"), ("withdraw", "red")]
+
+
+async def test_the_host_pins_mutes_and_withdraws(client, events, flv):
+    with ByteServer(flv, bytes_per_s=len(flv) / 6.0, then="hang") as server:
+        await client.put("/rooms/r", json={"source": server.url, "rate_hz": 2})
+        await until(lambda: told(events) == [("card", "red")])
+        answer = await client.post("/rooms/r/mute", json={"sku": "red", "for_s": 600})
+        assert (answer.json()["muted"], answer.json()["cards"]) == (["red"], [])
+        assert (await client.delete("/rooms/r/mute/red")).json()["muted"] == []
+        pinned = {"sku": "9", "name": "赠品", "url": "https://shop.example.com/9", "price": "1.00", "currency": "CNY"}
+        answer = await client.post("/rooms/r/pin", json=pinned)
+        assert (answer.json()["pinned"], answer.json()["cards"]) == ("9", ["9"])
+        await until(lambda: ("card", "9") in told(events))
+        shown = next(event for event in events if event.sku == "9")
+        assert (shown.name, shown.url, shown.price, shown.box) == ("赠品", "https://shop.example.com/9", "1.00", None)
+        assert (await client.delete("/rooms/r/pin")).json()["pinned"] is None
+        assert (await client.post("/rooms/r/withdraw", json={"sku": "9"})).json()["cards"] == []
+
+
+REFUSED = {
+    "no source": ("put", "/rooms/r", {}, 422, "source"),
+    "an unknown key": ("put", "/rooms/r", {"source": "whip", "url": "x"}, 422, "url"),
+    "a scheme": ("put", "/rooms/r", {"source": "gopher://x/y"}, 422, "scheme 'gopher'"),
+    "no such file": ("put", "/rooms/r", {"source": "/nowhere/clip.mp4"}, 422, "does not exist"),
+    "a rate": ("put", "/rooms/r", {"source": "http://127.0.0.1/x", "rate_hz": 1000}, 422, "rate_hz is 1000"),
+    "an id": ("put", "/rooms/a%20b", {"source": "http://127.0.0.1/x"}, 422, "the room id 'a b'"),
+    "pinning nowhere": ("post", "/rooms/none/pin", {"sku": "1"}, 404, "no room 'none'"),
+    "a link that is no https": ("post", "/rooms/r/pin", {"sku": "1", "name": "n", "url": "http://x"}, 422, "body.url"),
+    "a mute of no time": ("post", "/rooms/r/mute", {"sku": "1", "for_s": 0}, 422, "body.for_s"),
+    "a path": ("get", "/nothing", None, 404, "Not Found"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+async def test_what_is_refused_says_why(client, case):
+    method, path, body, status, said = REFUSED[case]
+    answer = await client.request(method, path, json=body)
+    assert answer.status_code == status
+    assert answer.json()["schema"] == 1
+    assert said in answer.json()["error"]["message"]
+
+
+async def test_files_of_the_machine_are_not_to_be_had_over_http(engine, tmp_path, clip):
+    api, _ = api_of(engine, tmp_path)
+    async with client_of(api) as client:
+        answer = await client.put("/rooms/r", json={"source": str(clip[0])})
+        assert answer.status_code == 422
+        assert "scheme 'file'" in answer.json()["error"]["message"]
+
+
+async def test_a_token_guards_everything_but_probes(engine, tmp_path):
+    api, _ = api_of(engine, tmp_path, token=TOKEN)
+    async with client_of(api) as client:
+        for path in ("/rooms", "/metrics", "/rooms/x"):
+            assert (await client.get(path)).status_code == 401
+            assert (await client.get(path, headers={"Authorization": "Bearer wrong"})).status_code == 401
+        assert (await client.post("/rooms/x/whip", content=b"v=0")).status_code == 401
+        assert (await client.get("/healthz")).status_code == 200
+        authorised = {"Authorization": f"Bearer {TOKEN}"}
+        assert (await client.get("/rooms", headers=authorised)).json() == {"rooms": []}
+
+
+async def test_without_a_token_a_browser_cannot_be_led_here(client):
+    assert (await client.get("/rooms", headers={"Host": "evil.example.com"})).status_code == 400
+
+
+async def test_ready_when_the_recogniser_and_the_bus_are(engine, tmp_path, archive):
+    import asyncio
+
+    api, health = api_of(engine, tmp_path)
+    async with client_of(api) as client:
+        assert (await client.get("/readyz")).status_code == 503
+        task = asyncio.create_task(health.run())
+        try:
+            await until(lambda: all(health.checks().values()))
+            assert (await client.get("/readyz")).json() == {
+                "status": "ready",
+                "checks": {"recognizer": True, "bus": True},
+            }
+            await archive.stop()
+            await until(lambda: not health.checks()["recognizer"])
+            answer = await client.get("/readyz")
+            assert (answer.status_code, answer.json()["checks"]) == (503, {"recognizer": False, "bus": True})
+            assert (await client.get("/healthz")).json() == {"status": "ok"}
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_the_process_is_alive_as_long_as_rooms_are_served(engine, tmp_path):
+    api, _ = api_of(engine, tmp_path)
+    async with client_of(api) as client:
+        await engine.rooms.close()
+        answer = await client.get("/healthz")
+        assert (answer.status_code, answer.json()) == (503, {"status": "failed"})
+
+
+def value(text, name, **labels):
+    """One sample of Prometheus text."""
+    for line in text.splitlines():
+        found = re.fullmatch(r"(\w+)(?:\{(.*)\})? (\S+)", line)
+        if found and found[1] == name and dict(re.findall(r'(\w+)="([^"]*)"', found[2] or "")) == labels:
+            return float(found[3])
+    return None
+
+
+async def test_metrics_tell_of_every_stage_and_forget_rooms_that_go(client, engine, events, clip):
+    path, _ = clip
+    await client.put("/rooms/r", json={"source": str(path)})
+    await until(engine.rooms.get("r").finished.is_set, 30)
+    await engine.outbox.flush(1)
+    text = (await client.get("/metrics")).text
+    answered = value(text, "livecart_live_frames_total", room="r", outcome="answered")
+    passed = sum(
+        value(text, "livecart_live_gate_frames_total", room="r", reason=reason) or 0
+        for reason in ("first", "changed", "wanted", "forced")
+    )
+    assert answered == passed > 0
+    assert value(text, "livecart_live_sampled_frames_total", room="r") == 28
+    assert value(text, "livecart_live_rooms", state="ended") == 1
+    assert value(text, "livecart_live_in_flight") == 0
+    for stage in ("queue", "encode", "request", "decide"):
+        assert value(text, "livecart_live_stage_seconds_count", stage=stage) == answered
+    assert value(text, "livecart_live_stage_seconds_count", stage="gate") == 28
+    assert value(text, "livecart_live_recognizer_seconds_count", stage="network") == answered
+    assert value(text, "livecart_live_captured_to_card_seconds_count") == 3
+    assert value(text, "livecart_live_captured_to_look_seconds_count") == answered
+    assert value(text, "livecart_live_card_events_total", event="card", reason="") == 3
+    assert value(text, "livecart_live_bus_published_total") == len(events)
+    assert value(text, "livecart_live_reconnects_total", room="r") == 0
+    await client.delete("/rooms/r")
+    text = (await client.get("/metrics")).text
+    assert 'room="r"' not in text
+    assert value(text, "livecart_live_rooms", state="ended") == 0
+
+
+@pytest.mark.skipif(importlib.util.find_spec("aiortc") is None, reason="aiortc is not installed")
+async def test_a_browser_sends_a_stream_by_whip(client, engine, events):
+    import asyncio
+    from fractions import Fraction
+
+    import av
+    from aiortc import RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
+
+    from tests.live.stand_in import scene
+
+    class Camera(VideoStreamTrack):
+        async def recv(self):
+            pts, _ = await self.next_timestamp()
+            frame = av.VideoFrame.from_ndarray(scene(pts / 90000, "red"), format="rgb24")
+            frame.pts, frame.time_base = pts, Fraction(1, 90000)
+            return frame
+
+    assert (await client.put("/rooms/w", json={"source": "whip", "rate_hz": 2})).status_code == 201
+    sender = RTCPeerConnection()
+    sender.addTrack(Camera())
+    await sender.setLocalDescription(await sender.createOffer())
+    headers = {"Content-Type": "application/sdp"}
+    try:
+        answer = await client.post("/rooms/w/whip", content=sender.localDescription.sdp, headers=headers)
+        assert answer.status_code == 201
+        await sender.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
+        await until(lambda: told(events) == [("card", "red")], 30)
+        assert (await client.get("/rooms/w")).json()["state"] == "live"
+        assert (await client.delete(answer.headers["Location"])).status_code == 200
+        assert (await client.delete(answer.headers["Location"])).status_code == 404
+    finally:
+        await sender.close()
+    assert (await client.post("/rooms/w/whip", content="no sdp", headers=headers)).status_code == 400
+    assert (await client.post("/rooms/none/whip", content="x", headers=headers)).status_code == 404
+    assert (await client.post("/rooms/w/whip", content="x")).status_code == 415
+    await asyncio.sleep(0)
