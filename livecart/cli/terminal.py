@@ -50,7 +50,7 @@ def card_panel(event: CardEvent) -> Panel:
         if value:
             # Links are to be clicked and copied: never cut.
             grid.add_row(Text(name, style="dim"), Text(value, overflow="fold"))
-    title = f"[bold]🛒 {event.room}[/bold]"
+    title = f"[bold]🛒 识别到商品 Product found · {event.room}[/bold]"
     return Panel(grid, title=title, title_align="left", border_style="green", expand=False)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import Executor
+import time
 from typing import Protocol
 
 from livecart.pipeline.ingest import IngestSettings, ReaderStats, StreamReader
@@ -34,11 +34,10 @@ class Feed(Protocol):
 
 
 class StreamFeed:
-    """A source that is read. `executor` has the threads that wait for readers to end."""
+    """A source that is read."""
 
-    def __init__(self, plan: RoomPlan, deliver: Deliver, on_state: OnState, executor: Executor) -> None:
+    def __init__(self, plan: RoomPlan, deliver: Deliver, on_state: OnState) -> None:
         self._reader = StreamReader(plan.source, plan.room, plan.ingest, deliver, on_state)
-        self._executor = executor
 
     @property
     def stats(self) -> ReaderStats:
@@ -60,7 +59,14 @@ class StreamFeed:
 
     async def stop(self, timeout_s: float) -> bool:
         """See `Feed`."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._reader.stop, timeout_s)
+        # Asked again and again, not waited for in a thread: hundreds of readers may have to end together.
+        end_s, wait_s = time.monotonic() + timeout_s, 0.005
+        while not self._reader.stop(timeout_s=0):
+            if time.monotonic() >= end_s:
+                return False
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, 0.1)
+        return True
 
 
 class WhipFeed:
@@ -103,7 +109,7 @@ class WhipFeed:
         return True
 
 
-def open_feed(plan: RoomPlan, deliver: Deliver, on_state: OnState, executor: Executor) -> Feed:
+def open_feed(plan: RoomPlan, deliver: Deliver, on_state: OnState) -> Feed:
     """The feed that the plan's source needs.
 
     Raises:
@@ -111,4 +117,4 @@ def open_feed(plan: RoomPlan, deliver: Deliver, on_state: OnState, executor: Exe
     """
     if plan.source == WHIP_SOURCE:
         return WhipFeed(plan.room, plan.ingest, deliver, on_state)
-    return StreamFeed(plan, deliver, on_state, executor)
+    return StreamFeed(plan, deliver, on_state)

@@ -7,7 +7,6 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Protocol
 from weakref import WeakValueDictionary
@@ -27,8 +26,6 @@ _log = logging.getLogger(__name__)
 _TICK_S = 1.0
 #: Rooms that are gone and whose last event's id is remembered, so that one that comes back numbers on.
 _MOST_REMEMBERED = 10_000
-#: Threads that wait for readers to end; each wait is short, or bounded.
-_STOPPERS = 32
 
 
 class ResumingSink(EventSink, Protocol):
@@ -66,13 +63,12 @@ class Rooms:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: list[asyncio.Task[None]] = []
         self._shared: Shared | None = None
-        self._stoppers = ThreadPoolExecutor(_STOPPERS, thread_name_prefix="livecart-stop")
         self._closed = False
 
     def start(self, recognize: Callable[[Frame], Awaitable[Look]]) -> None:
         """Begin to serve; `recognize` asks about one frame."""
         loop = asyncio.get_running_loop()
-        self._shared = Shared(loop, self._mailbox, self._sink, self.metrics, self._stoppers)
+        self._shared = Shared(loop, self._mailbox, self._sink, self.metrics)
 
         async def counted(frame: Frame) -> Look:
             self.metrics.in_flight(1)
@@ -155,8 +151,6 @@ class Rooms:
         for task in self._tasks:
             await end_task(task)
         self._mailbox.close_all()
-        # Every wait in it is bounded; a reader that was left behind ends with its look-up.
-        self._stoppers.shutdown(wait=False)
 
     async def _replace(self, running: RoomRunner | None, plan: RoomPlan, shared: Shared) -> RoomRunner:
         room = plan.room

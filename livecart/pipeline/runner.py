@@ -14,7 +14,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -51,8 +51,6 @@ class Shared:
     mailbox: Mailbox
     sink: EventSink
     metrics: LiveMetrics
-    #: Threads that wait for readers to end.
-    stoppers: Executor
 
 
 class RoomRunner:
@@ -84,7 +82,7 @@ class RoomRunner:
         #: The newest frame that is on its way to a look, and the newest one that looked like it meanwhile.
         self._awaited: FrameKey | None = None
         self._like_awaited: FrameKey | None = None
-        self._feed: Feed = open_feed(plan, self._deliver, self._on_state, shared.stoppers)
+        self._feed: Feed = open_feed(plan, self._deliver, self._on_state)
 
     @property
     def decision(self) -> RoomDecision:

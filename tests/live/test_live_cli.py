@@ -149,8 +149,10 @@ def test_a_signal_ends_watch_with_its_cards_withdrawn(recognizer, flv, number):
     assert (last["event"], last["reason"], last["card_id"]) == ("withdraw", "room_closed", first["card_id"])
 
 
-def test_watch_ends_when_nobody_reads_it(recognizer, clip):
-    with running("watch", clip[0], "--recognizer", recognizer.url, "--json", "--realtime", "--rate", "5") as process:
+def test_watch_ends_when_nobody_reads_it(recognizer, clip, monkeypatch):
+    # Slow enough that events are still to come when the reader goes.
+    monkeypatch.setattr(recognizer, "delay_s", 0.1)
+    with running("watch", clip[0], "--recognizer", recognizer.url, "--json") as process:
         process.stdout.readline()
         process.stdout.close()
         process.stdout = None
