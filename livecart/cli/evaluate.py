@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,9 @@ async def evaluate(options: EvaluateOptions, status: StatusLine, stop: asyncio.E
         Console().print(_table(result, details))
 
 
-async def _follow(engine: Engine, view: Any, finished: asyncio.Event, status: StatusLine, stop: asyncio.Event) -> None:
+async def _follow(
+    engine: Engine, view: Callable[[], RoomView], finished: asyncio.Event, status: StatusLine, stop: asyncio.Event
+) -> None:
     text = StatusText(engine.metrics)
     while not (finished.is_set() or stop.is_set()):
         status.show(text.text(view()))

@@ -26,7 +26,9 @@ def create_api(control: RoomControl, health: Health, registry: CollectorRegistry
         registry: what Prometheus is told.
         token: what everything but `/healthz` and `/readyz` asks for; None: nothing.
     """
-    api = FastAPI(title="livecart", docs_url=None, redoc_url=None)
+    # The schema is for programs of this machine; strangers are told nothing without the token.
+    schema = "/openapi.json" if token is None else None
+    api = FastAPI(title="livecart", openapi_url=schema, docs_url=None, redoc_url=None)
     api.add_middleware(TrustedHostMiddleware, allowed_hosts=trusted_hosts(token))
     guard = [Depends(TokenCheck(token))]
 

@@ -111,6 +111,7 @@ async def test_a_token_guards_everything_but_probes(engine, tmp_path):
             assert (await client.get(path)).status_code == 401
             assert (await client.get(path, headers={"Authorization": "Bearer wrong"})).status_code == 401
         assert (await client.post("/rooms/x/whip", content=b"v=0")).status_code == 401
+        assert (await client.get("/openapi.json")).status_code == 404
         assert (await client.get("/healthz")).status_code == 200
         authorised = {"Authorization": f"Bearer {TOKEN}"}
         assert (await client.get("/rooms", headers=authorised)).json() == {"rooms": []}
@@ -118,6 +119,11 @@ async def test_a_token_guards_everything_but_probes(engine, tmp_path):
 
 async def test_without_a_token_a_browser_cannot_be_led_here(client):
     assert (await client.get("/rooms", headers={"Host": "evil.example.com"})).status_code == 400
+
+
+async def test_the_api_describes_itself(client):
+    paths = (await client.get("/openapi.json")).json()["paths"]
+    assert {"/rooms", "/rooms/{room}", "/rooms/{room}/pin", "/rooms/{room}/whip", "/metrics"} <= set(paths)
 
 
 async def test_ready_when_the_recogniser_and_the_bus_are(engine, tmp_path, archive):
