@@ -57,6 +57,8 @@ class Candidate:
     #: Decimal as text, such as "12.90"; None where the catalog names none.
     price: str | None = None
     currency: str | None = None
+    #: From which confidence the archive would show it by itself; None: it did not say.
+    threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,7 @@ def refined(
     box: BoxXyxyPx,
     around: Surroundings,
     feature_map: NDArray[np.float32],
+    *,
     views: NDArray[np.floating],
     space: VectorSpace,
     frame_size: tuple[int, int],

@@ -87,12 +87,10 @@ _CENTRES = _centres()
 
 def _inside(to_frame: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.bool_]:
     xy = _CENTRES * (CELLS * _SAMPLES) @ to_frame[:, :2].T + to_frame[:, 2]
-    inside: NDArray[np.bool_] = ((xy >= 0) & (xy < np.array(size))).all(axis=-1)
-    return inside
+    return np.asarray(((xy >= 0) & (xy < np.array(size))).all(axis=-1))
 
 
 def _around(agreeing: NDArray[np.float64]) -> NDArray[np.bool_]:
     middle = (agreeing[:2] + agreeing[2:]) / 2
     reach = (agreeing[2:] - agreeing[:2]) / 2 * _AROUND
-    around: NDArray[np.bool_] = (np.abs(_CENTRES - middle) <= np.maximum(reach, 0.5 / CELLS)).all(axis=-1)
-    return around
+    return np.asarray((np.abs(_CENTRES - middle) <= np.maximum(reach, 0.5 / CELLS)).all(axis=-1))

@@ -218,7 +218,9 @@ class Finder:
             for (each, place), part, feature_map in zip(wanted, around, maps, strict=True):
                 sighting = each.sightings[place]
                 views = catalog.views_of(sighting.product)
-                box = refined(sighting.box, part, feature_map, views, self._space, each.scene.frame.size)
+                box = refined(
+                    sighting.box, part, feature_map, views=views, space=self._space, frame_size=each.scene.frame.size
+                )
                 each.sightings[place] = replace(sighting, box=box)
 
     def _text_is_wanted(self, catalog: LoadedCatalog, look: Look, sightings: Sequence[Sighting]) -> bool:

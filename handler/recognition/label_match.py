@@ -71,9 +71,10 @@ class LabelMatcher:
         for candidate in self._candidates:
             confidences = probabilities[candidate.class_indices]
             needed = candidate.thresholds if threshold is None else threshold
-            allowed = confidences >= needed
-            if allowed.any() and candidate.product.in_room(room):
-                found.append(_shown(candidate.product, float(confidences[allowed].max())))
+            allowed = np.flatnonzero(confidences >= needed)
+            if len(allowed) and candidate.product.in_room(room):
+                best = allowed[confidences[allowed].argmax()]
+                found.append(_shown(candidate.product, float(confidences[best]), float(candidate.thresholds[best])))
         return sorted(found, key=lambda product: -product.confidence)
 
 
@@ -86,7 +87,7 @@ def _candidate(product: LinkedProduct, indices: Mapping[str, list[int]], thresho
     return _Candidate(product, np.array([index for index, _ in pairs]), np.array(needed, dtype=np.float32))
 
 
-def _shown(product: LinkedProduct, confidence: float) -> Product:
+def _shown(product: LinkedProduct, confidence: float, threshold: float) -> Product:
     rounded = round(confidence, _DIGITS)
     return Product(
         sku=product.sku,
@@ -95,6 +96,7 @@ def _shown(product: LinkedProduct, confidence: float) -> Product:
         confidence=rounded,
         box=None,
         evidence=Evidence(label=rounded),
+        threshold=round(threshold, _DIGITS),
         price=product.price,
         currency=product.currency,
     )

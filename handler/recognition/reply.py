@@ -54,6 +54,8 @@ class Product(msgspec.Struct, frozen=True, omit_defaults=True):
     # No default on these two: the contract promises the keys, so omit_defaults must never drop them.
     box: BoxXyxyPx | None
     evidence: Evidence
+    #: From which confidence it is shown where the request names none.
+    threshold: float
     price: str | None = None
     currency: str | None = None
 

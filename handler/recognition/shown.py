@@ -30,9 +30,10 @@ def products_shown(
     shown = []
     for sighting in sightings:
         own = float(catalog.snapshot.thresholds[sighting.product])
-        needed = threshold if threshold is not None else default_threshold if math.isnan(own) else own
+        usual = default_threshold if math.isnan(own) else own
+        needed = usual if threshold is None else threshold
         if sighting.confidence >= needed and catalog.snapshot.stock_state[sighting.product]:
-            shown.append(_product(catalog, sighting, scale))
+            shown.append(_product(catalog, sighting, scale, usual))
     seen = {product.sku for product in shown}
     shown += [product for product in by_label if product.sku not in seen and product.sku not in catalog.sold_out]
     return sorted(shown, key=lambda product: -product.confidence)
@@ -48,7 +49,7 @@ def scaled_box(box: BoxXyxyPx, scale: tuple[float, float]) -> BoxXyxyPx:
     )
 
 
-def _product(catalog: LoadedCatalog, sighting: Sighting, scale: tuple[float, float]) -> Product:
+def _product(catalog: LoadedCatalog, sighting: Sighting, scale: tuple[float, float], threshold: float) -> Product:
     known = catalog.snapshot.product(sighting.product)
     return Product(
         sku=known.sku,
@@ -57,6 +58,7 @@ def _product(catalog: LoadedCatalog, sighting: Sighting, scale: tuple[float, flo
         confidence=round(sighting.confidence, _DIGITS),
         box=scaled_box(sighting.box, scale),
         evidence=sighting.evidence,
+        threshold=round(threshold, _DIGITS),
         price=known.price,
         currency=known.currency,
     )

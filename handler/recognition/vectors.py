@@ -24,7 +24,7 @@ def hellinger(averages: NDArray[np.float32]) -> NDArray[np.float32]:
     the root.
     """
     roots = np.sqrt(np.maximum(averages, 0.0))
-    return _normalised(roots)
+    return _normalised(roots.astype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class VectorSpace:
         rows = hellinger(averages)
         if self.mean is None or self.axes is None:
             return rows
-        return _normalised((rows - self.mean) @ self.axes)
+        projected = np.asarray((rows - self.mean) @ self.axes, np.float32)
+        return _normalised(projected)
 
 
 #: Of a backbone that nothing was fitted for.

@@ -36,6 +36,7 @@ class ReplyProduct(msgspec.Struct, frozen=True):
     url: str
     confidence: Confidence
     box: tuple[float, float, float, float] | None
+    threshold: Confidence | None = None
     price: str | None = None
     currency: str | None = None
 
@@ -139,6 +140,7 @@ def candidates(reply: Reply, *, width_px: int, height_px: int, scale: float) -> 
                 url=product.url,
                 confidence=product.confidence,
                 box_xyxy_px=box,
+                threshold=product.threshold,
                 price=product.price,
                 currency=product.currency,
             )

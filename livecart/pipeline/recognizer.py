@@ -44,6 +44,9 @@ class RecognizerSettings:
         connect_timeout_s: Of that, for connecting, above 0.
         longest_side_px: Frames are scaled down to this before they are sent; 64 or more. 960 keeps a package's print
             legible where it fills a third of the picture, at a third of the bytes of 1280.
+        ask_from: Products are asked for from this confidence on, 0 to 1, and several unsure looks that agree may
+            announce what one of them could not (decision/vote.py); within the bounds of the archive's
+            `thresholds`. None: only what the archive shows by itself.
         text: When packaging is read: `auto`, `always`, `never`; None: as the archive is set up.
         max_reply_bytes: Longer replies are an error.
         encode_threads: Threads that make JPEGs, 1 or more.
@@ -56,6 +59,7 @@ class RecognizerSettings:
     timeout_s: float = 3.0
     connect_timeout_s: float = 1.0
     longest_side_px: int = 960
+    ask_from: float | None = 0.5
     text: str | None = None
     max_reply_bytes: int = 1 << 20
     encode_threads: int = 2
@@ -69,6 +73,8 @@ class RecognizerSettings:
         for key in ("timeout_s", "connect_timeout_s"):
             if not getattr(self, key) > 0:
                 raise SettingsError(f"recognizer {key} is {getattr(self, key)}; it must be above 0 seconds")
+        if self.ask_from is not None and not 0 <= self.ask_from <= 1:
+            raise SettingsError(f"recognizer ask_from is {self.ask_from}; it must be from 0 to 1")
         if self.text not in {None, "auto", "always", "never"}:
             raise SettingsError(f"recognizer text is {self.text!r}; it must be auto, always or never")
         if not self.model or "/" in self.model:
@@ -206,6 +212,8 @@ class RecognizerClient:
                     "it must be 1 to 128 printable characters"
                 )
             headers["X-Room"] = product_list
+        if self.settings.ask_from is not None:
+            headers["X-Threshold"] = str(self.settings.ask_from)
         if self.settings.text is not None:
             headers["X-Text"] = self.settings.text
         return headers

@@ -68,17 +68,28 @@ def test_an_answer_that_comes_after_a_newer_ones_says_nothing():
     ("candidate", "looks"),
     [
         (product("A"), 2),
-        (product("A", confidence=0.4), 4),
         (product("A", box=ASIDE), 2),
         (product("A", box=(10, 1000, 60, 1060)), 4),
         (product("A", box=None), 3),
     ],
-    ids=["in the hand", "unsure", "on the table", "tiny", "label only"],
+    ids=["in the hand", "on the table", "tiny", "label only"],
 )
 def test_weak_looks_have_to_be_more(candidate, looks):
     room = Driver(window_s=30)
     needed = next(count for count in range(1, 20) if room.look(count, candidate))
     assert needed == looks
+
+
+def test_unsure_looks_need_one_that_the_archive_would_show():
+    room = Driver(window_s=30)
+    assert all(room.look(at_s, product("A", confidence=0.65)) == [] for at_s in range(1, 9))
+    assert room.look(9, product("A", confidence=0.75)) == CARD_A
+
+
+def test_a_look_below_even_odds_says_nothing():
+    room = Driver(window_s=30)
+    assert room.look(1, product("A", confidence=0.9)) == []
+    assert all(room.look(at_s, product("A", confidence=0.5)) == [] for at_s in range(2, 9))
 
 
 def test_looks_close_together_are_nearly_one():

@@ -40,7 +40,7 @@ def test_a_box_that_is_off_comes_nearer_to_the_product(wide, high, right, down):
     found = (middle[0] - half[0], middle[1] - half[1], middle[0] + half[0], middle[1] + half[1])
     around = surroundings_of(Image.new("RGB", SIZE), found)
 
-    better = refined(found, around, map_of(truth, around.part), PRODUCT, PLAIN, SIZE)
+    better = refined(found, around, map_of(truth, around.part), views=PRODUCT, space=PLAIN, frame_size=SIZE)
 
     assert overlap(better, truth) > min(0.55, overlap(found, truth) - 0.1)
     assert 0 <= better[0] < better[2] <= SIZE[0]
@@ -51,7 +51,7 @@ def test_half_of_a_product_becomes_more_of_it():
     truth = (220.0, 120.0, 380.0, 360.0)
     found = (220.0, 120.0, 380.0, 240.0)
     around = surroundings_of(Image.new("RGB", SIZE), found)
-    better = refined(found, around, map_of(truth, around.part), PRODUCT, PLAIN, SIZE)
+    better = refined(found, around, map_of(truth, around.part), views=PRODUCT, space=PLAIN, frame_size=SIZE)
     assert overlap(better, truth) > overlap(found, truth)
 
 
@@ -63,5 +63,12 @@ def test_surroundings_stay_inside_the_frame():
 
 def test_a_speck_stays_as_it_is_or_inside_the_frame():
     around = Surroundings(np.zeros((CROP_PX, CROP_PX, 3), np.uint8), (0.0, 0.0, 1.0, 400.0))
-    better = refined((0.0, 100.0, 1.0, 300.0), around, np.ones((2, CELLS, CELLS), np.float32), PRODUCT, PLAIN, SIZE)
+    better = refined(
+        (0.0, 100.0, 1.0, 300.0),
+        around,
+        np.ones((2, CELLS, CELLS), np.float32),
+        views=PRODUCT,
+        space=PLAIN,
+        frame_size=SIZE,
+    )
     assert all(np.isfinite(better))

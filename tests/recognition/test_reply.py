@@ -28,6 +28,7 @@ PRODUCT = Product(
     confidence=0.93,
     box=None,
     evidence=Evidence(label=0.93),
+    threshold=0.7,
 )
 REPLY = Reply(
     schema=1,
@@ -61,6 +62,7 @@ def test_a_reply_has_every_key_of_the_contract():
                 "confidence": 0.93,
                 "box": None,
                 "evidence": {"photo": None, "text": None, "label": 0.93},
+                "threshold": 0.7,
             }
         ],
         "texts": [{"text": "好欢螺", "confidence": 0.99, "box": [250.0, 600.0, 450.0, 680.0]}],

@@ -40,7 +40,8 @@ def skus(loaded, sightings, **options) -> list[str]:
 
 def labelled(sku: str, confidence: float) -> Product:
     url = f"https://shop.example.com/item/{sku}"
-    return Product(sku=sku, name=sku, url=url, confidence=confidence, box=None, evidence=Evidence(label=confidence))
+    evidence = Evidence(label=confidence)
+    return Product(sku=sku, name=sku, url=url, confidence=confidence, box=None, evidence=evidence, threshold=0.7)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from livecart.errors import SettingsError
 _BOUNDS: dict[str, tuple[float, float]] = {
     "agreeing_looks": (1, 20),
     "window_s": (0.5, 120),
-    "full_confidence": (0.05, 1),
     "full_area_share": (0.0001, 1),
     "boxless_weight": (0.05, 1),
     "independent_after_s": (0, 10),
@@ -43,8 +42,6 @@ class DecisionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     #: (vote.py) less those of the looks that contradict them reach the same number.
     agreeing_looks: int = 2
     window_s: float = 5.0
-    #: A look at this confidence has weight 1 (the archive's usual threshold); less counts less, more counts more.
-    full_confidence: float = 0.7
     #: A box of at least this share of the picture has full weight, a smaller one less.
     full_area_share: float = 0.02
     #: Weight of a candidate without a box: a label of the whole frame spoke for it.

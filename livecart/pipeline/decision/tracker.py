@@ -81,10 +81,11 @@ class Tracker:
             speed = speed_of(sighting.box, shift, scene, at_s - product.last_seen_s)
         since_last_s = at_s - product.ballot.last_at_s
         product.see(sighting, at_s, speed, self._settings)
-        confidence = sighting.candidate.confidence
-        weight = weight_of(confidence, sighting.box, since_last_s, at_s - product.in_sight_since_s, self._settings)
+        weight = weight_of(
+            sighting.candidate, sighting.box, since_last_s, at_s - product.in_sight_since_s, self._settings
+        )
         if sighting.speaks:
-            product.ballot.speak_for(at_s, weight, confidence)
+            product.ballot.speak_for(at_s, weight, sighting.candidate)
         return weight
 
     def _contradict(self, speaker: Sighting, weight: float, at_s: float) -> None:

@@ -2,24 +2,31 @@
 
 The weight of a look for a product is the product of
 
-    confidence   c / full_confidence, 0.25 to 1.3
+    confidence   log-odds of c / log-odds of the product's threshold, 0 to 1.3
     size         sqrt(box's share of the picture / full_area_share), 0.4 to 1; boxless_weight without a box
     spacing      time since the last look that spoke for it / independent_after_s, 0.05 to 1
     on screen    1 + time since it came into sight / 20 s, at most 1.25
 
-so that an ordinary look weighs 1: a confidence at the archive's threshold, a product in the hand. The bounds are
-choices: no look is worth nothing, and no single one is worth two.
+so that an ordinary look weighs 1: a confidence at the archive's threshold, a product in the hand. Log-odds of looks
+that know nothing of each other add up (naive Bayes); those of one show do know of each other, so that one look at least
+must reach the threshold by itself, and no single one is worth two.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
+from typing import NamedTuple
 
 from livecart.pipeline.decision.boxes import ShareBox, area
 from livecart.pipeline.decision.settings import DecisionSettings
+from livecart.types import Candidate
 
-_CONFIDENCE_BOUNDS = (0.25, 1.3)
+_MOST_BY_CONFIDENCE = 1.3
+#: Thresholds outside of this are taken for the nearer end: at 0.5 the log-odds are 0.
+_THRESHOLD_BOUNDS = (0.6, 0.99)
+#: Of an archive that does not say.
+_USUAL_THRESHOLD = 0.7
 _SIZE_FLOOR = 0.4
 _SPACING_FLOOR = 0.05
 _ON_SCREEN_FULL_S = 20.0
@@ -28,11 +35,10 @@ _ROUNDING = 1e-9
 
 
 def weight_of(
-    confidence: float, box: ShareBox | None, since_last_s: float, on_screen_s: float, settings: DecisionSettings
+    candidate: Candidate, box: ShareBox | None, since_last_s: float, on_screen_s: float, settings: DecisionSettings
 ) -> float:
     """Weight of one look for a product, by the module's formula. `since_last_s` is infinite for the first look."""
-    lowest, highest = _CONFIDENCE_BOUNDS
-    by_confidence = min(max(confidence / settings.full_confidence, lowest), highest)
+    by_confidence = by_confidence_of(candidate)
     by_size = settings.boxless_weight
     if box is not None:
         by_size = min(max(math.sqrt(area(box) / settings.full_area_share), _SIZE_FLOOR), 1.0)
@@ -43,17 +49,38 @@ def weight_of(
     return by_confidence * by_size * by_spacing * by_time
 
 
+def by_confidence_of(candidate: Candidate) -> float:
+    """The first factor: 1 and up where the archive would show the product by itself."""
+    lowest, highest = _THRESHOLD_BOUNDS
+    threshold = min(max(candidate.threshold or _USUAL_THRESHOLD, lowest), highest)
+    return min(max(_log_odds(candidate.confidence) / _log_odds(threshold), 0.0), _MOST_BY_CONFIDENCE)
+
+
+def _log_odds(probability: float) -> float:
+    kept = min(max(probability, 1e-6), 1 - 1e-6)
+    return math.log(kept / (1 - kept))
+
+
+class Vote(NamedTuple):
+    """One look. `weight` is below 0 where it speaks against; `alone`: the archive would show the product by it."""
+
+    at_s: float
+    weight: float
+    confidence: float
+    alone: bool
+
+
 class Ballot:
     """The looks of the last `window_s` for and against one product."""
 
     def __init__(self, settings: DecisionSettings) -> None:
         self._settings = settings
-        #: (time, weight, confidence); against: a weight below 0.
-        self._votes: deque[tuple[float, float, float]] = deque()
+        self._votes: deque[Vote] = deque()
 
-    def speak_for(self, at_s: float, weight: float, confidence: float) -> None:
+    def speak_for(self, at_s: float, weight: float, candidate: Candidate) -> None:
         """One look named the product."""
-        self._votes.append((at_s, weight, confidence))
+        alone = by_confidence_of(candidate) >= 1 - _ROUNDING
+        self._votes.append(Vote(at_s, weight, candidate.confidence, alone))
 
     def speak_against(self, at_s: float, weight: float) -> None:
         """One look named another product at this one's place.
@@ -62,11 +89,11 @@ class Ballot:
         same hand does not have to outlast the first one's votes.
         """
         if self._votes:
-            self._votes.append((at_s, -self._settings.contradiction * weight, 0.0))
+            self._votes.append(Vote(at_s, -self._settings.contradiction * weight, 0.0, alone=False))
 
     def forget_before(self, now_s: float) -> None:
         """Let votes go that are older than the window, and those against that then come first."""
-        while self._votes and (self._votes[0][0] < now_s - self._settings.window_s or self._votes[0][1] <= 0):
+        while self._votes and (self._votes[0].at_s < now_s - self._settings.window_s or self._votes[0].weight <= 0):
             self._votes.popleft()
 
     def clear(self) -> None:
@@ -76,27 +103,28 @@ class Ballot:
     @property
     def first_at_s(self) -> float:
         """When the oldest look for it was; infinite without any."""
-        return self._votes[0][0] if self._votes else math.inf
+        return self._votes[0].at_s if self._votes else math.inf
 
     @property
     def last_at_s(self) -> float:
         """When the newest look for it was; minus infinity without any."""
-        return max((at_s for at_s, weight, _ in self._votes if weight > 0), default=-math.inf)
+        return max((vote.at_s for vote in self._votes if vote.weight > 0), default=-math.inf)
 
     @property
     def score(self) -> float:
         """Weights for, less weights against."""
-        return sum(weight for _, weight, _ in self._votes)
+        return sum(vote.weight for vote in self._votes)
 
     @property
     def confidence(self) -> float | None:
         """Mean confidence of the looks for it, 0 to 1; None without any."""
-        agreeing = [confidence for _, weight, confidence in self._votes if weight > 0]
+        agreeing = [vote.confidence for vote in self._votes if vote.weight > 0]
         return sum(agreeing) / len(agreeing) if agreeing else None
 
     @property
     def decided(self) -> bool:
-        """Enough looks agree, and too few contradict them."""
+        """Enough looks agree, too few contradict them, and one of them would have been enough for the archive."""
         wanted = self._settings.agreeing_looks
-        agreeing = sum(1 for _, weight, _ in self._votes if weight > 0)
-        return agreeing >= wanted and self.score >= wanted - _ROUNDING
+        agreeing = [vote for vote in self._votes if vote.weight > 0]
+        is_sure = any(vote.alone for vote in agreeing)
+        return is_sure and len(agreeing) >= wanted and self.score >= wanted - _ROUNDING
