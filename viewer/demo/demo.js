@@ -3,8 +3,20 @@
 const card = document.querySelector('live-cart')
 const FRAME = { frame_width: 1280, frame_height: 720 }
 const PRODUCTS = {
-  1001: { sku: '1001', name: '好欢螺螺蛳粉 300g', url: 'https://shop.example.com/item/1001', price: '12.90', currency: 'CNY' },
-  1002: { sku: '1002', name: '意式浓缩咖啡豆 500g', url: 'https://shop.example.com/item/1002', price: '68.00', currency: 'CNY' },
+  1001: {
+    sku: '1001',
+    name: '好欢螺螺蛳粉 300g',
+    url: 'https://shop.example.com/item/1001',
+    price: '12.90',
+    currency: 'CNY',
+  },
+  1002: {
+    sku: '1002',
+    name: '意式浓缩咖啡豆 500g',
+    url: 'https://shop.example.com/item/1002',
+    price: '68.00',
+    currency: 'CNY',
+  },
 }
 
 const canvas = Object.assign(document.createElement('canvas'), { width: 1280, height: 720 })

@@ -1,9 +1,9 @@
 /** The element's attributes: their names, and how they are read. */
 
 import type { ClockName } from './model/clock'
+import type { TransportName } from './transport/channel'
 import type { PresenterSettings } from './view/presenter'
 import { textsFor } from './view/texts'
-import type { TransportName } from './transport/channel'
 
 export const CONNECTION_ATTRIBUTES = ['src', 'room', 'ticket', 'transport'] as const
 export const VIEW_ATTRIBUTES = ['lang', 'reserved', 'dismiss-after', 'disclosure'] as const

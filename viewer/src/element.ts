@@ -16,6 +16,7 @@ import { type HlsLike, NoClock, ProgramDateTimeClock, PtsClock, type StreamClock
 import { Show } from './model/show'
 import { Timeline } from './model/timeline'
 import { ViewerMemory } from './model/viewer-memory'
+import { ReflectingElement } from './reflecting-element'
 import { openEventSource } from './transport/eventsource-channel'
 import { HubClient, type HubProblem } from './transport/hub-client'
 import type { FeedbackKind } from './transport/protocol'
@@ -43,7 +44,7 @@ const MEASURE_EVERY_MS = 400
 /** One sheet for all elements of the page. */
 let sheet: CSSStyleSheet | undefined
 
-export class LiveCartElement extends HTMLElement {
+export class LiveCartElement extends ReflectingElement {
   static readonly observedAttributes = OBSERVED_ATTRIBUTES
 
   private readonly timeline = new Timeline()
@@ -137,7 +138,7 @@ export class LiveCartElement extends HTMLElement {
   }
 
   connectedCallback(): void {
-    for (const name of ['clock', 'hls', 'dismissAfter', ...REFLECTED] as const) this.takeUp(name)
+    this.takeUpProperties()
     const root = this.shadowRoot as ShadowRoot
     this.listening = new AbortController()
     this.stage = new Stage(this, () => this.presenter?.layOut())
@@ -205,7 +206,8 @@ export class LiveCartElement extends HTMLElement {
   private enterRoom(): void {
     this.hub?.stop()
     this.hub = null
-    if (this.showState.tray.length === 0 && !this.showState.front) this.showState = new Show(new ViewerMemory(this.room))
+    if (this.showState.tray.length === 0 && !this.showState.front)
+      this.showState = new Show(new ViewerMemory(this.room))
     this.present()
     const { src, room, ticket } = this
     if (!src || !room) return
@@ -283,35 +285,6 @@ export class LiveCartElement extends HTMLElement {
     const dark = theme === 'dark' || (theme !== 'light' && matchMedia('(prefers-color-scheme: dark)').matches)
     this.toggleAttribute('data-dark', dark)
   }
-
-  /** A property that was set before the element was defined lies in the setter's way. */
-  private takeUp(name: string): void {
-    if (!Object.hasOwn(this, name)) return
-    const self = this as unknown as Record<string, unknown>
-    const value = self[name]
-    delete self[name]
-    self[name] = value
-  }
-}
-
-/** Attributes that are properties too, as frameworks set them. */
-const REFLECTED = ['src', 'room', 'ticket', 'transport', 'reserved', 'disclosure', 'theme'] as const
-
-/** The attributes as properties; null or undefined takes the attribute away. */
-export interface LiveCartElement extends Record<(typeof REFLECTED)[number], string> {}
-
-for (const name of REFLECTED) {
-  Object.defineProperty(LiveCartElement.prototype, name, {
-    get(this: HTMLElement) {
-      return this.getAttribute(name) ?? ''
-    },
-    set(this: HTMLElement, value: string | null | undefined) {
-      if (value == null) this.removeAttribute(name)
-      else this.setAttribute(name, String(value))
-    },
-    configurable: true,
-    enumerable: true,
-  })
 }
 
 function makeSheet(): CSSStyleSheet {

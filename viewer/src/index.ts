@@ -2,9 +2,10 @@
 
 import type { FeedbackDetail, LiveCartElement, ProblemDetail } from './element'
 
-export { LiveCartElement, type FeedbackDetail, type ProblemDetail } from './element'
+export { type FeedbackDetail, LiveCartElement, type ProblemDetail } from './element'
 export { type BoxXyxyPx, type CardEvent, type CardEventInput, InvalidEvent } from './model/card-event'
 export { type HlsLike, NoClock, ProgramDateTimeClock, PtsClock, type StreamClock } from './model/clock'
+
 import './register'
 
 declare global {

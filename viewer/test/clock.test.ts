@@ -51,6 +51,11 @@ describe('clocks', () => {
   it('program-date-time: does not know without a date', () => {
     const video = { currentTime: 0, getStartDate: () => new Date(Number.NaN) } as unknown as HTMLVideoElement
     expect(new ProgramDateTimeClock(video, () => null).untilShownS(cardEvent(), 3)).toBeUndefined()
-    expect(new ProgramDateTimeClock({ currentTime: 0 } as HTMLVideoElement, () => ({ playingDate: null })).untilShownS(cardEvent(), 3)).toBeUndefined()
+    expect(
+      new ProgramDateTimeClock({ currentTime: 0 } as HTMLVideoElement, () => ({ playingDate: null })).untilShownS(
+        cardEvent(),
+        3,
+      ),
+    ).toBeUndefined()
   })
 })

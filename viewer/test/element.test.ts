@@ -1,6 +1,7 @@
 /** What needs no layout: happy-dom has none. tests/e2e/test_viewer.py does the rest in a browser. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { LiveCartElement } from '../src/index'
+import '../src/index'
+import type { LiveCartElement } from '../src/element'
 import { cardEvent } from './events'
 
 let element: LiveCartElement
@@ -42,7 +43,11 @@ describe('<live-cart>', () => {
     expect(shadow('.reason')?.textContent).toBe('画面中识别')
     expect(shadow('.disclosure')?.textContent).toBe('广告')
     const link = shadow('.buy') as HTMLAnchorElement
-    expect([link.getAttribute('href'), link.target, link.rel]).toEqual(['https://shop.example.com/item/1001', '_blank', 'noopener noreferrer'])
+    expect([link.getAttribute('href'), link.target, link.rel]).toEqual([
+      'https://shop.example.com/item/1001',
+      '_blank',
+      'noopener noreferrer',
+    ])
   })
 
   it('speaks English, and says what the page wants disclosed', () => {
@@ -58,7 +63,9 @@ describe('<live-cart>', () => {
     element = make()
     const told: [string, unknown][] = []
     for (const kind of ['impression', 'click', 'close', 'dwell', 'wrong']) {
-      document.addEventListener(`livecart-${kind}`, (event) => told.push([kind, (event as CustomEvent).detail]), { once: true })
+      document.addEventListener(`livecart-${kind}`, (event) => told.push([kind, (event as CustomEvent).detail]), {
+        once: true,
+      })
     }
     element.show(cardEvent({ card_id: 'c', sku: 's' }))
     element.addEventListener('click', (event) => event.preventDefault(), { once: true })

@@ -32,7 +32,13 @@ class FakeHub {
   }
 
   hello(lastEventId: number, current: CardEvent[] = []) {
-    this.say({ type: 'hello', room: 'room-1', server_time_s: Date.now() / 1000 + 100, last_event_id: lastEventId, current })
+    this.say({
+      type: 'hello',
+      room: 'room-1',
+      server_time_s: Date.now() / 1000 + 100,
+      last_event_id: lastEventId,
+      current,
+    })
   }
 
   drop(code = 1006) {

@@ -37,7 +37,12 @@ describe('pictureRect', () => {
     const fits = fc.constantFrom<ObjectFit>('contain', 'cover', 'none', 'scale-down')
     fc.assert(
       fc.property(side, side, side, side, fits, (width, height, naturalWidth, naturalHeight, fit) => {
-        const picture = pictureRect({ x: 0, y: 0, width, height }, { width: naturalWidth, height: naturalHeight }, fit, '50% 50%')
+        const picture = pictureRect(
+          { x: 0, y: 0, width, height },
+          { width: naturalWidth, height: naturalHeight },
+          fit,
+          '50% 50%',
+        )
         expect(picture.width / picture.height).toBeCloseTo(naturalWidth / naturalHeight, 6)
         if (fit === 'contain') expect(picture.width <= width + 1e-6 && picture.height <= height + 1e-6).toBe(true)
         if (fit === 'cover') expect(picture.width >= width - 1e-6 && picture.height >= height - 1e-6).toBe(true)
@@ -53,6 +58,11 @@ describe('pictureRect', () => {
 describe('onScreen', () => {
   it('scales from the picture that was judged to the one that is drawn', () => {
     const picture = { x: 100, y: 0, width: 360, height: 640 }
-    expect(onScreen([72, 128, 360, 640], { width: 720, height: 1280 }, picture)).toEqual({ x: 136, y: 64, width: 144, height: 256 })
+    expect(onScreen([72, 128, 360, 640], { width: 720, height: 1280 }, picture)).toEqual({
+      x: 136,
+      y: 64,
+      width: 144,
+      height: 256,
+    })
   })
 })

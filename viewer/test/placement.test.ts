@@ -36,7 +36,12 @@ const scenes = fc
   .chain(({ picture, bars }) =>
     fc.record({
       picture: fc.constant<Rect>(picture),
-      stage: fc.constant<Rect>({ x: picture.x - bars, y: picture.y, width: picture.width + 2 * bars, height: picture.height }),
+      stage: fc.constant<Rect>({
+        x: picture.x - bars,
+        y: picture.y,
+        width: picture.width + 2 * bars,
+        height: picture.height,
+      }),
       product: fc.option(rectIn(picture, 600)),
       keepClear: fc.array(rectIn(picture, 250), { maxLength: 4 }),
       sizes: fc.constant(SIZES),
@@ -134,7 +139,7 @@ describe('place', () => {
         const input = { ...scene, keepClear: [] }
         const first = place(input)
         // A card that stands at its full distance from the product, with room on the picture.
-        if (!first || first.kind !== 'free' || overlapArea(first, grown(product, GAP_PX)) > 1e-3) return
+        if (first?.kind !== 'free' || overlapArea(first, grown(product, GAP_PX)) > 1e-3) return
         if (!inside(first, input.picture)) return
         let card: Placement | null = first
         for (const [dx, dy] of steps) {
@@ -197,7 +202,15 @@ describe('place', () => {
 
   it('docks at an edge, off the face, where the product fills the picture', () => {
     const face = { x: 120, y: 60, width: 150, height: 180 }
-    const input = { stage: PICTURE, picture: PICTURE, product: PICTURE, keepClear: [face], sizes: SIZES, home: HOME, previous: null }
+    const input = {
+      stage: PICTURE,
+      picture: PICTURE,
+      product: PICTURE,
+      keepClear: [face],
+      sizes: SIZES,
+      home: HOME,
+      previous: null,
+    }
     const card = place(input) as Placement
     expect(card.kind).toBe('docked')
     expect(overlapArea(card, face)).toBe(0)
@@ -206,12 +219,28 @@ describe('place', () => {
   })
 
   it('has no place where a face fills the picture', () => {
-    const input = { stage: PICTURE, picture: PICTURE, product: null, keepClear: [PICTURE], sizes: SIZES, home: HOME, previous: null }
+    const input = {
+      stage: PICTURE,
+      picture: PICTURE,
+      product: null,
+      keepClear: [PICTURE],
+      sizes: SIZES,
+      home: HOME,
+      previous: null,
+    }
     expect(place(input)).toBeNull()
   })
 
   it('goes home without a product', () => {
-    const input = { stage: PICTURE, picture: PICTURE, product: null, keepClear: [], sizes: SIZES, home: HOME, previous: null }
+    const input = {
+      stage: PICTURE,
+      picture: PICTURE,
+      product: null,
+      keepClear: [],
+      sizes: SIZES,
+      home: HOME,
+      previous: null,
+    }
     expect(place(input)).toMatchObject({ x: 8, y: 694 - 190 - 8 })
   })
 })
@@ -220,10 +249,22 @@ describe('tether', () => {
   const card = { x: 0, y: 0, width: 100, height: 100 }
 
   it.each([
-    [{ x: 112, y: 20, width: 50, height: 40 }, { side: 'right', at: 0.4 }],
-    [{ x: -62, y: 50, width: 50, height: 200 }, { side: 'left', at: 0.75 }],
-    [{ x: 40, y: 112, width: 20, height: 20 }, { side: 'bottom', at: 0.5 }],
-    [{ x: 0, y: -32, width: 40, height: 20 }, { side: 'top', at: 0.2 }],
+    [
+      { x: 112, y: 20, width: 50, height: 40 },
+      { side: 'right', at: 0.4 },
+    ],
+    [
+      { x: -62, y: 50, width: 50, height: 200 },
+      { side: 'left', at: 0.75 },
+    ],
+    [
+      { x: 40, y: 112, width: 20, height: 20 },
+      { side: 'bottom', at: 0.5 },
+    ],
+    [
+      { x: 0, y: -32, width: 40, height: 20 },
+      { side: 'top', at: 0.2 },
+    ],
   ])('points at %o', (product, expected) => {
     expect(tether(card, product)).toEqual(expected)
   })

@@ -129,13 +129,22 @@ describe('Show', () => {
 describe('ViewerMemory', () => {
   it('lasts over a reload of the page, for its room', () => {
     const storage = new Map<string, string>()
-    const asStorage = { getItem: (key: string) => storage.get(key) ?? null, setItem: (key: string, value: string) => storage.set(key, value) } as unknown as Storage
+    const asStorage = {
+      getItem: (key: string) => storage.get(key) ?? null,
+      setItem: (key: string, value: string) => storage.set(key, value),
+    } as unknown as Storage
     const memory = new ViewerMemory('room', asStorage)
     memory.close('a')
     memory.reportWrong('b')
     memory.muted = true
     const again = new ViewerMemory('room', asStorage)
-    expect([again.isClosed('a'), again.isWrong('a'), again.isWrong('b'), again.isClosed('b'), again.muted]).toEqual([true, false, true, true, true])
+    expect([again.isClosed('a'), again.isWrong('a'), again.isWrong('b'), again.isClosed('b'), again.muted]).toEqual([
+      true,
+      false,
+      true,
+      true,
+      true,
+    ])
     expect(new ViewerMemory('other', asStorage).isClosed('a')).toBe(false)
   })
 

@@ -35,7 +35,9 @@ describe('parseCardEvent', () => {
   })
 
   it('leaves out a picture that may not be shown', () => {
-    expect(parseCardEvent({ ...LEAST, image_url: 'https://img.example.com/1.jpg' }).image_url).toBe('https://img.example.com/1.jpg')
+    expect(parseCardEvent({ ...LEAST, image_url: 'https://img.example.com/1.jpg' }).image_url).toBe(
+      'https://img.example.com/1.jpg',
+    )
     expect(parseCardEvent({ ...LEAST, image_url: 'data:image/svg+xml,<svg/>' }).image_url).toBeNull()
   })
 
@@ -88,9 +90,12 @@ describe('DismissTimer', () => {
   beforeEach(() => {
     vi.useFakeTimers()
     ended = 0
-    timer = new DismissTimer(() => {
-      ended += 1
-    }, () => Date.now())
+    timer = new DismissTimer(
+      () => {
+        ended += 1
+      },
+      () => Date.now(),
+    )
   })
 
   afterEach(() => vi.useRealTimers())

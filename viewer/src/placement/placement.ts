@@ -6,7 +6,7 @@
  * obstacle. All of those are tried, and some that look better: in line with the product, and where the card stands now.
  */
 
-import { bottom, grown, overlapArea, type Rect, right, separation, type Size } from './rect'
+import { bottom, grown, overlapArea, type Rect, right, type Size, separation } from './rect'
 
 /** A way to draw the card, with the size that it has then. */
 export interface CardSize extends Size {
@@ -117,7 +117,9 @@ function dock(input: PlacementInput): Placement | null {
   const fromHome = { ...input, product: null }
   const dockWith = (gap: number, edge: number) => {
     const inner = grown(input.picture, -edge)
-    const atEdge = [...candidates(fromHome, input.picture, gap, edge, input.keepClear)].filter((card) => touchesEdge(card, inner))
+    const atEdge = [...candidates(fromHome, input.picture, gap, edge, input.keepClear)].filter((card) =>
+      touchesEdge(card, inner),
+    )
     return cheapest(atEdge, (card) => cost(card, fromHome) + covered(card))
   }
   const docked = dockWith(GAP_PX, EDGE_PX) ?? dockWith(0, 0)
@@ -126,7 +128,8 @@ function dock(input: PlacementInput): Placement | null {
 
 function keepDocked(input: PlacementInput, docked: Placement, covered: (card: Rect) => number): Placement {
   const before = input.previous
-  if (before?.kind !== 'docked' || !coversNone(before, input.keepClear) || !isInside(before, input.picture)) return docked
+  if (before?.kind !== 'docked' || !coversNone(before, input.keepClear) || !isInside(before, input.picture))
+    return docked
   if (!input.sizes.some((size) => size.variant === before.variant && sameSize(size, before))) return docked
   return covered(before) <= covered(docked) + HYSTERESIS_PX ? before : docked
 }
@@ -143,8 +146,20 @@ function* candidates(
   const clear = gap > 0 ? obstacles.map((obstacle) => grown(obstacle, gap)) : obstacles
   for (const size of input.sizes) {
     if (size.width > inner.width || size.height > inner.height) continue
-    const xs = positions(inner.x, right(inner) - size.width, homePosition(input, 'x', size), clear.map((r) => [r.x - size.width, right(r)]), input.previous?.x)
-    const ys = positions(inner.y, bottom(inner) - size.height, homePosition(input, 'y', size), clear.map((r) => [r.y - size.height, bottom(r)]), input.previous?.y)
+    const xs = positions(
+      inner.x,
+      right(inner) - size.width,
+      homePosition(input, 'x', size),
+      clear.map((r) => [r.x - size.width, right(r)]),
+      input.previous?.x,
+    )
+    const ys = positions(
+      inner.y,
+      bottom(inner) - size.height,
+      homePosition(input, 'y', size),
+      clear.map((r) => [r.y - size.height, bottom(r)]),
+      input.previous?.y,
+    )
     for (const x of xs) {
       for (const y of ys) {
         const card: Placement = { x, y, width: size.width, height: size.height, variant: size.variant, kind: 'free' }

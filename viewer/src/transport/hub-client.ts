@@ -3,8 +3,8 @@
 import { type CardEvent, InvalidEvent } from '../model/card-event'
 import { Backoff } from './backoff'
 import type { Channel, OpenChannel, RoomAddress } from './channel'
-import { type Feedback, type FeedbackBatch, parseServerMessage, type ServerMessage } from './protocol'
 import { FeedbackOutbox, randomId } from './feedback-outbox'
+import { type Feedback, type FeedbackBatch, parseServerMessage, type ServerMessage } from './protocol'
 
 /** The hub pings every 15 s: three are missed. */
 const SILENCE_S = 45
@@ -108,19 +108,24 @@ export class HubClient {
   private handle(message: ServerMessage): void {
     switch (message.type) {
       case 'hello':
-        return this.greet(message)
+        this.greet(message)
+        break
       case 'event':
-        return this.take(message.event)
+        this.take(message.event)
+        break
       case 'gap':
         this.wantsCurrent = true
-        return this.channel?.send({ type: 'current' })
+        this.channel?.send({ type: 'current' })
+        break
       case 'ping':
         this.setClock(message.serverTimeS)
-        return this.channel?.send({ type: 'pong' })
+        this.channel?.send({ type: 'pong' })
+        break
       case 'ack':
         this.outbox.acknowledge(message.batchId)
         this.cancel('resend')
-        return this.flush()
+        this.flush()
+        break
       case 'unknown':
     }
   }

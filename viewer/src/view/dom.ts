@@ -35,7 +35,11 @@ export type IconName = keyof typeof ICONS
 
 export function icon(name: IconName): SVGElement {
   const svg = document.createElementNS(SVG, 'svg')
-  for (const [key, value] of [['viewBox', '0 0 24 24'], ['class', `icon icon-${name}`], ['aria-hidden', 'true']] as const) {
+  for (const [key, value] of [
+    ['viewBox', '0 0 24 24'],
+    ['class', `icon icon-${name}`],
+    ['aria-hidden', 'true'],
+  ] as const) {
     svg.setAttribute(key, value)
   }
   for (const line of ICONS[name]) {

@@ -39,13 +39,22 @@ export class Placer {
     const product = front?.box && frame ? onScreen(front.box, frame, geometry.picture) : null
     const faces = frame ? (front?.avoid ?? []).map((face) => withMargin(onScreen(face, frame, geometry.picture))) : []
     const base = { stage, picture: visible, product, keepClear: [...faces, ...geometry.reserved] }
-    this.button = place({ ...base, product: null, keepClear: product ? [...base.keepClear, product] : base.keepClear, sizes: [BUTTON], home: BOTTOM_RIGHT, previous: this.button })
+    this.button = place({
+      ...base,
+      product: null,
+      keepClear: product ? [...base.keepClear, product] : base.keepClear,
+      sizes: [BUTTON],
+      home: BOTTOM_RIGHT,
+      previous: this.button,
+    })
     const button = this.button ?? corner(visible)
     const keepClear = [...base.keepClear, grown(button, GAP_PX / 2), ...others]
-    this.card = front
-      ? place({ ...base, keepClear, sizes, home: homeOf(front, geometry), previous: this.card })
-      : null
-    return { button, card: this.card, tether: this.card?.kind === 'free' && product ? tether(this.card, product) : null }
+    this.card = front ? place({ ...base, keepClear, sizes, home: homeOf(front, geometry), previous: this.card }) : null
+    return {
+      button,
+      card: this.card,
+      tether: this.card?.kind === 'free' && product ? tether(this.card, product) : null,
+    }
   }
 }
 

@@ -33,7 +33,7 @@ export class Stage {
     addEventListener('resize', onChange, { signal })
     // Of any scroller between the video and the page.
     addEventListener('scroll', onChange, { signal, capture: true, passive: true })
-    document.addEventListener('fullscreenchange', () => this.followFullScreen(), { signal })
+    document.addEventListener('fullscreenchange', onChange, { signal })
   }
 
   attach(video: HTMLVideoElement | null): void {
@@ -51,9 +51,9 @@ export class Stage {
   /** Measures, and puts the layer over the video. Null where there is no video to be seen. */
   layOut(reservedSelector: string): StageGeometry | null {
     const content = this.video && contentBox(this.video)
-    this.layer.hidden = !content || content.width === 0 || content.height === 0
+    this.layer.hidden = !content || content.width === 0 || content.height === 0 || this.isCovered
     if (!this.video || !content || this.layer.hidden) return null
-    const origin = this.isPopover ? { x: 0, y: 0 } : this.host.getBoundingClientRect()
+    const origin = this.host.getBoundingClientRect()
     const { style } = this.layer
     style.left = `${content.x - origin.x}px`
     style.top = `${content.y - origin.y}px`
@@ -63,28 +63,20 @@ export class Stage {
     const computed = getComputedStyle(this.video)
     const natural = { width: this.video.videoWidth, height: this.video.videoHeight }
     const picture = pictureRect(stage, natural, computed.objectFit as ObjectFit, computed.objectPosition)
-    return { stage, picture, visible: visiblePicture(stage, picture), reserved: this.reserved(reservedSelector, content) }
-  }
-
-  private get isPopover(): boolean {
-    return this.layer.hasAttribute('popover')
+    return {
+      stage,
+      picture,
+      visible: visiblePicture(stage, picture),
+      reserved: this.reserved(reservedSelector, content),
+    }
   }
 
   /**
-   * A video alone in full screen covers everything but the top layer, where popovers are. Where the page puts a
-   * container of both in full screen, nothing is to be done.
+   * A video alone in full screen covers the page, and what is drawn over it in the top layer cannot be clicked
+   * (browsers make the rest of the page inert): nothing is shown then. A container of both in full screen is fine.
    */
-  private followFullScreen(): void {
-    const shown = document.fullscreenElement
-    const covered = shown !== null && !shown.contains(this.host)
-    if (covered && typeof this.layer.showPopover === 'function') {
-      this.layer.setAttribute('popover', 'manual')
-      this.layer.showPopover()
-    } else if (this.isPopover) {
-      this.layer.hidePopover()
-      this.layer.removeAttribute('popover')
-    }
-    this.onChange()
+  private get isCovered(): boolean {
+    return this.video !== null && document.fullscreenElement === this.video
   }
 
   private reserved(selector: string, content: Rect): Rect[] {
