@@ -100,7 +100,9 @@ def _upsert_batch(session: Session, patches: Sequence[ProductPatch], source: str
     query = select(ProductRow).where(ProductRow.sku.in_([patch.sku for patch in patches]))
     rows = {row.sku: row for row in session.scalars(query.order_by(ProductRow.id).with_for_update())}
     before = {product.sku: product for product in load(session, list(rows.values()))}
-    session.expunge_all()
+    for row in rows.values():
+        # Written below without the session's knowledge.
+        session.expunge(row)
     created = [new_product(patch) for patch in patches if patch.sku not in rows]
     changed_ = [(patch, before[patch.sku]) for patch in patches if patch.sku in rows]
     writes = _Writes(session, at_s, source)

@@ -147,7 +147,8 @@ def every(session: Session) -> Iterator[Product]:
             return
         yield from load(session, rows)
         last_id = rows[-1].id
-        session.expunge_all()
+        for row in rows:
+            session.expunge(row)
 
 
 def touch(session: Session, sku: str) -> Product:

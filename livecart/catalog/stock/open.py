@@ -12,6 +12,7 @@ from livecart.errors import SettingsError
 #: A look-up decides over a card that is due now: rather ask the database than wait for Redis.
 _SOCKET_TIMEOUT_S = 0.25
 _MOST_CONNECTIONS = 32
+_TLS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs"})
 
 
 def open_cache(url: str, store: Store, *, max_age_s: float = 5.0) -> StockCache:
@@ -38,8 +39,11 @@ def open_cache(url: str, store: Store, *, max_age_s: float = 5.0) -> StockCache:
         raise SettingsError(f"cache URL {shown}: give memory:// or redis://host:port/db")
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     prefix = options.pop("prefix", "livecart")
-    if not prefix:
-        raise SettingsError(f"cache URL {shown}: the prefix is empty")
+    if not (parts.path.strip("/") or "0").isdigit():
+        raise SettingsError(f"cache URL {shown}: the path is the database's number; redis://127.0.0.1:6379/0")
+    unknown = sorted(set(options) - (_TLS_OPTIONS if parts.scheme == "rediss" else set()))
+    if unknown or not prefix:
+        raise SettingsError(f"cache URL {shown}: {', '.join(unknown) or 'an empty prefix'} is not understood")
     server = urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(options), ""))
     return _open_redis(server, shown, prefix, store, max_age_s)
 

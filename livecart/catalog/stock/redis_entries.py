@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import msgspec
@@ -23,11 +23,6 @@ _RETRY_AFTER_S = 1.0
 #: Skus whose drop Redis has not heard of. Beyond it, everything in Redis is given up at once.
 _MOST_UNTOLD = 10_000
 _DROPS_PER_CALL = 500
-
-#: Put only if nothing was dropped since: KEYS entry, generation; ARGV generation, entry, milliseconds.
-_PUT = "if (redis.call('GET', KEYS[2]) or '0') == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end"
-#: Unlock only what is ours: KEYS lock; ARGV token.
-_UNLOCK = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 
 
 class RedisEntries:
@@ -53,8 +48,6 @@ class RedisEntries:
         self._prefix = prefix
         self._keep_ms = max(1, int(keep_s * 1000))
         self._monotonic_s = monotonic_s
-        self._put = client.register_script(_PUT)
-        self._unlock = client.register_script(_UNLOCK)
         self._encoder = msgspec.json.Encoder()
         self._decoder = msgspec.json.Decoder(Entry)
         self._token = uuid.uuid4().hex
@@ -76,9 +69,10 @@ class RedisEntries:
 
     def put(self, entry: Entry, generation: int) -> None:
         """See `EntryCache.put`."""
-        with self._talking():
-            keys = [self._entry_key(entry.sku), self._generation_key(entry.sku)]
-            self._put(keys=keys, args=[str(generation), self._encoder.encode(entry), self._keep_ms])
+        expected = str(generation).encode()
+        with self._talking(), self._if_still(self._generation_key(entry.sku), expected, b"0") as pipe:
+            if pipe is not None:
+                pipe.set(self._entry_key(entry.sku), self._encoder.encode(entry), px=self._keep_ms)
 
     def generation(self, sku: str) -> int:
         """See `EntryCache.generation`."""
@@ -103,8 +97,10 @@ class RedisEntries:
 
     def unlock(self, sku: str) -> None:
         """See `EntryCache.unlock`."""
-        with self._talking():
-            self._unlock(keys=[self._lock_key(sku)], args=[self._token])
+        key = self._lock_key(sku)
+        with self._talking(), self._if_still(key, self._token.encode(), b"") as pipe:
+            if pipe is not None:
+                pipe.delete(key)
 
     def close(self) -> None:
         """See `EntryCache.close`."""
@@ -121,6 +117,21 @@ class RedisEntries:
         except (redis.RedisError, OSError) as error:
             self._away_until_s = self._monotonic_s() + _RETRY_AFTER_S
             raise CacheUnavailable(f"Redis does not answer: {error}") from error
+
+    @contextmanager
+    def _if_still(self, key: str, expected: bytes, absent: bytes) -> Iterator[Any]:
+        """A transaction that Redis carries out only if `key` holds `expected` to its end; None where it does not."""
+        with self._client.pipeline() as pipe:
+            pipe.watch(key)  # type: ignore[no-untyped-call]
+            # After WATCH a pipeline answers at once.
+            found: Any = pipe.get(key)
+            if (absent if found is None else found) != expected:
+                yield None
+                return
+            pipe.multi()
+            yield pipe
+            with suppress(redis.WatchError):
+                pipe.execute()
 
     def _tell_drops(self) -> None:
         with self._lock:

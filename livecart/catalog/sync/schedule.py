@@ -7,7 +7,7 @@ import random
 import threading
 from dataclasses import dataclass
 
-from livecart.catalog.sync.sync import Syncer
+from livecart.catalog.sync.syncer import Syncer
 
 _log = logging.getLogger(__name__)
 #: So that feeds of one server do not all start at the same second.
