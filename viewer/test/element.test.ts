@@ -118,6 +118,28 @@ describe('<live-cart>', () => {
     vi.useRealTimers()
   })
 
+  it('counts as seen only what can be: not in a hidden page, not off the screen', () => {
+    const seen: unknown[] = []
+    const note = (event: Event) => seen.push((event as CustomEvent).detail.card_id)
+    document.addEventListener('livecart-impression', note)
+    const hidden = vi.spyOn(document, 'hidden', 'get').mockReturnValue(true)
+    element = make()
+    element.show(cardEvent({ card_id: 'a' }))
+    expect(seen).toEqual([])
+    hidden.mockReturnValue(false)
+    document.dispatchEvent(new Event('visibilitychange'))
+    expect(seen).toEqual(['a'])
+    const video = element.querySelector('video') as HTMLVideoElement
+    video.getBoundingClientRect = () => new DOMRect(0, 5000, 1280, 720)
+    element.show(cardEvent({ card_id: 'b' }))
+    expect(seen).toEqual(['a'])
+    video.getBoundingClientRect = () => new DOMRect(0, 0, 1280, 720)
+    dispatchEvent(new Event('scroll'))
+    expect(seen).toEqual(['a', 'b'])
+    document.removeEventListener('livecart-impression', note)
+    hidden.mockRestore()
+  })
+
   it('takes up properties that were set before it was defined', () => {
     element = document.createElement('live-cart')
     Object.defineProperty(element, 'room', { value: 'early', configurable: true, enumerable: true, writable: true })

@@ -59,6 +59,17 @@ describe('Show', () => {
     expect(show.front?.sku).toBe('b')
   })
 
+  it('holds no later card for a hand that was on one that had to go', () => {
+    const show = newShow()
+    const card = cardEvent()
+    show.apply(card)
+    show.engage(true)
+    show.apply({ ...card, event: 'withdraw', reason: 'off_sale' })
+    show.apply(cardEvent({ sku: 'b' }))
+    show.apply(cardEvent({ sku: 'c' }))
+    expect(show.front?.sku).toBe('c')
+  })
+
   it('does not bring up again what had its time', () => {
     const show = newShow()
     const card = cardEvent({ sku: 'a' })

@@ -53,8 +53,7 @@ export class Show {
     this.announced.delete(cardId)
     const forbidden = NO_LONGER_OFFERED.has(reason ?? '')
     if (forbidden && known) this.products.delete(known.sku)
-    if (this.frontCard?.card_id === cardId && (forbidden || !this.engaged)) this.frontCard = null
-    this.choose()
+    if (this.frontCard?.card_id === cardId && (forbidden || !this.engaged)) this.leave()
   }
 
   /** The viewer's pointer, focus or finger came to the card or left it. */

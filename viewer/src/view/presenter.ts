@@ -62,7 +62,7 @@ export class Presenter {
     })
     stage.layer.append(this.tray.panel, this.tray.button, this.announcer)
     const { signal } = this.listening
-    document.addEventListener('visibilitychange', () => this.hold('page-hidden', document.hidden), { signal })
+    document.addEventListener('visibilitychange', () => this.onVisibility(), { signal })
     document.addEventListener('pointerdown', (event) => this.onPointerDown(event), { signal, passive: true })
     document.addEventListener('keydown', (event) => this.onKey(event), { signal })
     this.hold('page-hidden', document.hidden)
@@ -98,7 +98,7 @@ export class Presenter {
       const places = this.placer.find(geometry, drawn?.product ?? null, drawn?.sizes ?? [], panel)
       this.tray.moveTo(places.button, geometry.visible)
       drawn?.view.moveTo(places.card, places.tether)
-      if (drawn && places.card && drawn.seenAtMs === null) this.onSeen(drawn)
+      if (drawn && places.card && drawn.seenAtMs === null && !document.hidden) this.onSeen(drawn)
     }
     // A card that has no room is in the tray meanwhile.
     const hidden = drawn?.view.root.hidden ? [drawn.product] : []
@@ -145,6 +145,11 @@ export class Presenter {
     card.addEventListener('focusout', ({ relatedTarget }) => {
       if (!card.contains(relatedTarget as Node | null)) this.hold('focus', false)
     })
+  }
+
+  private onVisibility(): void {
+    this.hold('page-hidden', document.hidden)
+    this.layOut()
   }
 
   /** A finger on the card holds it until one is put elsewhere. */

@@ -1,7 +1,7 @@
 /** Keeps a layer over the video, and knows where picture and reserved areas are in it. */
 
 import { type ObjectFit, pictureRect, visiblePicture } from '../placement/picture'
-import type { Rect } from '../placement/rect'
+import { intersection, type Rect } from '../placement/rect'
 import { h } from './dom'
 
 /** Rectangles in CSS pixels of the layer, which has the size of the video's content box. */
@@ -51,7 +51,7 @@ export class Stage {
   /** Measures, and puts the layer over the video. Null where there is no video to be seen. */
   layOut(reservedSelector: string): StageGeometry | null {
     const content = this.video && contentBox(this.video)
-    this.layer.hidden = !content || content.width === 0 || content.height === 0 || this.isCovered
+    this.layer.hidden = !content || !isInWindow(content) || this.isCovered
     if (!this.video || !content || this.layer.hidden) return null
     const origin = this.host.getBoundingClientRect()
     const { style } = this.layer
@@ -87,6 +87,10 @@ export class Stage {
       .filter(({ width, height }) => width > 0 && height > 0)
       .map(({ x, y, width, height }) => ({ x: x - content.x, y: y - content.y, width, height }))
   }
+}
+
+function isInWindow(box: Rect): boolean {
+  return intersection(box, { x: 0, y: 0, width: innerWidth, height: innerHeight }) !== null
 }
 
 /** The box that the picture is fitted into: without border and padding, in the window's coordinates. */
