@@ -50,7 +50,7 @@ $(VENV)/.complete: pyproject.toml deploy/constraints.txt
 	@echo "setting up .venv (a few minutes: torch is large) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade 'pip==26.3'
-	@$(BIN)/python -m pip install --quiet --progress-bar on --group serving --group client --group dev -e '.[webrtc,redis,mysql]' -c deploy/constraints.txt
+	@$(BIN)/python -m pip install --quiet --progress-bar on --group serving --group client --group dev -e '.[catalog,webrtc,redis,mysql]' -c deploy/constraints.txt
 	@touch $@
 
 archive: $(ARCHIVE)  ## Build model_store/product_recognizer.mar
