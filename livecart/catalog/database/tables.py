@@ -19,8 +19,6 @@ class ProductRow(Base):
     __tablename__ = "products"
     __table_args__ = (
         UniqueConstraint("sku"),
-        # Holds the id too, so that a search reads this index from end to end and no row that does not match.
-        Index(None, "search_text"),
         Index(None, "brand"),
         options(),
     )

@@ -133,7 +133,6 @@ def upgrade() -> None:
         **_OPTIONS,
     )
     op.create_index("ix_products_brand", "products", ["brand"])
-    op.create_index("ix_products_search_text", "products", ["search_text"])
 
     op.create_table(
         "reviews",
