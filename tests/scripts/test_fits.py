@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import fit_calibration
-import fit_projection
 import numpy as np
 import pytest
 
+import fit_calibration
+import fit_projection
 from evaluation.as_held import as_held
 from recognition.fuse import FEATURES, confidences
 from recognition.vectors import VectorSpace
