@@ -19,6 +19,9 @@ from tests.live.stand_in import archive_in_thread
 from tests.live.test_room_runner import ALL_SHOWN
 from tests.pipeline.streams import ByteServer, wait_until
 
+#: A program that does not say what a test waits for must not hold up the run.
+pytestmark = pytest.mark.timeout(90)
+
 #: Of a card event, as they are documented.
 CARD_FIELDS = (
     *("event", "room", "sku", "name", "url", "price", "confidence", "box"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import tomllib
 from pathlib import Path
@@ -35,7 +36,7 @@ def test_the_example_is_read_and_shows_the_defaults(tmp_path):
 async def test_every_metric_is_documented_and_every_documented_one_exists(clip, archive):
     async with open_engine(RecognizerSettings(base_url=archive.url)) as engine:
         runner = await engine.rooms.put(plan("room-1", clip[0]))
-        await runner.finished.wait()
+        await asyncio.wait_for(runner.finished.wait(), 30)
         told = set()
         for metric in engine.metrics.registry.collect():
             suffix = "_total" if metric.type == "counter" else ""
