@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 
 import pymysql
-import pytest
 import redis
+
+from tests.catalog.catalog_stores import missing
 
 
 def free_port() -> int:
@@ -24,7 +25,7 @@ def program(*names: str) -> str:
         found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
         if found:
             return found
-    pytest.skip(f"{' or '.join(names)} is not installed")
+    missing(f"{' or '.join(names)} is not installed")
     raise AssertionError
 
 
