@@ -59,7 +59,13 @@ class Connection:
             StreamStalled: nothing new, or nothing that can be decoded, for `stall_after_s`.
             StreamError: reading failed.
         """
-        decoder = SampledDecoder(self.stream, self.settings.rate_hz, self.stats, gives_up=not self.on_demand)
+        decoder = SampledDecoder(
+            self.stream,
+            self.settings.rate_hz,
+            self.stats,
+            gives_up=not self.on_demand,
+            every_frame=self.settings.every_frame,
+        )
         timeline = self._timeline()
         for packet in self._packets():
             pts_s = decoder.time_of(packet)

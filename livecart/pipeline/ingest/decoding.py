@@ -47,10 +47,14 @@ class SampledDecoder:
         rate_hz: samples per second of stream time.
         stats: counted into.
         gives_up: raise where nothing can be decoded any more, so that the stream is opened anew; else go on to its end.
+        every_frame: decode also what no sample needs.
     """
 
-    def __init__(self, stream: VideoStream, rate_hz: float, stats: ReaderStats, *, gives_up: bool) -> None:
+    def __init__(
+        self, stream: VideoStream, rate_hz: float, stats: ReaderStats, *, gives_up: bool, every_frame: bool = False
+    ) -> None:
         self._gives_up = gives_up
+        self._every_frame = every_frame
         self._codec = stream.codec_context
         # Rooms share the cores by themselves; threads of a decoder would only add memory and switching.
         self._codec.thread_count = 1
@@ -136,6 +140,8 @@ class SampledDecoder:
             yield from self._sampled(self._drain())
 
     def _due_before_next_key(self) -> bool:
+        if self._every_frame:
+            return True
         due_s, next_key_s = self._grid.due_s, self._distance.next_key_s
         return due_s is None or next_key_s is None or due_s + self._early_key_s() < next_key_s
 
@@ -148,7 +154,7 @@ class SampledDecoder:
     def _decide_mode(self) -> None:
         longest_s = self._distance.longest_s
         close = longest_s is not None and longest_s <= self._grid.period_s * (1.0 + KEY_TOLERANCE)
-        mode: DecodeMode = "key_frames" if close else "all_frames"
+        mode: DecodeMode = "key_frames" if close and not self._every_frame else "all_frames"
         if mode != self._mode:
             _log.debug("decoding %s, key frames %s s apart", mode, longest_s)
         self._mode = mode
@@ -178,7 +184,8 @@ class SampledDecoder:
         """Leave out the decoding of a frame that is not wanted and that no other frame refers to."""
         due_s = self._grid.due_s
         needless = (
-            not packet.is_keyframe
+            not self._every_frame
+            and not packet.is_keyframe
             and due_s is not None
             and packet.pts is not None
             and packet.pts * self._time_base_s < due_s - ROUNDING_S

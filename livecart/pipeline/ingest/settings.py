@@ -34,6 +34,9 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     rate_hz: float = 1.0
     #: Of files only: play at the file's own pace, as a stream would come, instead of as fast as frames are taken.
     realtime: bool = False
+    #: Decode every frame, also those that no sample needs: to compare with, and for streams that mark frames as key
+    #: frames which are none.
+    every_frame: bool = False
     #: Nothing new for so long from a live source is a stall, 0.2 to 600 s.
     stall_after_s: float = 10.0
     #: Longest time to connect and find the video, 0.2 to 120 s.
