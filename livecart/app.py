@@ -27,7 +27,10 @@ from livecart.pipeline.rooms import Rooms
 from livecart.pipeline.supervise import end_task, keep_running
 from livecart.room_book import RoomBook, restart_needed
 from livecart.rooms_file import RoomsFile, read_rooms_file
+from livecart.viewers import make_viewer_hub
 from livecart.web import HttpServer, create_api
+from livecart.web.access import TokenCheck
+from livecart.web.hub import hub_router
 
 _log = logging.getLogger(__name__)
 
@@ -93,21 +96,30 @@ async def run_rooms(config: Path, stop: asyncio.Event, *, on_ready: Callable[[st
     ) as engine:
         book = RoomBook(engine.rooms, file)
         health = Health(engine.client.ready, engine.bus.last_event_id, lambda: engine.rooms.is_serving)
-        server = HttpServer(
-            create_api(book, health, engine.metrics.registry, file.http.token), file.http.host, file.http.port
-        )
+        hub = make_viewer_hub(engine.rooms, engine.bus, engine.metrics, file)
+        viewers = [hub_router(hub, file.viewers, TokenCheck(file.http.token))]
+        api = create_api(book, health, engine.metrics.registry, file.http.token, viewers=viewers)
+        server = HttpServer(api, file.http.host, file.http.port)
         follower = _FileFollower(config, file, book, engine.metrics)
         tasks: list[asyncio.Task[None]] = []
         serving: asyncio.Task[None] | None = None
         try:
             await book.apply_file(file)
-            for name, work in (("health", health.run), ("rooms_file", lambda: follower.run(stop))):
+            works = {
+                "health": health.run,
+                "rooms_file": lambda: follower.run(stop),
+                "viewer_hub": hub.run,
+                "viewer_pings": hub.beat,
+            }
+            for name, work in works.items():
                 tasks.append(asyncio.create_task(keep_running(name, work, engine.metrics), name=f"livecart {name}"))
             serving = asyncio.create_task(keep_running("http", server.run, engine.metrics), name="livecart http")
             on_ready(server.url)
             await stop.wait()
         finally:
             stop.set()
+            # Viewers are told to come back, before the server ends their connections without a word.
+            await hub.close()
             # While requests end, the rooms run: what they ask for is still there.
             await server.stop(serving)
             await end_task(serving)

@@ -18,10 +18,12 @@ from livecart.pipeline.gate import GateSettings
 from livecart.pipeline.ingest import IngestSettings
 from livecart.pipeline.recognizer import RecognizerSettings
 from livecart.settings import HttpSettings, RoomSettings, convert_table, read_toml, refuse_unknown
+from livecart.web.hub.settings import ViewersSettings
 
 #: Tokens are better kept out of files: these variables stand in where a file has none.
 RECOGNIZER_TOKEN_VARIABLE = "LIVECART_TOKEN"
 HTTP_TOKEN_VARIABLE = "LIVECART_HTTP_TOKEN"
+TICKET_SECRET_VARIABLE = "LIVECART_TICKET_SECRET"
 
 
 class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +59,7 @@ class RoomsFile:
     decision: DecisionSettings
     bus: BusSettings
     http: HttpSettings
+    viewers: ViewersSettings
     rooms: dict[str, RoomSettings]
 
 
@@ -69,6 +72,7 @@ _SECTIONS: dict[str, type] = {
     "decision": DecisionSettings,
     "bus": BusSettings,
     "http": HttpSettings,
+    "viewers": ViewersSettings,
 }
 
 
@@ -83,6 +87,7 @@ def read_rooms_file(path: Path, environment: Mapping[str, str] = os.environ) -> 
     _fill_in(tables, "recognizer", "token", environment.get(RECOGNIZER_TOKEN_VARIABLE))
     _fill_in(tables, "recognizer", "base_url", "http://127.0.0.1:8080")
     _fill_in(tables, "http", "token", environment.get(HTTP_TOKEN_VARIABLE))
+    _fill_in(tables, "viewers", "secret", environment.get(TICKET_SECRET_VARIABLE))
     sections: dict[str, Any] = {
         name: convert_table(tables.get(name, {}), kind, f"{path}, [{name}]") for name, kind in _SECTIONS.items()
     }

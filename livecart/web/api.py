@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import Depends, FastAPI, Request, Response
+from collections.abc import Sequence
+
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -17,14 +19,22 @@ from livecart.web.rooms import rooms_router
 from livecart.web.whip import whip_router
 
 
-def create_api(control: RoomControl, health: Health, registry: CollectorRegistry, token: str | None) -> FastAPI:
+def create_api(
+    control: RoomControl,
+    health: Health,
+    registry: CollectorRegistry,
+    token: str | None,
+    *,
+    viewers: Sequence[APIRouter] = (),
+) -> FastAPI:
     """The API over these rooms.
 
     Args:
         control: the rooms.
         health: what probes are told.
         registry: what Prometheus is told.
-        token: what everything but `/healthz` and `/readyz` asks for; None: nothing.
+        token: what everything but `/healthz`, `/readyz` and the viewers' routes asks for; None: nothing.
+        viewers: the viewers' routes, which say themselves who may ask.
     """
     # The schema is for programs of this machine; strangers are told nothing without the token.
     schema = "/openapi.json" if token is None else None
@@ -52,6 +62,8 @@ def create_api(control: RoomControl, health: Health, registry: CollectorRegistry
 
     api.include_router(rooms_router(control), dependencies=guard)
     api.include_router(whip_router(control), dependencies=guard)
+    for router in viewers:
+        api.include_router(router)
     _add_error_handlers(api)
     return api
 

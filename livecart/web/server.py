@@ -15,6 +15,13 @@ from livecart.errors import SettingsError
 #: How long open requests may take at the end.
 _GRACE_S = 1
 
+#: When a process was away, all its viewers come back within seconds.
+_BACKLOG = 2048
+#: A viewer's message; the hub refuses what is longer than half of it, with a reason.
+_MOST_WEBSOCKET_BYTES = 64 * 1024
+#: A peer that takes nothing for so long is gone, even where its machine still answers (Linux: tcp(7)).
+_TCP_USER_TIMEOUT_MS = 60_000
+
 
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
@@ -37,17 +44,26 @@ class HttpServer:
 
     def __init__(self, api: FastAPI, host: str, port: int) -> None:
         try:
-            self._socket = socket.create_server((host, port), family=_family(host), backlog=128)
+            self._socket = socket.create_server((host, port), family=_family(host), backlog=_BACKLOG)
         except OSError as error:
             raise SettingsError(
                 f"http: {host}:{port} cannot be bound: {error.strerror or error}; set another http.port"
             ) from error
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            # Accepted connections inherit it.
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _TCP_USER_TIMEOUT_MS)
         name = f"[{host}]" if ":" in host else host
         self.url = f"http://{name}:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(
             api,
             log_config=None,
             access_log=False,
+            # Its lines about WebSockets hold the address with the viewer's ticket.
+            log_level="warning",
+            # The hub's messages are small, and pinged by the hub.
+            ws_per_message_deflate=False,
+            ws_max_size=_MOST_WEBSOCKET_BYTES,
+            ws_ping_interval=None,
             lifespan="off",
             server_header=False,
             timeout_graceful_shutdown=_GRACE_S,

@@ -1,0 +1,142 @@
+"""A viewer by server-sent events, where networks block WebSockets; what it did comes by POST."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+
+from fastapi import Request, Response
+from starlette.types import Receive, Scope, Send
+
+from livecart.web.hub.addresses import Asking, BadAfter, read_asking
+from livecart.web.hub.hub import Refused, ViewerHub
+from livecart.web.hub.messages import (
+    LONGEST_VIEWER_MESSAGE_BYTES,
+    FeedbackBatch,
+    Message,
+    ProtocolError,
+    ack,
+    read_viewer_message,
+)
+from livecart.web.hub.rate import TokenBuckets
+from livecart.web.hub.seats import network_of
+from livecart.web.hub.session import run_connection
+from livecart.web.replies import error
+
+#: Batches from one address by POST, which may stand for a whole office.
+_BATCHES_BURST, _BATCHES_PER_S = 200.0, 20.0
+
+#: How long a viewer that does not read has for the stream's end.
+_END_WITHIN_S = 1.0
+
+
+class EventStream(Response):
+    """Answers one viewer until it leaves, or says why it is refused."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, hub: ViewerHub, asking: Asking) -> None:
+        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"} | allow_page(hub, asking))
+        # A stream has no length.
+        del self.headers["content-length"]
+        self._hub = hub
+        self._asking = asking
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        try:
+            async with (
+                self._hub.seat(self._asking),
+                self._hub.watch(self._asking.room, self._asking.after) as (queue, greeting),
+            ):
+                await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+
+                async def write(message: Message) -> None:
+                    await send({"type": "http.response.body", "body": message.server_sent, "more_body": True})
+                    # There is no pong: whoever takes what is sent is there.
+                    queue.touch()
+
+                async def read() -> None:
+                    while (await receive())["type"] != "http.disconnect":
+                        pass
+
+                await run_connection(queue, greeting, write, read, self._hub.metrics)
+                if queue.closing is not None:
+                    with contextlib.suppress(TimeoutError, OSError):
+                        await asyncio.wait_for(send({"type": "http.response.body", "body": b""}), _END_WITHIN_S)
+        except Refused as refused:
+            await _refuse(self._hub, self._asking, refused)(scope, receive, send)
+
+
+def event_stream(hub: ViewerHub, request: Request, room: str) -> Response:
+    """The answer to a viewer of `room`."""
+    try:
+        return EventStream(hub, read_asking(request, room))
+    except BadAfter as bad:
+        return error(400, "bad_request", str(bad))
+
+
+class FeedbackPost:
+    """Takes batches by POST."""
+
+    def __init__(self, hub: ViewerHub) -> None:
+        self._hub = hub
+        self._buckets = TokenBuckets(_BATCHES_BURST, _BATCHES_PER_S)
+
+    async def __call__(self, request: Request, room: str) -> Response:
+        """Answer one batch."""
+        metrics = self._hub.metrics
+        try:
+            asking = read_asking(request, room)
+        except BadAfter as bad:
+            return error(400, "bad_request", str(bad))
+        page = allow_page(self._hub, asking)
+        if not self._buckets.take(network_of(asking.ip)):
+            metrics.refuse_feedback("rate")
+            return error(429, "too_many", "too many reports from this address; wait a moment", **page)
+        why = await self._hub.admission.check(asking)
+        if why is not None:
+            metrics.refuse(why.reason)
+            return error(why.http_status, why.reason, why.message, **page)
+        try:
+            batch = await _batch(request)
+        except ProtocolError as refused:
+            metrics.refuse_feedback("protocol")
+            return error(422, "bad_request", str(refused), **page)
+        if not await self._hub.desk.take(room, secrets.token_hex(8), batch):
+            return error(503, "not_kept", "the reports could not be kept now; send them again", **page)
+        return Response(ack(batch.batch_id).text, media_type="application/json", headers=page)
+
+
+def preflight(hub: ViewerHub, request: Request, room: str) -> Response:
+    """Whether the browser may send another origin's page's batch (Fetch standard, CORS preflight)."""
+    headers = allow_page(hub, read_asking(request, room))
+    if headers:
+        headers |= {"Access-Control-Allow-Methods": "POST", "Access-Control-Allow-Headers": "Content-Type"}
+        headers["Access-Control-Max-Age"] = "600"
+    return Response(status_code=204, headers=headers)
+
+
+def allow_page(hub: ViewerHub, asking: Asking) -> dict[str, str]:
+    """Headers by which a page of another origin may read the answer; none where it may not."""
+    if asking.origin is None or asking.is_same_host or not hub.admission.allows_origin(asking):
+        return {}
+    return {"Access-Control-Allow-Origin": asking.origin, "Vary": "Origin"}
+
+
+async def _batch(request: Request) -> FeedbackBatch:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LONGEST_VIEWER_MESSAGE_BYTES:
+            raise ProtocolError(f"a batch has at most {LONGEST_VIEWER_MESSAGE_BYTES} bytes")
+    batch = read_viewer_message(bytes(body))
+    if not isinstance(batch, FeedbackBatch):
+        raise ProtocolError("send a message of type feedback")
+    return batch
+
+
+def _refuse(hub: ViewerHub, asking: Asking, refused: Refused) -> Response:
+    why = refused.why
+    return error(why.http_status, why.reason, why.message, **allow_page(hub, asking))

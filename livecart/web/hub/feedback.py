@@ -1,0 +1,161 @@
+"""What viewers did with cards: checked, counted once however often it is sent, and handed on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from livecart.web.hub.messages import FeedbackBatch, FeedbackEvent, FeedbackKind
+from livecart.web.hub.metrics import HubMetrics
+
+_log = logging.getLogger(__name__)
+
+#: Ids of batches and of events that are remembered. A batch is sent again within a minute or two.
+_MOST_KEYS = 100_000
+#: Viewers keep what they cannot send; a clock that is wrong by more than this is no clock.
+_OLDEST_S, _NEWEST_S = 86_400.0, 300.0
+
+
+class ViewerFeedback(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that one viewer did with one card.
+
+    `at_s` by the viewer's idea of the hub's clock, `received_at_s` by the clock, both UNIX time. `viewer` is the
+    connection's random name: it tells two viewers apart, and says nothing of a person.
+    """
+
+    id: str
+    room: str
+    viewer: str
+    kind: FeedbackKind
+    card_id: str
+    sku: str
+    at_s: float
+    received_at_s: float
+    dwell_s: float | None
+
+
+class FeedbackSink(Protocol):
+    """Where feedback goes."""
+
+    async def keep(self, events: Sequence[ViewerFeedback]) -> None:
+        """Keep them. What raises is not acknowledged, so that the viewer sends it again."""
+
+
+class RecentFeedback:
+    """The sink where nothing else is wanted: the newest, in memory."""
+
+    def __init__(self, most: int = 1000) -> None:
+        self._events: deque[ViewerFeedback] = deque(maxlen=most)
+
+    async def keep(self, events: Sequence[ViewerFeedback]) -> None:
+        """See `FeedbackSink`."""
+        self._events.extend(events)
+
+    @property
+    def events(self) -> list[ViewerFeedback]:
+        """What is kept, oldest first."""
+        return list(self._events)
+
+
+class FeedbackDesk:
+    """Takes batches in."""
+
+    def __init__(self, sink: FeedbackSink, metrics: HubMetrics, *, most_keys: int = _MOST_KEYS) -> None:
+        self._sink = sink
+        self._metrics = metrics
+        self._batches = _Recent(most_keys)
+        self._events = _Recent(most_keys)
+        self._in_progress: set[str] = set()
+
+    async def take(self, room: str, viewer: str, batch: FeedbackBatch) -> bool:
+        """Keep what is new in the batch; whether it may be acknowledged."""
+        batch_key = f"{room}\n{batch.batch_id}"
+        if batch_key in self._batches:
+            self._metrics.feedback_duplicates += len(batch.events)
+            return True
+        if batch_key in self._in_progress:
+            # Sent again over another connection while the sink works: it is not known yet whether it is kept.
+            return False
+        self._in_progress.add(batch_key)
+        try:
+            return await self._keep(room, viewer, batch, batch_key)
+        finally:
+            self._in_progress.discard(batch_key)
+
+    async def _keep(self, room: str, viewer: str, batch: FeedbackBatch, batch_key: str) -> bool:
+        fresh = self._fresh(room, batch.events)
+        try:
+            if fresh:
+                now_s = time.time()
+                await self._sink.keep([_named(event, room, viewer, now_s) for event in fresh])
+        except asyncio.CancelledError:
+            self._forget(room, fresh)
+            raise
+        except Exception:  # noqa: BLE001  a sink's fault must not end the viewer's connection
+            self._forget(room, fresh)
+            self._metrics.background_failure("feedback_sink")
+            _log.exception("room %s: %d feedback events could not be kept", room, len(fresh))
+            return False
+        self._batches.add(batch_key)
+        for event in fresh:
+            self._metrics.count_feedback(event.kind)
+        return True
+
+    def _forget(self, room: str, events: list[FeedbackEvent]) -> None:
+        """They were not kept: when the viewer sends them again, they are to be new."""
+        for event in events:
+            self._events.discard(f"{room}\n{event.id}")
+
+    def _fresh(self, room: str, events: list[FeedbackEvent]) -> list[FeedbackEvent]:
+        now_s = time.time()
+        fresh = []
+        for event in events:
+            key = f"{room}\n{event.id}"
+            if not now_s - _OLDEST_S <= event.at_s <= now_s + _NEWEST_S:
+                self._metrics.refuse_feedback("time")
+            elif key in self._events:
+                self._metrics.feedback_duplicates += 1
+            else:
+                # Before the sink is waited for: the same event may come in another batch meanwhile.
+                self._events.add(key)
+                fresh.append(event)
+        return fresh
+
+
+class _Recent:
+    """A set that forgets its oldest members."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._keys: OrderedDict[str, None] = OrderedDict()
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._keys
+
+    def add(self, key: str) -> None:
+        self._keys[key] = None
+        if len(self._keys) > self._most:
+            self._keys.popitem(last=False)
+
+    def discard(self, key: str) -> None:
+        self._keys.pop(key, None)
+
+
+def _named(event: FeedbackEvent, room: str, viewer: str, received_at_s: float) -> ViewerFeedback:
+    return ViewerFeedback(
+        id=event.id,
+        room=room,
+        viewer=viewer,
+        kind=event.kind,
+        card_id=event.card_id,
+        sku=event.sku,
+        at_s=event.at_s,
+        received_at_s=received_at_s,
+        dwell_s=event.dwell_s if event.kind == "dwell" else None,
+    )

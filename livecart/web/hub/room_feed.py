@@ -1,0 +1,183 @@
+"""One watched room: what it shows, what happened lately, who watches."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import deque
+
+import msgspec
+
+from livecart.errors import BusError
+from livecart.types import CardEvent
+from livecart.web.hub.messages import GAP, Message, current_cards, event_message, hello
+from livecart.web.hub.metrics import HubMetrics
+from livecart.web.hub.source import RoomEvents
+from livecart.web.hub.viewer_queue import ViewerQueue
+
+_log = logging.getLogger(__name__)
+
+_BACKOFF_FIRST_S, _BACKOFF_MOST_S = 0.2, 5.0
+#: How long the bus may take to give what happened before the first viewer came.
+_HISTORY_WITHIN_S = 2.0
+
+
+class RoomFeed:
+    """Loads the room's state from the bus, then follows its events. Owns one task while it loads.
+
+    Args:
+        room: its name.
+        source: the bus.
+        replay_events: events that are kept for viewers that come back.
+        metrics: told of faults.
+    """
+
+    def __init__(self, room: str, source: RoomEvents, replay_events: int, metrics: HubMetrics) -> None:
+        self._room = room
+        self._source = source
+        self._replay_events = replay_events
+        self._metrics = metrics
+        self.viewers: set[ViewerQueue] = set()
+        #: Connections that wait for the state.
+        self.joining = 0
+        #: Set while the state is known.
+        self.ready = asyncio.Event()
+        self._cards: dict[str, CardEvent] = {}
+        self._current: bytes | None = None
+        self._last_event_id = 0
+        #: Without holes: each id is one more than the one before it, the last is `_last_event_id`.
+        self._recent: deque[tuple[int, Message]] = deque(maxlen=replay_events)
+        #: What happens while the state is loaded.
+        self._pending: deque[CardEvent] = deque(maxlen=replay_events)
+        self._missed_while_loading = False
+        self._task: asyncio.Task[None] | None = None
+
+    # State
+
+    def load(self) -> None:
+        """Ask the bus what the room shows, until it answers. Viewers that are here are then told of a gap."""
+        self.ready.clear()
+        if self._task is not None and not self._task.done():
+            # Whatever was missed now may be missing in what is being loaded.
+            self._missed_while_loading = True
+            return
+        self._task = asyncio.create_task(self._load(), name=f"livecart hub load {self._room}")
+
+    async def close(self) -> None:
+        """End the task."""
+        while self._task is not None and not self._task.done():
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=0.1)
+
+    def take(self, event: CardEvent) -> None:
+        """Take in the room's next event, and hand it to all viewers."""
+        if not self.ready.is_set():
+            self._missed_while_loading |= len(self._pending) == self._replay_events
+            self._pending.append(event)
+            return
+        if event.event_id <= self._last_event_id:
+            if (event.event_id, event_message(event).text) not in ((id_, kept.text) for id_, kept in self._recent):
+                # The room numbers its events anew, or the bus gives what is long past: it knows what holds.
+                self.load()
+                self.take(event)
+            return
+        self.broadcast(self._append(event))
+
+    def broadcast(self, message: Message) -> None:
+        """The same message to all viewers; never waits."""
+        dropped = high = 0
+        for viewer in self.viewers:
+            dropped += viewer.push(message)
+            high = max(high, len(viewer))
+        self._metrics.messages_dropped += dropped
+        self._metrics.queue_high_water = max(self._metrics.queue_high_water, high)
+
+    # What a viewer gets
+
+    def hello(self) -> Message:
+        """What the room shows."""
+        if self._current is None:
+            self._current = current_cards(sorted(self._cards.values(), key=lambda card: card.event_id))
+        return hello(self._room, self._last_event_id, self._current)
+
+    def missed_since(self, event_id: int | None) -> list[Message]:
+        """What a viewer that comes back has not seen; a gap where not all of that is kept."""
+        if event_id is None or event_id >= self._last_event_id:
+            # Greater than ours: the room began anew, which the viewer sees by the hello.
+            return []
+        if not self._recent or self._recent[0][0] > event_id + 1:
+            return [GAP]
+        return [message for number, message in self._recent if number > event_id]
+
+    # Loading
+
+    async def _load(self) -> None:
+        failures = 0
+        while True:
+            self._missed_while_loading = False
+            self._pending.clear()
+            try:
+                await self._ask()
+            except BusError as error:
+                if not failures:
+                    _log.warning("room %s: what it shows is not known, viewers wait: %s", self._room, error)
+                failures += 1
+            except Exception:  # noqa: BLE001  the room's viewers must not wait for ever
+                self._metrics.background_failure("hub_room")
+                _log.exception("room %s: what it shows could not be loaded", self._room)
+                failures += 1
+            else:
+                if not self._missed_while_loading:
+                    break
+            longest_s = min(_BACKOFF_FIRST_S * 2 ** min(failures, 10), _BACKOFF_MOST_S)
+            await asyncio.sleep(random.uniform(longest_s / 2, longest_s))  # noqa: S311  jitter, no secret
+        self.ready.set()
+        self.broadcast(GAP)
+        for event in self._pending:
+            if event.event_id > self._last_event_id:
+                self.broadcast(self._append(event))
+        self._pending.clear()
+
+    async def _ask(self) -> None:
+        # In this order: the cards may be newer than the id, never older. What is applied twice does no harm.
+        last_event_id = await self._source.last_event_id(self._room)
+        recent = await self._history(last_event_id)
+        cards = await self._source.latest(self._room)
+        self._last_event_id = last_event_id
+        self._recent = deque(((e.event_id, event_message(e)) for e in recent), maxlen=self._replay_events)
+        self._cards = {card.card_id: card for card in cards}
+        self._current = None
+
+    async def _history(self, last_event_id: int) -> list[CardEvent]:
+        """The room's events up to this one, as many as are wanted and kept; none where they have a hole."""
+        kept: list[CardEvent] = []
+        if last_event_id == 0:
+            return kept
+        after = max(0, last_event_id - self._replay_events)
+        try:
+            async with asyncio.timeout(_HISTORY_WITHIN_S), self._source.subscribe(self._room, after) as items:
+                async for item in items:
+                    if not isinstance(item, CardEvent):
+                        kept.clear()
+                        continue
+                    kept.append(item)
+                    if item.event_id >= last_event_id:
+                        break
+        except TimeoutError:
+            _log.warning("room %s: the bus did not give its last events in time; nobody can resume", self._room)
+        return kept if kept and kept[-1].event_id == last_event_id else []
+
+    def _append(self, event: CardEvent) -> Message:
+        if event.event_id != self._last_event_id + 1:
+            self._recent.clear()
+        message = event_message(event)
+        self._recent.append((event.event_id, message))
+        self._last_event_id = event.event_id
+        shown = self._cards.get(event.card_id)
+        if event.event == "withdraw":
+            self._cards.pop(event.card_id, None)
+        elif shown is None or shown.event_id < event.event_id:
+            self._cards[event.card_id] = msgspec.structs.replace(event, event="card")
+        self._current = None
+        return message
