@@ -1,0 +1,258 @@
+"""How many live rooms this machine carries, TorchServe included, and what a room costs in each stage.
+
+The clip: drawn products, 720p30 at 2 Mbit/s, a key frame every 2 s, one show every 20 s. A small server of our own
+plays it as HTTP-FLV live streams, one a room, their shows and key frames spread in time (benchmarks/live_source.py;
+what it uses of the processor is reported and is not part of a room). `livecart run` and TorchServe (a worker of one
+thread for each core) run as processes of their own, with default settings, over N rooms.
+
+N passes when, after a warm-up, 95 % of the cards of the measured time were emitted within 1 s of their frame's capture,
+no frame grew stale, frames were sampled as often as asked, every room stayed live, and cards came for 80 % of the shows
+or more. The largest N is searched by doubling and halving. Then the same for the naive way: every frame is decoded,
+every sampled one recognised ([ingest] every_frame, a [gate] for which every frame is due). The ratio is the point;
+rooms depend on the machine and on what else runs there, which is shown beside them.
+
+    python benchmarks/bench_rooms.py                            everything, 20 to 30 minutes
+    python benchmarks/bench_rooms.py --rooms 8 --way livecart   one N, one way
+    python benchmarks/bench_rooms.py --rooms 2 --seconds 10     does it work at all?
+
+Times to a card are from `captured_to_card_seconds`: within its buckets they are interpolated, whether 1 s was kept is
+exact. With --rooms nothing is written unless --output names a file. Exit status: 0, or 1 if a target was missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import datetime
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import psutil
+from rich.console import Console
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
+
+import build_archive  # noqa: E402
+import make_clip  # noqa: E402
+import torchserve_control as control  # noqa: E402
+import torchserve_plan  # noqa: E402
+from benchmarks import room_report  # noqa: E402
+from benchmarks.capacity_search import largest_passing  # noqa: E402
+from benchmarks.load import run_load  # noqa: E402
+from benchmarks.room_measure import Between, Programs, look, memory_mib  # noqa: E402
+from benchmarks.room_process import WAYS, Way, live_source, offsets_ms, rooms_toml, running  # noqa: E402
+from demo import free_port  # noqa: E402
+from livecart.pipeline.ingest import VideoPicture  # noqa: E402
+
+SHOW_EVERY_S = 20.0
+#: What the project promises for a 2-core machine, in rooms.
+TARGET_ROOMS = 40
+_CLIENTS_OF_WARM_UP = 8
+#: livecart's default: frames are scaled down to it.
+_LONGEST_SIDE_PX = 960
+
+console = Console(stderr=True, highlight=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What all runs have in common."""
+
+    server: control.Server
+    source_url: str
+    source: psutil.Process
+    options: argparse.Namespace
+
+
+def main() -> int:
+    """Run the command line."""
+    options = _arguments()
+    options.work.mkdir(parents=True, exist_ok=True)
+    with prepared(options) as stage:
+        ways = {name: measure_way(name, stage) for name in (WAYS if options.way == "both" else [options.way])}
+    report = summary(ways, options)
+    if options.output:
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        options.output.write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    if options.json:
+        print(json.dumps(report, ensure_ascii=False))
+    else:
+        room_report.show(report)
+    return 1 if report["missed"] else 0
+
+
+@contextmanager
+def prepared(options: argparse.Namespace) -> Iterator[Stage]:
+    """The clip as live streams, and TorchServe with its catalog, warm."""
+    clip, catalog = clip_and_catalog(options)
+    archive = options.archive or _archive(catalog, options.work)
+    folder = options.work / "torchserve"
+    console.print("starting TorchServe …")
+    plan = torchserve_plan.Plan(
+        folder=folder, archive=archive, port=free_port(), workers=torchserve_plan.available_cores(), threads=1
+    )
+    server = control.start(plan)
+    try:
+        with live_source(clip) as (url, source):
+            console.print("warming up: a new JVM compiles for its first seconds …")
+            predictions = f"{server.inference_url}/predictions/{torchserve_plan.MODEL}"
+            load = run_load(
+                predictions, _some_frames(clip), clients=_CLIENTS_OF_WARM_UP, seconds=options.warm_up / 2, warm_up_s=0
+            )
+            asyncio.run(load)
+            yield Stage(server, url, source, options)
+    finally:
+        control.stop(folder)
+
+
+def clip_and_catalog(options: argparse.Namespace) -> tuple[Path, Path]:
+    """The clip and its catalog folder, made once for each set of options."""
+    name = f"{options.size}-{options.clip_seconds:g}s"
+    clip, catalog = options.work / f"clip-{name}.mp4", options.work / f"catalog-{name}"
+    if clip.exists() and catalog.exists():
+        return clip, catalog
+    console.print(f"drawing {clip.name}, once …")
+    # Whole or not at all: a run that was cut short must leave nothing that the next one takes for the clip.
+    part = options.work / f"part-{name}.mp4"
+    asked = ["--out", str(part), "--truth", str(options.work / f"truth-{name}.json"), "--catalog-out", str(catalog)]
+    asked += ["--duration", f"{options.clip_seconds:g}", "--shows", str(round(options.clip_seconds / SHOW_EVERY_S))]
+    asked += ["--size", options.size, "--fps", "30", "--bitrate", "2M", "--keyframe-distance", "2", "--seed", "7"]
+    if make_clip.main(asked) != 0:
+        raise SystemExit(1)
+    part.rename(clip)
+    return clip, catalog
+
+
+def _archive(catalog: Path, work: Path) -> Path:
+    """An archive of the handler as it is now, with the clip's catalog; built anew each time."""
+    console.print("building the archive …")
+    archive = work / f"{torchserve_plan.MODEL}.mar"
+    if build_archive.main(["--output", str(archive), "--catalog", str(catalog), "--runtimes", "openvino"]) != 0:
+        raise SystemExit(1)
+    return archive
+
+
+def _some_frames(clip: Path) -> list[bytes]:
+    """The clip's key frames as livecart would send them."""
+    with av.open(str(clip)) as container:
+        video = container.streams.video[0]
+        video.codec_context.skip_frame = "NONKEY"
+        return [VideoPicture(frame).jpeg(_LONGEST_SIDE_PX)[0] for frame in container.decode(video)]
+
+
+def measure_way(name: str, stage: Stage) -> dict[str, Any]:
+    """One N or the search for the largest, one way."""
+    options, way = stage.options, WAYS[name]
+    runs: list[dict[str, Any]] = []
+
+    def passes(rooms: int) -> bool:
+        result = one_run(way, rooms, stage, lambda doing: console.print(f"{name}, {rooms} rooms: {doing} …"))
+        runs.append(result)
+        console.print(f"{name}, {room_report.one_line(result)}")
+        return not result["shortcomings"]
+
+    if options.rooms:
+        most = options.rooms if passes(options.rooms) else 0
+    else:
+        most = largest_passing(passes, start=options.start, most=options.most, max_runs=options.max_runs)
+    return {"title": way.title, "rooms": most, "runs": runs}
+
+
+def one_run(way: Way, rooms: int, stage: Stage, progress: Callable[[str], None]) -> dict[str, Any]:
+    """Run so many rooms for a while; what they did and cost, and where they fell short."""
+    options = stage.options
+    recognizer = {"base_url": stage.server.inference_url, "management_url": stage.server.management_url}
+    ahead_ms = offsets_ms(rooms, SHOW_EVERY_S, options.clip_seconds)
+    configuration = rooms_toml(
+        way, recognizer=recognizer, rate_hz=options.rate, source=stage.source_url, ahead_ms=ahead_ms
+    )
+    torchserve = stage.server.process()
+    if torchserve is None:
+        raise RuntimeError(f"TorchServe has ended:\n{control.log_tail(options.work / 'torchserve')}")
+    progress("starting")
+    try:
+        with running(configuration, options.work) as livecart:
+            programs = Programs(livecart, torchserve, stage.source)
+            progress(f"warming up {options.warm_up:g} s")
+            time.sleep(options.warm_up)
+            before = look(programs)
+            progress(f"measuring {options.seconds:g} s")
+            time.sleep(options.seconds)
+            after = look(programs)
+            views, memory = livecart.rooms(), memory_mib(programs)
+    except RuntimeError as error:
+        # That so many rooms do not even start is a result of the search, not its end.
+        return {"rooms": rooms, "shortcomings": [str(error)]}
+    shows = rooms * options.seconds / SHOW_EVERY_S
+    measured = room_report.Run(rooms, options.rate, shows, views, memory)
+    return room_report.result(Between(before, after), measured)
+
+
+def summary(ways: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+    """The report."""
+    ours, naive = (ways.get(name, {}).get("rooms") for name in ("livecart", "naive"))
+    searched = not options.rooms
+    cores = torchserve_plan.available_cores()
+    missed = [
+        f"{name}: {run['rooms']} rooms" for name, way in ways.items() for run in way["runs"] if run["shortcomings"]
+    ]
+    if searched:
+        missed = [f"{ours} rooms, target {TARGET_ROOMS}"] if ours is not None and ours < TARGET_ROOMS else []
+    return {
+        "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
+        "cores": cores,
+        "processor": room_report.processor(),
+        "clip": f"{options.size}, 30 frames/s, 2 Mbit/s, key frames 2 s apart, a show every {SHOW_EVERY_S:g} s",
+        "rate_hz": options.rate,
+        "seconds": options.seconds,
+        "target_rooms": TARGET_ROOMS,
+        "ways": ways,
+        "ratio": round(ours / naive, 2) if searched and ours and naive else None,
+        "missed": missed,
+    }
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    number = torchserve_plan.positive
+    parser.add_argument("--rooms", type=number, metavar="N", help="measure N rooms only, without a search")
+    parser.add_argument("--way", choices=[*WAYS, "both"], default="both", help="(default: both)")
+    parser.add_argument("--rate", type=float, default=1.0, metavar="HZ", help="frames sampled a second (default: 1)")
+    parser.add_argument("--seconds", type=float, default=60.0, metavar="S", help="measured in each run (default: 60)")
+    parser.add_argument("--warm-up", type=float, default=20.0, metavar="S", help="before that (default: 20)")
+    search = parser.add_argument_group("search")
+    search.add_argument("--start", type=number, default=4, metavar="N", help="rooms tried first (default: 4)")
+    search.add_argument("--most", type=number, default=128, metavar="N", help="rooms tried at most (default: 128)")
+    search.add_argument("--max-runs", type=number, default=8, metavar="N", help="runs of each way (default: 8)")
+    clip = parser.add_argument_group("clip and archive, kept in the work folder")
+    clip.add_argument("--work", type=Path, default=ROOT / "build" / "bench-rooms", help="(default: %(default)s)")
+    clip.add_argument("--size", default="720x1280", choices=("720x1280", "1280x720"), help="(default: 720x1280)")
+    clip.add_argument(
+        "--clip-seconds",
+        type=float,
+        default=60.0,
+        metavar="S",
+        # A card comes again 30 s after its product went out of sight, so that one product a loop would come once.
+        help="of the clip that is played over and over, 60 or more (default: 60)",
+    )
+    clip.add_argument("--archive", type=Path, help="one that has the clip's catalog already, instead of building it")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+    parser.add_argument("--output", type=Path, help="written (default: results/rooms.json; with --rooms nothing)")
+    options = parser.parse_args()
+    if options.clip_seconds < 3 * SHOW_EVERY_S:
+        parser.error(f"--clip-seconds {options.clip_seconds:g}: must be {3 * SHOW_EVERY_S:g} or more")
+    if options.output is None and options.rooms is None:
+        options.output = ROOT / "benchmarks" / "results" / "rooms.json"
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())
