@@ -67,7 +67,7 @@ class Media:
 def media(tmp_path: Path) -> Iterator[Media]:
     if NGINX is None or not RTMP_MODULE.exists():
         pytest.skip("needs nginx with its RTMP module (Debian: libnginx-mod-rtmp)")
-    rtmp, http = free_port(), free_port()
+    rtmp, http = _two_ports()
     configuration = tmp_path / "nginx.conf"
     configuration.write_text(
         f"load_module {RTMP_MODULE};\nuser root;\ndaemon off;\nmaster_process off;\npid {tmp_path}/nginx.pid;\n"
@@ -86,6 +86,11 @@ def media(tmp_path: Path) -> Iterator[Media]:
     finally:
         server.terminate()
         server.wait(10)
+
+
+def _two_ports() -> tuple[int, int]:
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        return one.getsockname()[1], other.getsockname()[1]
 
 
 def _wait_for_port(port: int) -> None:
