@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
@@ -22,7 +21,8 @@ class Asking:
     @property
     def is_same_host(self) -> bool:
         """Whether the page that asks came from where it asks."""
-        return self.origin is not None and urlsplit(self.origin).netloc.lower() == self.host.lower()
+        host = self.host.lower()
+        return self.origin is not None and self.origin.lower() in (f"http://{host}", f"https://{host}")
 
 
 class BadAfter(ValueError):

@@ -21,7 +21,7 @@ LONGEST_VIEWER_MESSAGE_BYTES = 32 * 1024
 GOING_AWAY, NOT_THE_PROTOCOL, TRY_AGAIN_LATER = 1001, 1008, 1013
 BAD_TICKET, BAD_ORIGIN, NO_SUCH_ROOM = 4401, 4403, 4404
 
-_Key: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{8,64}$", max_length=64)]
+_Key: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{8,64}\Z", max_length=64)]
 
 
 class Message:

@@ -12,7 +12,7 @@ import re
 import time
 from dataclasses import dataclass
 
-_TICKET = re.compile(r"(\d{1,12})\.([A-Za-z0-9_-]{43})")
+_TICKET = re.compile(r"([0-9]{1,12})\.([A-Za-z0-9_-]{43})")
 
 
 @dataclass(frozen=True, slots=True)
