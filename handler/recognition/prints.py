@@ -14,7 +14,7 @@ from recognition.scene import PhotoMatch, Region, Scene, moved, visible_box
 from recognition.views import crop, scaled
 
 #: Longer side and number of features for a whole frame, and for a crop of it.
-_FRAME_PX, _FRAME_COUNT = 512, 500
+_FRAME_PX, _FRAME_COUNT = 640, 500
 _CROP_PX, _CROP_COUNT = 400, 500
 #: Photos that a frame and a crop are held against: those with the most votes, and the most alike to the network.
 _VOTED, _ALIKE = 8, 3
@@ -24,11 +24,9 @@ _MARGIN = 0.2
 #: Fewer agreeing points are chance.
 _LEAST_POINTS = 5
 #: A region of more than this share of the frame was seen well enough in the frame, and so was one where so many points
-#: agree. Of the others the first two are looked at closer: with these bounds local features take 40 % of the time that
-#: looking at everything took, and on composed frames of drinks nothing was lost.
+#: agree.
 _LARGE = 0.7
 _SURE_POINTS = 12
-_CLOSER_LOOKS = 2
 
 
 class PrintMatcher:
@@ -52,8 +50,7 @@ class PrintMatcher:
         inside = [found for found in scene.matches if region.holds(found.box, margin=0.1)]
         for found in inside:
             region.take_print(int(self._snapshot.photo_product[found.photo]), found)
-        is_sure = any(found.points >= _SURE_POINTS for found in inside)
-        if is_sure or not any(region is each for each in scene.regions[:_CLOSER_LOOKS]):
+        if any(found.points >= _SURE_POINTS for found in inside):
             return
         cut, corner = crop(scene.frame, region.box, margin=_MARGIN)
         if max(cut.size) > _LARGE * max(scene.frame.size):
