@@ -14,6 +14,9 @@ rooms depend on the machine and on what else runs there, which is shown beside t
     python benchmarks/bench_rooms.py                            everything, 20 to 30 minutes
     python benchmarks/bench_rooms.py --rooms 8 --way livecart   one N, one way
     python benchmarks/bench_rooms.py --rooms 2 --seconds 10     does it work at all?
+    python benchmarks/bench_rooms.py --set dispatcher.in_flight=4 --set recognizer.text='"never"'     other settings
+
+TorchServe works off what livecart has given up waiting for; each run begins only when it has.
 
 Times to a card are from `captured_to_card_seconds`: within its buckets they are interpolated, whether 1 s was kept is
 exact. With --rooms nothing is written unless --output names a file. Exit status: 0, or 1 if a target was missed.
@@ -47,8 +50,8 @@ import torchserve_plan  # noqa: E402
 from benchmarks import room_report  # noqa: E402
 from benchmarks.capacity_search import largest_passing  # noqa: E402
 from benchmarks.load import run_load  # noqa: E402
-from benchmarks.room_measure import Between, Programs, look, memory_mib  # noqa: E402
-from benchmarks.room_process import WAYS, Way, live_source, offsets_ms, rooms_toml, running  # noqa: E402
+from benchmarks.room_measure import Between, Programs, look, memory_mib, wait_idle  # noqa: E402
+from benchmarks.room_process import WAYS, Settings, Way, live_source, merged, offsets_ms, rooms_toml, running  # noqa: E402
 from demo import free_port  # noqa: E402
 from livecart.pipeline.ingest import VideoPicture  # noqa: E402
 
@@ -169,15 +172,19 @@ def measure_way(name: str, stage: Stage) -> dict[str, Any]:
 def one_run(way: Way, rooms: int, stage: Stage, progress: Callable[[str], None]) -> dict[str, Any]:
     """Run so many rooms for a while; what they did and cost, and where they fell short."""
     options = stage.options
-    recognizer = {"base_url": stage.server.inference_url, "management_url": stage.server.management_url}
-    ahead_ms = offsets_ms(rooms, SHOW_EVERY_S, options.clip_seconds)
-    configuration = rooms_toml(
-        way, recognizer=recognizer, rate_hz=options.rate, source=stage.source_url, ahead_ms=ahead_ms
+    common = merged(
+        {"recognizer": {"base_url": stage.server.inference_url, "management_url": stage.server.management_url}},
+        {"ingest": {"rate_hz": options.rate}},
+        *options.set,
     )
+    ahead_ms = offsets_ms(rooms, SHOW_EVERY_S, options.clip_seconds)
+    configuration = rooms_toml(merged(common, way.settings), source=stage.source_url, ahead_ms=ahead_ms)
     torchserve = stage.server.process()
     if torchserve is None:
         raise RuntimeError(f"TorchServe has ended:\n{control.log_tail(options.work / 'torchserve')}")
     progress("starting")
+    if not wait_idle(torchserve):
+        console.print("TorchServe is still at work on what the last run left; this one begins nevertheless")
     try:
         with running(configuration, options.work) as livecart:
             programs = Programs(livecart, torchserve, stage.source)
@@ -213,11 +220,21 @@ def summary(ways: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]
         "clip": f"{options.size}, 30 frames/s, 2 Mbit/s, key frames 2 s apart, a show every {SHOW_EVERY_S:g} s",
         "rate_hz": options.rate,
         "seconds": options.seconds,
+        "settings": merged(*options.set),
         "target_rooms": TARGET_ROOMS,
         "ways": ways,
         "ratio": round(ours / naive, 2) if searched and ours and naive else None,
         "missed": missed,
     }
+
+
+def _setting(text: str) -> Settings:
+    name, _, value = text.partition("=")
+    section, _, key = name.partition(".")
+    try:
+        return {section: {key: json.loads(value)}}
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected SECTION.KEY=VALUE, VALUE as JSON: {error}") from error
 
 
 def _arguments() -> argparse.Namespace:
@@ -228,6 +245,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=1.0, metavar="HZ", help="frames sampled a second (default: 1)")
     parser.add_argument("--seconds", type=float, default=60.0, metavar="S", help="measured in each run (default: 60)")
     parser.add_argument("--warm-up", type=float, default=20.0, metavar="S", help="before that (default: 20)")
+    parser.add_argument(
+        "--set",
+        type=_setting,
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        help="a setting of rooms.toml for both ways, VALUE as JSON; more than once",
+    )
     search = parser.add_argument_group("search")
     search.add_argument("--start", type=number, default=4, metavar="N", help="rooms tried first (default: 4)")
     search.add_argument("--most", type=number, default=128, metavar="N", help="rooms tried at most (default: 128)")

@@ -19,6 +19,8 @@ _PREFIX = "livecart_live_"
 #: Name of a metric and its labels.
 SeriesKey = tuple[str, frozenset[tuple[str, str]]]
 _MIB = 1 << 20
+#: Workers that use less of a core than this, for so long, wait for requests.
+_IDLE_SHARE, _IDLE_FOR_S = 0.05, 3.0
 
 #: What the threads of livecart do, by the beginning of their names; the first thread is the event loop.
 THREADS = {"ingest-": "ingest and gate", "livecart-jpeg": "encode"}
@@ -59,6 +61,18 @@ def look(programs: Programs) -> Moment:
     busy = psutil.cpu_times()
     idle_s = busy.idle + getattr(busy, "iowait", 0.0)
     return Moment(time.monotonic(), series, cpu_s, sum(busy) - idle_s - getattr(busy, "guest", 0.0))
+
+
+def wait_idle(torchserve: psutil.Process, timeout_s: float = 180.0) -> bool:
+    """Wait until TorchServe's workers have nothing to do; False where they still have after `timeout_s`."""
+    give_up_s = time.monotonic() + timeout_s
+    while time.monotonic() < give_up_s:
+        workers = torchserve.children(recursive=True)
+        before_s = sum(_cpu_s(worker) for worker in workers)
+        time.sleep(_IDLE_FOR_S)
+        if sum(_cpu_s(worker) for worker in workers) - before_s < _IDLE_SHARE * _IDLE_FOR_S:
+            return True
+    return False
 
 
 def memory_mib(programs: Programs) -> dict[str, float]:

@@ -23,12 +23,16 @@ _START_TIMEOUT_S = 90.0
 _GOLDEN = 0.618034
 
 
+#: Of rooms.toml, by section and key.
+Settings = dict[str, dict[str, Any]]
+
+
 @dataclass(frozen=True, slots=True)
 class Way:
     """A way of watching rooms: what it sets apart from livecart's defaults, by section and key of rooms.toml."""
 
     title: str
-    settings: dict[str, dict[str, float | bool]]
+    settings: Settings
 
 
 WAYS = {
@@ -71,13 +75,19 @@ def offsets_ms(rooms: int, show_every_s: float, clip_s: float) -> list[int]:
     return [round(1000 * show_every_s * (number * _GOLDEN % 1 + number % shows)) for number in range(rooms)]
 
 
-def rooms_toml(way: Way, *, recognizer: dict[str, str], rate_hz: float, source: str, ahead_ms: list[int]) -> str:
+def merged(*settings: Settings) -> Settings:
+    """All of them; of a key that is there more than once the last."""
+    sections: Settings = {}
+    for each in settings:
+        for section, values in each.items():
+            sections[section] = sections.get(section, {}) | values
+    return sections
+
+
+def rooms_toml(settings: Settings, *, source: str, ahead_ms: list[int]) -> str:
     """The configuration of one run. Values are numbers, booleans and plain strings, which JSON writes as TOML does."""
-    sections: dict[str, dict[str, Any]] = {"recognizer": dict(recognizer), "http": {"port": 0}}
-    sections["ingest"] = {"rate_hz": rate_hz} | way.settings.get("ingest", {})
-    sections |= {name: values for name, values in way.settings.items() if name != "ingest"}
     lines = []
-    for name, values in sections.items():
+    for name, values in merged(settings, {"http": {"port": 0}}).items():
         lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())]
     for number, ahead in enumerate(ahead_ms):
         lines += ["[[rooms]]", f'id = "room-{number}"', f'source = "{source}/live/{ahead}.flv"']

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.capacity_search import largest_passing
 from benchmarks.live_source import LoopedClip
 from benchmarks.room_measure import Distribution
-from benchmarks.room_process import WAYS, offsets_ms, rooms_toml
+from benchmarks.room_process import WAYS, merged, offsets_ms, rooms_toml
 from livecart.rooms_file import read_rooms_file
 from tests.pipeline.streams import encode
 
@@ -65,11 +65,10 @@ def test_rooms_start_at_different_places_of_the_clip(tmp_path, way):
     ahead_ms = offsets_ms(12, show_every_s=20.0, clip_s=60.0)
     in_show_ms = sorted(ahead % 20_000 for ahead in ahead_ms)
     assert min(b - a for a, b in itertools.pairwise(in_show_ms)) > 500
-    recognizer = {"base_url": "http://127.0.0.1:1", "management_url": "http://127.0.0.1:2"}
+    common = {"recognizer": {"base_url": "http://127.0.0.1:1"}, "ingest": {"rate_hz": 0.5}}
     path = tmp_path / "rooms.toml"
-    path.write_text(
-        rooms_toml(WAYS[way], recognizer=recognizer, rate_hz=1.0, source="http://127.0.0.1:3", ahead_ms=ahead_ms)
-    )
+    path.write_text(rooms_toml(merged(common, WAYS[way].settings), source="http://127.0.0.1:3", ahead_ms=ahead_ms))
     file = read_rooms_file(path, {})
+    assert file.ingest.rate_hz == 0.5
     assert len(file.rooms) == 12
     assert file.ingest.every_frame == (way == "naive")
