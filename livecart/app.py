@@ -30,7 +30,7 @@ from livecart.rooms_file import RoomsFile, read_rooms_file
 from livecart.viewers import make_viewer_hub
 from livecart.web import HttpServer, create_api
 from livecart.web.access import TokenCheck
-from livecart.web.hub import hub_router
+from livecart.web.hub import element_router, hub_router
 
 _log = logging.getLogger(__name__)
 
@@ -97,7 +97,10 @@ async def run_rooms(config: Path, stop: asyncio.Event, *, on_ready: Callable[[st
         book = RoomBook(engine.rooms, file)
         health = Health(engine.client.ready, engine.bus.last_event_id, lambda: engine.rooms.is_serving)
         hub = make_viewer_hub(engine.rooms, engine.bus, engine.metrics, file)
-        viewers = [hub_router(hub, file.viewers, TokenCheck(file.http.token))]
+        viewers = [
+            hub_router(hub, file.viewers, TokenCheck(file.http.token)),
+            element_router(file.viewers.viewer_dist),
+        ]
         api = create_api(book, health, engine.metrics.registry, file.http.token, viewers=viewers)
         server = HttpServer(api, file.http.host, file.http.port)
         follower = _FileFollower(config, file, book, engine.metrics)

@@ -8,9 +8,11 @@ room_feed.py  one room: what is shown, what happened lately, who watches;  viewe
 admission.py  who is let in: origins, tickets (tickets.py), limits (seats.py)
 feedback.py   what viewers did: checked, counted once, handed to a sink;  rate.py: how much of it
 routes.py     the routes, joined by websocket.py, event_stream.py;  session.py: what both transports share
+element.py    the built element's files
 metrics.py    what Prometheus is told
 """
 
+from livecart.web.hub.element import element_router
 from livecart.web.hub.feedback import FeedbackSink, RecentFeedback, ViewerFeedback
 from livecart.web.hub.hub import ViewerHub
 from livecart.web.hub.metrics import HubMetrics
@@ -28,5 +30,6 @@ __all__ = [
     "ViewerFeedback",
     "ViewerHub",
     "ViewersSettings",
+    "element_router",
     "hub_router",
 ]

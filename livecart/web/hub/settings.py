@@ -47,6 +47,8 @@ class ViewersSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     replay_events: int = 256
     #: Whether rooms that only other processes publish on the bus can be watched here.
     other_processes: bool = False
+    #: Folder of the built element, served at /viewer; None: the checkout's viewer/dist, where this is one.
+    viewer_dist: str | None = None
 
     def __post_init__(self) -> None:
         if self.secret is not None and len(self.secret) < _SHORTEST_SECRET:
