@@ -133,7 +133,7 @@ class Eye:
             image=ImageInfo(720, 1280),
             labels=[],
             products=[
-                Product("1", "红茶", "https://shop.example.com/1", 0.4, (1.0, 2.0, 3.0, 4.0), Evidence(photo=0.3))
+                Product("1", "红茶", "https://shop.example.com/1", 0.4, (1.0, 2.0, 3.0, 4.0), Evidence(photo=0.3), 0.7)
             ],
             texts=[],
             timing_ms=TimingMs(decode=1.0, network=2.0, print=1.5, text=0.0, match=0.5),
