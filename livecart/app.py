@@ -30,7 +30,7 @@ from livecart.rooms_file import RoomsFile, read_rooms_file
 from livecart.viewers import make_viewer_hub
 from livecart.web import HttpServer, create_api
 from livecart.web.access import TokenCheck
-from livecart.web.hub import element_router, hub_router
+from livecart.web.hub import element_router, hub_router, watch_router
 
 _log = logging.getLogger(__name__)
 
@@ -99,6 +99,7 @@ async def run_rooms(config: Path, stop: asyncio.Event, *, on_ready: Callable[[st
         hub = make_viewer_hub(engine.rooms, engine.bus, engine.metrics, file)
         viewers = [
             hub_router(hub, file.viewers, TokenCheck(file.http.token)),
+            watch_router(hub.admission, book.playback_url),
             element_router(file.viewers.viewer_dist),
         ]
         api = create_api(book, health, engine.metrics.registry, file.http.token, viewers=viewers)

@@ -81,6 +81,11 @@ class RoomBook:
         runner = self._rooms.get(room)
         return None if runner is None else self._owned(runner.view())
 
+    def playback_url(self, room: str) -> str | None:
+        """Where viewers play the room's stream; None where nobody said."""
+        named = self._named.get(room)
+        return None if named is None else named[0].playback_url
+
     async def put(self, settings: RoomSettings) -> RoomView:
         """See `RoomControl`."""
         # Strangers must not have files of this machine opened, unless the operator wants that.

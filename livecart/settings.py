@@ -23,6 +23,8 @@ T = TypeVar("T")
 WHIP_SOURCE = "whip"
 #: A room's id stands in URLs, Redis keys, metrics and the header X-Room: letters of any script, digits, "-", "_", ".".
 _ROOM_ID = re.compile(r"[\w-][\w.-]{0,63}")
+#: Its host goes into the page's content security policy, so that nothing in it may end a directive.
+_PLAYBACK_URL = re.compile(r"(?:https?://[A-Za-z0-9.\[\]:-]+)?/(?!/)[^\s\\]*")
 #: Where no token is needed: only programs of this machine reach these.
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
 
@@ -46,6 +48,8 @@ class RoomSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     products: tuple[str, ...] | None = None
     #: The room's name in the catalog's `rooms`, sent as X-Room; None: the id.
     product_list: str | None = None
+    #: Where viewers' browsers play the stream, for `GET /rooms/{id}/watch`: http(s), or a path of the same host.
+    playback_url: str | None = None
 
     def __post_init__(self) -> None:
         check_room_id(self.id)
@@ -56,6 +60,10 @@ class RoomSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         name = self.product_list
         if name is not None and not (1 <= len(name) <= 128 and name.isprintable()):
             raise SettingsError(f"room {self.id}: product_list must be 1 to 128 printable characters")
+        if self.playback_url is not None and not _PLAYBACK_URL.fullmatch(self.playback_url):
+            raise SettingsError(
+                f"room {self.id}: playback_url must be an https:// or http:// URL, or a path such as /live.m3u8"
+            )
 
 
 class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -24,6 +24,7 @@ class RoomBody(_Body):
     realtime: bool | None = None
     products: Annotated[list[Sku] | None, Field(description="the only products announced", max_length=100_000)] = None
     product_list: Annotated[str | None, Field(description="the room's name in the catalog; default: its id")] = None
+    playback_url: Annotated[str | None, Field(description="where viewers play the stream", max_length=4096)] = None
 
     def settings(self, room: str) -> RoomSettings:
         """The same for livecart.
@@ -38,6 +39,7 @@ class RoomBody(_Body):
             realtime=self.realtime,
             products=None if self.products is None else tuple(self.products),
             product_list=self.product_list,
+            playback_url=self.playback_url,
         )
 
 

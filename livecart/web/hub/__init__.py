@@ -8,7 +8,7 @@ room_feed.py  one room: what is shown, what happened lately, who watches;  viewe
 admission.py  who is let in: origins, tickets (tickets.py), limits (seats.py)
 feedback.py   what viewers did: checked, counted once, handed to a sink;  rate.py: how much of it
 routes.py     the routes, joined by websocket.py, event_stream.py;  session.py: what both transports share
-element.py    the built element's files
+element.py    the built element's files;  watch.py, watch_page/: a page that shows a room with it
 metrics.py    what Prometheus is told
 """
 
@@ -20,6 +20,7 @@ from livecart.web.hub.routes import hub_router
 from livecart.web.hub.settings import ViewersSettings
 from livecart.web.hub.source import RoomEvents
 from livecart.web.hub.tickets import TicketOffice
+from livecart.web.hub.watch import watch_router
 
 __all__ = [
     "FeedbackSink",
@@ -32,4 +33,5 @@ __all__ = [
     "ViewersSettings",
     "element_router",
     "hub_router",
+    "watch_router",
 ]
