@@ -31,15 +31,16 @@ class DispatcherSettings:
     """How hard to ask.
 
     Attributes:
-        in_flight: Requests at once, 1 or more. As many as the recogniser works on at a time keeps it busy without a
-            second queue: TorchServe's batchSize times its workers (8 x 2 with handler/model-config.yaml on two cores).
+        in_flight: Requests at once, 1 or more. About twice TorchServe's workers keeps all of them busy. More only wait
+            in its queue, and past `timeout_s` it works off requests that nobody waits for any longer: on two cores,
+            with 16 of them and a third of a second for each frame, no frame was answered in time.
         backoff_first_s: Longest wait before the first retry, above 0; it doubles with each further one.
         backoff_max_s: Longest wait of all. Each wait is drawn evenly from half its longest to its longest.
         lossless_patience_s: How long a frame of a file is tried before it is given up.
         drain_s: How long `run` waits for answers after the mailbox was closed.
     """
 
-    in_flight: int = 16
+    in_flight: int = 4
     backoff_first_s: float = 0.1
     backoff_max_s: float = 1.0
     lossless_patience_s: float = 60.0
