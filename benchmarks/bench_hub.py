@@ -104,6 +104,7 @@ async def hub_in_process(viewers: int, events: int) -> list[float]:
             await asyncio.sleep(0.01)
         used_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib
         print(f"memory: {used_kib / viewers:.1f} KiB a connected viewer (peak resident size)")
+        hub.hub.tend_memory()
         seconds = await arrivals.measure(lambda number: hub.bus.publish(made(number)), events)
         ends.set()
         await asyncio.gather(*tasks)

@@ -3,7 +3,7 @@
 settings.py   the section [viewers]
 source.py     what the hub needs of the bus, as a protocol
 messages.py   the protocol's messages;  addresses.py: who asks, from a connection's headers
-hub.py        one subscription for all rooms, heartbeats, joining and leaving
+hub.py        one subscription for all rooms, heartbeats, joining and leaving;  garbage.py: Python's collector
 room_feed.py  one room: what is shown, what happened lately, who watches;  viewer_queue.py: one viewer's bounded queue
 admission.py  who is let in: origins, tickets (tickets.py), limits (seats.py)
 feedback.py   what viewers did: checked, counted once, handed to a sink;  rate.py: how much of it

@@ -11,6 +11,7 @@ from livecart.types import CardEvent
 from livecart.web.hub.addresses import Asking
 from livecart.web.hub.admission import Admission, Refusal, refusal
 from livecart.web.hub.feedback import FeedbackDesk
+from livecart.web.hub.garbage import GarbagePolicy
 from livecart.web.hub.messages import GOING_AWAY, NO_SUCH_ROOM, TRY_AGAIN_LATER, Message, ping
 from livecart.web.hub.metrics import HubMetrics
 from livecart.web.hub.room_feed import RoomFeed
@@ -64,6 +65,7 @@ class ViewerHub:
         self._replay_events = replay_events
         self._feeds: dict[str, RoomFeed] = {}
         self._is_closing = False
+        self._garbage = GarbagePolicy()
         metrics.watch_viewers(self.viewers_by_room)
 
     def viewers_by_room(self) -> dict[str, int]:
@@ -96,6 +98,7 @@ class ViewerHub:
             for room in list(self._feeds):
                 if not await self.admission.knows_room(room):
                     self._end_room(room)
+            self.tend_memory()
             message = ping()
             viewers = [(feed, viewer) for feed in self._feeds.values() for viewer in feed.viewers]
             for number, (_, viewer) in enumerate(viewers):
@@ -106,9 +109,14 @@ class ViewerHub:
                 if number % _SLICE == _SLICE - 1:
                     await asyncio.sleep(0)
 
+    def tend_memory(self) -> None:
+        """Fit Python's garbage collector to the number of viewers; `beat` does it each time."""
+        self._garbage.adjust(sum(self.viewers_by_room().values()), self.metrics.connections_ended)
+
     async def close(self) -> None:
         """Let nobody in any more, and tell all viewers to come back; their connections end by themselves."""
         self._is_closing = True
+        self._garbage.restore()
         for feed in list(self._feeds.values()):
             for viewer in list(feed.viewers):
                 viewer.close(Closing(GOING_AWAY, "shutdown"))

@@ -32,6 +32,8 @@ class HubMetrics(Collector):
         self.queue_high_water = 0
         self.bus_gaps = 0
         self.feedback_duplicates = 0
+        #: Connections that ended.
+        self.connections_ended = 0
         self._refused: Counter[str] = Counter()
         self._ended: Counter[str] = Counter()
         self._feedback: Counter[str] = Counter(dict.fromkeys(FEEDBACK_KINDS, 0))
@@ -49,6 +51,7 @@ class HubMetrics(Collector):
 
     def end(self, reason: str) -> None:
         """A connection was ended: "left" by the viewer, else by the hub."""
+        self.connections_ended += 1
         self._ended[reason] += 1
 
     def count_feedback(self, kind: FeedbackKind) -> None:
