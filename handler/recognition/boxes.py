@@ -1,8 +1,8 @@
 """Where exactly a product lies: print tells where a photo lies in the frame, not what of the photo is the product.
 
 The surroundings of a box that was found are looked at once more. The better a part of them resembles the product's
-photos as a whole, the more its outline counts. On composed frames of drinks 0.71 of the boxes then had an overlap (IoU)
-of 0.5 with the product, 0.51 before.
+photos as a whole, the more its outline counts. On composed frames of drinks the share of boxes that overlap the product
+by half (IoU 0.5) went from 0.51 to 0.70 in one set of 98, from 0.60 to 0.63 in another of 68.
 """
 
 from __future__ import annotations
