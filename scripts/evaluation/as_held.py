@@ -75,7 +75,7 @@ def _blur(rng: np.random.Generator) -> _Layer:
     """Out of focus, or moved while the shutter was open."""
     if rng.random() < 0.5:
         line = np.asarray(cv2.getGaussianKernel(21, float(rng.uniform(0.6, 4.0))), np.float32)
-        return line @ line.T
+        return np.asarray(line @ line.T, np.float32)
     length, angle = int(rng.integers(3, 12)), float(rng.uniform(0, np.pi))
     kernel = np.zeros((2 * length + 1, 2 * length + 1), np.float32)
     reach = np.array([np.cos(angle), np.sin(angle)]) * length / 2
@@ -104,5 +104,5 @@ def _compressed(crop: Rgb, rng: np.random.Generator) -> Rgb:
     small = cv2.resize(crop, (fewer, fewer), interpolation=cv2.INTER_AREA)
     quality = int(rng.integers(_QUALITY[0], _QUALITY[1] + 1))
     _, encoded = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
-    decoded = cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    decoded = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB), np.uint8)
     return np.asarray(cv2.resize(decoded, (side, side), interpolation=cv2.INTER_CUBIC), np.uint8)
