@@ -81,7 +81,7 @@ def _blur(rng: np.random.Generator) -> _Layer:
     reach = np.array([np.cos(angle), np.sin(angle)]) * length / 2
     start, end = ((round(float(length + s * reach[0])), round(float(length + s * reach[1]))) for s in (-1, 1))
     cv2.line(kernel, start, end, 1.0)
-    return kernel / kernel.sum()
+    return np.asarray(kernel / kernel.sum(), np.float32)
 
 
 def _behind_fingers(crop: _Layer, rng: np.random.Generator) -> _Layer:
