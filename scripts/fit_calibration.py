@@ -16,7 +16,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,11 +89,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         archive = unpack(options.archive, Path(temporary) / "archive")
         work = options.work or Path(temporary)
         work.mkdir(parents=True, exist_ok=True)
-        of_folder: dict[Path, list[Sample]] = {}
-        for each in _rounds(options.data, options.seed):
-            found = _of_round(each, archive, work, options.limit, options.backgrounds)
-            of_folder.setdefault(each.dataset.folder, []).extend(found)
-        samples = balanced(list(of_folder.values()))
+        samples = [
+            sample
+            for each in _rounds(options.data, options.seed)
+            for sample in _of_round(each, archive, work, options.limit, options.backgrounds)
+        ]
         name = read_info(archive).name
     fitted_on = f"{', '.join(folder.name for folder in options.data)}; {len(samples)} regions; seed {options.seed}"
     for backbone, left_out in ((name, ()), (FALLBACK, _OF_BACKBONE)):
@@ -103,16 +103,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         path.write_bytes(msgspec.json.format(msgspec.json.encode(calibration)) + b"\n")
         print(f"{path}: {msgspec.to_builtins(weights)}")
     return 0
-
-
-def balanced(groups: Sequence[Sequence[Sample]]) -> list[Sample]:
-    """All samples, weighted so that each folder counts as much: one kind of goods must not decide for all."""
-    mean = sum(len(group) for group in groups) / len(groups)
-    return [
-        replace(sample, weights=(sample.weights[0] * mean / len(group), sample.weights[1] * mean / len(group)))
-        for group in groups
-        for sample in group
-    ]
 
 
 def fit(samples: Sequence[Sample], *, left_out: Sequence[str]) -> Weights:

@@ -41,16 +41,6 @@ def test_what_is_left_out_counts_nothing():
     assert fit_calibration.fit(samples(), left_out=("print_points",)).print_points == 0.0
 
 
-def test_a_small_folder_counts_as_much_as_a_large_one():
-    large, small = samples(300), samples(20)
-    balanced = fit_calibration.balanced([large, small])
-    counted = [
-        sum(sample.weights[0] / old.weights[0] for sample, old in zip(part, group, strict=True))
-        for part, group in ((balanced[:300], large), (balanced[300:], small))
-    ]
-    assert counted[0] == pytest.approx(counted[1])
-
-
 def test_confidences_of_pictures_of_the_catalog_are_right_as_often_as_they_say():
     weights = fit_calibration.fit(samples(), left_out=())
     shown = [sample for sample in samples(2000) if sample.target == 1]
