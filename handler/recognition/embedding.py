@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,6 +53,8 @@ def fingerprint(info: BackboneInfo) -> str:
     return f"{info.name}/{info.weights_sha256[:16]}/recipe{RECIPE}/{space_of(info).name}"
 
 
+# Asked for with each fingerprint, and so at each change of the catalog: an archive's files stay as they are.
+@functools.lru_cache(maxsize=4)
 def space_of(info: BackboneInfo) -> VectorSpace:
     """Where this backbone's vectors are compared.
 
