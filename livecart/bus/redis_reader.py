@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from typing import Any
 
 import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from livecart.bus.backoff import wait_before_retry
 from livecart.bus.base import BusStats, Gap
 from livecart.bus.continuity import Continuity
 from livecart.bus.redis_keys import EVENT, ID, Keys, decode, entry_id, parse_id
@@ -21,7 +21,6 @@ logger = logging.getLogger(__name__)
 #: How long one read waits at Redis. Shorter than the connection's timeout, so that silence is not taken for death.
 BLOCK_MS = 1000
 _BATCH = 256
-_BACKOFF_FIRST_S, _BACKOFF_MOST_S = 0.05, 2.0
 
 
 class RedisReader:
@@ -86,8 +85,7 @@ class RedisReader:
         self._stats.read_failures += 1
         if not failures:
             logger.warning("bus is away, a subscriber waits: %s", error)
-        longest_s = min(_BACKOFF_FIRST_S * 2 ** min(failures, 10), _BACKOFF_MOST_S)
-        await asyncio.sleep(random.uniform(longest_s / 2, longest_s))  # noqa: S311 - jitter, no secret
+        await wait_before_retry(failures)
         return failures + 1
 
     async def _place(self) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from collections import deque
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
+from livecart.bus.backoff import wait_before_retry
 from livecart.bus.base import BusStats, CurrentCards
 from livecart.bus.redis_keys import EVENT, ID, Keys, encode, entry_id, parse_id
 from livecart.bus.subscription import end
@@ -19,7 +19,6 @@ from livecart.types import CardEvent
 
 logger = logging.getLogger(__name__)
 
-_BACKOFF_FIRST_S, _BACKOFF_MOST_S = 0.05, 2.0
 #: A room's stream outlasts its last event by this: long enough for any viewer to resume.
 _STREAM_TTL_S = 7 * 86_400
 
@@ -102,8 +101,7 @@ class RedisSender:
             logger.warning("bus is away, events wait in the outbox: %s", error)
         # What is in Redis when it is back is not known: the cards are written again.
         self._refresh_at_s = 0.0
-        longest_s = min(_BACKOFF_FIRST_S * 2 ** min(failures, 10), _BACKOFF_MOST_S)
-        await asyncio.sleep(random.uniform(longest_s / 2, longest_s))  # noqa: S311 - jitter, no secret
+        await wait_before_retry(failures)
         return failures + 1
 
     async def _work(self) -> None:
