@@ -3,7 +3,8 @@
 base.py          what every bus promises
 open.py          a bus by its URL
 memory.py        inside one process
-redis_bus.py     between processes: keys and connection;  redis_sender.py, redis_reader.py: its two directions; backoff.py: their waits
+redis_bus.py     between processes: keys and connection;  redis_sender.py, redis_reader.py: its two directions
+backoff.py       how long both wait before they try again
 subscription.py  a subscriber's bounded queue;  continuity.py: what was missed or came twice
 """
 
