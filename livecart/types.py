@@ -45,6 +45,24 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """What speaks for a product in one frame, each 0 to 1; None: that kind was not looked at."""
+
+    photo: float | None = None
+    text: float | None = None
+    label: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextLine:
+    """A line read on packaging."""
+
+    text: str
+    confidence: float
+    box_xyxy_px: BoxXyxyPx
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A product that the recogniser would show in one frame."""
 
@@ -59,6 +77,7 @@ class Candidate:
     currency: str | None = None
     #: From which confidence the archive would show it by itself; None: it did not say.
     threshold: float | None = None
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +92,9 @@ class Look:
     candidates: tuple[Candidate, ...]
     #: The archive's timing_ms, in seconds by stage.
     stage_seconds: dict[str, float]
+    texts: tuple[TextLine, ...] = ()
+    #: The frame's, for as long as the look is at hand: faces are looked for, and products cut out, in it.
+    picture: Picture | None = field(default=None, compare=False, repr=False)
 
 
 class CardEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):

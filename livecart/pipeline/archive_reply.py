@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from livecart.errors import RecognizerError
-from livecart.types import BoxXyxyPx, Candidate
+from livecart.types import BoxXyxyPx, Candidate, Evidence, TextLine
 
 Confidence = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 Side = Annotated[int, msgspec.Meta(ge=1)]
@@ -28,6 +28,22 @@ class ReplyImage(msgspec.Struct, frozen=True):
     height: Side
 
 
+class ReplyEvidence(msgspec.Struct, frozen=True):
+    """What speaks for a product; null where it was not looked at. Only shown to people, so that no bounds are held."""
+
+    photo: float | None = None
+    text: float | None = None
+    label: float | None = None
+
+
+class ReplyText(msgspec.Struct, frozen=True):
+    """A line read on packaging; `box` in pixels of the JPEG."""
+
+    text: str
+    confidence: float
+    box: tuple[float, float, float, float]
+
+
 class ReplyProduct(msgspec.Struct, frozen=True):
     """A product that may be shown; `box` in pixels of the JPEG."""
 
@@ -39,6 +55,7 @@ class ReplyProduct(msgspec.Struct, frozen=True):
     threshold: Confidence | None = None
     price: str | None = None
     currency: str | None = None
+    evidence: ReplyEvidence | None = None
 
 
 class ReplyModel(msgspec.Struct, frozen=True):
@@ -53,6 +70,7 @@ class Reply(msgspec.Struct, frozen=True):
     schema: Literal[1]
     image: ReplyImage
     products: list[ReplyProduct]
+    texts: list[ReplyText] = []
     timing_ms: dict[str, float] = {}
     model: ReplyModel = ReplyModel()
 
@@ -132,7 +150,9 @@ def candidates(reply: Reply, *, width_px: int, height_px: int, scale: float) -> 
         if not is_https_link(product.url):
             unsafe.append(product.sku)
             continue
-        box = None if product.box is None else _to_frame(product, image, width_px, height_px)
+        box = None if product.box is None else _to_frame(product.box, image, width_px, height_px)
+        if product.box is not None and box is None:
+            raise RecognizerError(f"the recogniser's box of product {product.sku} is empty or outside: {product.box}")
         kept.append(
             Candidate(
                 sku=product.sku,
@@ -143,18 +163,31 @@ def candidates(reply: Reply, *, width_px: int, height_px: int, scale: float) -> 
                 threshold=product.threshold,
                 price=product.price,
                 currency=product.currency,
+                evidence=_evidence(product.evidence),
             )
         )
     return kept, unsafe
 
 
-def _to_frame(product: ReplyProduct, image: ReplyImage, width_px: int, height_px: int) -> BoxXyxyPx:
-    """The product's box in the frame's pixels, cut at its edges."""
-    assert product.box is not None  # noqa: S101 - for the type checker
-    x1, y1, x2, y2 = product.box
+def text_lines(reply: Reply, *, width_px: int, height_px: int) -> tuple[TextLine, ...]:
+    """The lines read, with boxes in pixels of a frame of that size.
+
+    One outside the picture is left out: they are only shown to people, and cost no look.
+    """
+    placed = ((line, _to_frame(line.box, reply.image, width_px, height_px)) for line in reply.texts)
+    return tuple(TextLine(line.text, line.confidence, box) for line, box in placed if box is not None)
+
+
+def _evidence(said: ReplyEvidence | None) -> Evidence | None:
+    return None if said is None else Evidence(said.photo, said.text, said.label)
+
+
+def _to_frame(
+    box: tuple[float, float, float, float], image: ReplyImage, width_px: int, height_px: int
+) -> BoxXyxyPx | None:
+    """The box in the frame's pixels, cut at its edges; None: nothing of it is in the frame."""
+    x1, y1, x2, y2 = box
     across, down = width_px / image.width, height_px / image.height
     x1, x2 = (min(max(x * across, 0.0), float(width_px)) for x in (x1, x2))
     y1, y2 = (min(max(y * down, 0.0), float(height_px)) for y in (y1, y2))
-    if x1 >= x2 or y1 >= y2:
-        raise RecognizerError(f"the recogniser's box of product {product.sku} is empty or outside: {product.box}")
-    return x1, y1, x2, y2
+    return (x1, y1, x2, y2) if x1 < x2 and y1 < y2 else None

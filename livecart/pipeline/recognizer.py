@@ -18,7 +18,7 @@ import msgspec
 from yarl import URL
 
 from livecart.errors import RecognizerBusy, RecognizerError, SettingsError
-from livecart.pipeline.archive_reply import Reply, candidates, decode_error, decode_reply
+from livecart.pipeline.archive_reply import Reply, candidates, decode_error, decode_reply, text_lines
 from livecart.pipeline.meter import Meter, Tally
 from livecart.types import Frame, Look
 
@@ -160,6 +160,8 @@ class RecognizerClient:
             frame_height_px=height_px,
             candidates=tuple(found),
             stage_seconds={stage: ms / 1000 for stage, ms in reply.timing_ms.items()},
+            texts=text_lines(reply, width_px=width_px, height_px=height_px),
+            picture=frame.picture,
         )
 
     async def ask(self, image: bytes, content_type: str, *, product_list: str | None = None) -> Reply:

@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 from livecart.pipeline.decision import RoomState
 from livecart.pipeline.dispatcher import Dispatcher, DispatcherSettings
 from livecart.pipeline.mailbox import Mailbox
+from livecart.pipeline.look_watch import LookWatch
 from livecart.pipeline.meter import Incident, Outcome, Stage
 from livecart.pipeline.metrics import LiveMetrics
 from livecart.pipeline.plan import RoomPlan
@@ -57,6 +58,10 @@ class Rooms:
         self._sink = sink
         self._meter = _StaleWatch(metrics, self._on_stale)
         self._mailbox = Mailbox(max_age_s, meter=self._meter)
+        #: Of the cards shown last.
+        self.crops = CropBook()
+        #: For people who want to see what the recogniser sees.
+        self.looks = LookWatch()
         self._dispatcher_settings = dispatcher
         self._runners: dict[str, RoomRunner] = {}
         self._last_ids: OrderedDict[str, int] = OrderedDict()
@@ -190,6 +195,7 @@ class Rooms:
 
     def _on_lost(self, frame: Frame, outcome: Outcome) -> None:
         runner = self._runners.get(frame.room)
+            self.looks.tell(look)
         if runner is not None:
             runner.on_lost(frame, outcome)
 

@@ -42,6 +42,7 @@ class Archive:
     """Runs on a free port of this machine, or on the one it had before."""
 
     products: list[dict[str, Any]] = field(default_factory=lambda: [product()])
+    texts: list[dict[str, Any]] = field(default_factory=list)
     #: Answers the coming requests instead, one each.
     faults: list[Answer] = field(default_factory=list)
     #: Answers every request instead.
@@ -98,7 +99,7 @@ class Archive:
             "image": {"width": width, "height": height},
             "labels": [],
             "products": self.products,
-            "texts": [],
+            "texts": self.texts,
             "timing_ms": {"decode": 4.0, "network": 31.0},
         }
 

@@ -25,7 +25,7 @@ from livecart.pipeline.archive_reply import is_https_link
 from livecart.pipeline.ingest.picture import ArrayPicture
 from livecart.pipeline.meter import Tally
 from livecart.pipeline.recognizer import RecognizerClient, RecognizerSettings
-from livecart.types import Candidate, Frame
+from livecart.types import Candidate, Evidence, Frame
 
 FRAME = Frame("room-1", ArrayPicture(np.full((1280, 720, 3), 120, np.uint8)), 12.5, 1700000000.25)
 
@@ -57,11 +57,10 @@ async def test_a_look_is_in_the_frames_own_pixels(archive):
         look = await asked.recognize(FRAME)
     assert (look.room, look.pts_s, look.captured_at_s) == ("room-1", 12.5, 1700000000.25)
     assert (look.frame_width_px, look.frame_height_px) == (720, 1280)
+    name, url, by_photo = "好欢螺螺蛳粉", "https://shop.example.com/item", Evidence(photo=0.8)
     assert look.candidates == (
-        Candidate(
-            "1001", "好欢螺螺蛳粉", "https://shop.example.com/item/1001", 0.93, (20, 40, 220, 440), "12.90", "CNY"
-        ),
-        Candidate("1002", "好欢螺螺蛳粉", "https://shop.example.com/item/1002", 0.93, None, None, "CNY"),
+        Candidate("1001", name, f"{url}/1001", 0.93, (20, 40, 220, 440), "12.90", "CNY", evidence=by_photo),
+        Candidate("1002", name, f"{url}/1002", 0.93, None, None, "CNY", evidence=by_photo),
     )
     assert look.stage_seconds == {"decode": 0.004, "network": 0.031}
     assert {stage: count for stage, (count, _) in tally.stage_seconds.items()} == {"encode": 1, "request": 1}
@@ -89,6 +88,19 @@ async def test_boxes_are_cut_at_the_frames_edge(archive):
     async with client(archive) as asked:
         look = await asked.recognize(FRAME)
     assert look.candidates[0].box_xyxy_px == (0, 0, 720, 1280)
+
+
+async def test_a_look_says_what_was_read_and_what_speaks_for_a_product(archive):
+    archive.texts = [
+        {"text": "好欢螺", "confidence": 0.99, "box": [10.0, 20.0, 60.0, 40.0]},
+        {"text": "outside", "confidence": 0.9, "box": [9000.0, 20.0, 9060.0, 40.0]},
+    ]
+    async with client(archive, longest_side_px=640) as asked:
+        look = await asked.recognize(FRAME)
+    assert [(line.text, line.confidence, line.box_xyxy_px) for line in look.texts] == [
+        ("好欢螺", 0.99, (20, 40, 120, 80))
+    ]
+    assert look.candidates[0].evidence == Evidence(photo=0.8, text=None, label=None)
 
 
 async def test_a_link_that_is_not_https_is_dropped_and_counted(archive, caplog):
