@@ -19,6 +19,7 @@ from watchfiles import awatch
 from livecart.bus import Bus, open_bus
 from livecart.errors import SettingsError
 from livecart.health import Health
+from livecart.pipeline.crops import CropSink
 from livecart.pipeline.dispatcher import DispatcherSettings
 from livecart.pipeline.metrics import LiveMetrics
 from livecart.pipeline.outbox import EventOutbox
@@ -56,8 +57,11 @@ async def open_engine(
     bus_url: str = "memory://",
     dispatcher: DispatcherSettings | None = None,
     max_age_s: float = 2.0,
+    unsure: CropSink | None = None,
 ) -> AsyncIterator[Engine]:
     """Everything that rooms need. On leaving, rooms end, their cards are withdrawn, and nothing is left running.
+
+    `unsure` takes crops of decisions that were not sure; crops of the cards shown are in `rooms.crops`.
 
     Raises:
         SettingsError: a setting or the bus's URL cannot be used.
@@ -65,7 +69,7 @@ async def open_engine(
     metrics = LiveMetrics()
     bus = open_bus(bus_url)
     outbox = EventOutbox(bus, metrics)
-    rooms = Rooms(outbox, metrics, max_age_s=max_age_s, dispatcher=dispatcher)
+    rooms = Rooms(outbox, metrics, max_age_s=max_age_s, dispatcher=dispatcher, unsure=unsure)
     metrics.watch_rooms(rooms.views)
     metrics.watch_bus(lambda: dataclasses.asdict(bus.stats))
     async with RecognizerClient(recognizer, product_list=rooms.product_list, meter=metrics) as client:

@@ -6,7 +6,7 @@ presentation time. Boxes are (x1, y1, x2, y2) in pixels of the stream's picture,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import msgspec
@@ -102,8 +102,7 @@ class CardEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
 
     `card` shows a product, `update` moves its box, `withdraw` takes it away. `card_id` is the same in all three, so
     that a viewer matches them; `event_id` grows by one in each room, so that a viewer can resume. All times as in
-    this module's docstring; `box` in pixels of a picture `frame_width` x `frame_height`; `anchor` is left for the
-    viewer side to fill: a point, as shares of the picture, beside the product and off every face.
+    this module's docstring; `box` and `avoid` in pixels of a picture `frame_width` x `frame_height`.
     """
 
     event: Literal["card", "update", "withdraw"]
@@ -123,7 +122,10 @@ class CardEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     captured_at_s: float
     decided_at_s: float
     emitted_at_s: float
-    anchor: tuple[float, float] | None = None
+    #: Faces that a card must not cover, often none; None: nobody looked for them.
+    avoid: tuple[tuple[float, float, float, float], ...] | None = None
+    #: The product's picture, https or a path of the hub's own.
+    image_url: str | None = None
     #: Of a withdraw only: "gone", "replaced", "muted", "stream_lost", "room_closed", "off_sale", "host".
     reason: str | None = None
     schema: Literal[1] = 1

@@ -89,7 +89,7 @@ class EventOutbox:
             now_s = self._clock()
             self.put(
                 msgspec.structs.replace(
-                    card, event="withdraw", event_id=last_id, decided_at_s=now_s, reason="room_closed", anchor=None
+                    card, event="withdraw", event_id=last_id, decided_at_s=now_s, reason="room_closed", avoid=None
                 )
             )
         return last_id

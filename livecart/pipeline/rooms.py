@@ -11,10 +11,11 @@ from dataclasses import replace
 from typing import Protocol
 from weakref import WeakValueDictionary
 
+from livecart.pipeline.crops import CropBook, CropSink
 from livecart.pipeline.decision import RoomState
 from livecart.pipeline.dispatcher import Dispatcher, DispatcherSettings
-from livecart.pipeline.mailbox import Mailbox
 from livecart.pipeline.look_watch import LookWatch
+from livecart.pipeline.mailbox import Mailbox
 from livecart.pipeline.meter import Incident, Outcome, Stage
 from livecart.pipeline.metrics import LiveMetrics
 from livecart.pipeline.plan import RoomPlan
@@ -44,6 +45,7 @@ class Rooms:
         metrics: told of everything.
         max_age_s: frames captured longer ago are not sent, see `Mailbox`.
         dispatcher: how hard to ask the recogniser.
+        unsure: where crops of decisions that were not sure go; None: nowhere.
     """
 
     def __init__(
@@ -53,15 +55,16 @@ class Rooms:
         *,
         max_age_s: float = 2.0,
         dispatcher: DispatcherSettings | None = None,
+        unsure: CropSink | None = None,
     ) -> None:
         self.metrics = metrics
-        self._sink = sink
-        self._meter = _StaleWatch(metrics, self._on_stale)
-        self._mailbox = Mailbox(max_age_s, meter=self._meter)
         #: Of the cards shown last.
         self.crops = CropBook()
         #: For people who want to see what the recogniser sees.
         self.looks = LookWatch()
+        self._sink = sink
+        self._meter = _StaleWatch(metrics, self._on_stale)
+        self._mailbox = Mailbox(max_age_s, meter=self._meter)
         self._dispatcher_settings = dispatcher
         self._runners: dict[str, RoomRunner] = {}
         self._last_ids: OrderedDict[str, int] = OrderedDict()
@@ -192,10 +195,10 @@ class Rooms:
         runner = self._runners.get(look.room)
         if runner is not None:
             runner.on_look(look)
+            self.looks.tell(look)
 
     def _on_lost(self, frame: Frame, outcome: Outcome) -> None:
         runner = self._runners.get(frame.room)
-            self.looks.tell(look)
         if runner is not None:
             runner.on_lost(frame, outcome)
 

@@ -27,7 +27,7 @@ def test_each_event_has_an_example_with_every_field():
     for example, event in zip(EXAMPLES, events, strict=True):
         assert msgspec.json.decode(example) == msgspec.to_builtins(event, builtin_types=()) | {
             "box": list(event.box),
-            "anchor": list(event.anchor) if event.anchor else None,
+            "avoid": None if event.avoid is None else [list(face) for face in event.avoid],
         }
 
 

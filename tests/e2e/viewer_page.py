@@ -63,7 +63,7 @@ class FakeHub:
             "sku": f"sku-{card_id}", "name": "好欢螺螺蛳粉 300g", "url": "https://shop.example.com/item/1001",
             "price": "12.90", "currency": "CNY", "confidence": 0.93, "box": [260.0, 560.0, 460.0, 900.0],
             "frame_width": FRAME_WIDTH, "frame_height": FRAME_HEIGHT, "pts_s": 0.0, "captured_at_s": time.time(),
-            "decided_at_s": time.time(), "emitted_at_s": time.time(), "anchor": None, "reason": None, **fields,
+            "decided_at_s": time.time(), "emitted_at_s": time.time(), "reason": None, **fields,
         }  # fmt: skip
 
     async def publish(self, kind: str, card_id: str, **fields: Any) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def test_a_card_says_what_was_seen_and_when():
     assert (card.box, card.frame_width, card.frame_height) == (HELD, 720, 1280)
     assert (card.pts_s, card.captured_at_s) == (1, START_S + 1)
     assert card.decided_at_s == card.emitted_at_s == START_S + 1.2
-    assert (card.anchor, card.reason) == (None, None)
+    assert (card.avoid, card.image_url, card.reason) == (None, None, None)
 
 
 def test_one_look_is_not_enough_however_strong():

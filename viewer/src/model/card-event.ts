@@ -27,8 +27,6 @@ export interface CardEvent {
   readonly pts_s: number
   /** When that frame was captured, UNIX time in seconds. */
   readonly captured_at_s: number
-  /** Where the server would put the card: a point, as shares of the picture. */
-  readonly anchor: readonly [number, number] | null
   /** Of a withdrawal: why. */
   readonly reason: string | null
   /** Faces: rectangles that the card leaves free, in the pixels of `box`; null: as in the card's last event. */
@@ -69,7 +67,6 @@ export function parseCardEvent(value: unknown): CardEvent {
     frame_height: number(fields, 'frame_height', 0),
     pts_s: number(fields, 'pts_s', 0),
     captured_at_s: number(fields, 'captured_at_s', 0),
-    anchor: point(fields.anchor),
     reason: optionalText(fields, 'reason'),
     avoid: Array.isArray(fields.avoid) ? fields.avoid.map((face) => box(face, 'avoid')) : null,
     image_url: imageUrl(optionalText(fields, 'image_url')),
@@ -112,11 +109,6 @@ function box(value: unknown, name: string): BoxXyxyPx {
   if (!isBox) throw new InvalidEvent(`${name} must be four numbers: x1, y1, x2, y2`)
   const [x1, y1, x2, y2] = value as [number, number, number, number]
   return [Math.min(x1, x2), Math.min(y1, y2), Math.max(x1, x2), Math.max(y1, y2)]
-}
-
-function point(value: unknown): readonly [number, number] | null {
-  if (!Array.isArray(value) || value.length !== 2 || !value.every((share) => Number.isFinite(share))) return null
-  return [value[0] as number, value[1] as number]
 }
 
 function httpsUrl(value: string): string {

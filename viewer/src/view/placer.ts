@@ -49,7 +49,7 @@ export class Placer {
     })
     const button = this.button ?? corner(visible)
     const keepClear = [...base.keepClear, grown(button, GAP_PX / 2), ...others]
-    this.card = front ? place({ ...base, keepClear, sizes, home: homeOf(front, geometry), previous: this.card }) : null
+    this.card = front ? place({ ...base, keepClear, sizes, home: BOTTOM_LEFT, previous: this.card }) : null
     return {
       button,
       card: this.card,
@@ -62,16 +62,6 @@ export class Placer {
 function frameSize(event: CardEvent): Size | null {
   const { frame_width: width, frame_height: height } = event
   return width > 0 && height > 0 ? { width, height } : null
-}
-
-/** The server's point, as far as it is in view; else the corner where a shop's card usually is. */
-function homeOf(event: CardEvent, { picture, visible }: StageGeometry): { x: number; y: number } {
-  if (!event.anchor) return BOTTOM_LEFT
-  const share = (at: number, start: number, length: number) => Math.min(1, Math.max(0, (at - start) / length))
-  return {
-    x: share(picture.x + event.anchor[0] * picture.width, visible.x, visible.width),
-    y: share(picture.y + event.anchor[1] * picture.height, visible.y, visible.height),
-  }
 }
 
 function withMargin(face: Rect): Rect {
