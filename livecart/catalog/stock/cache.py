@@ -17,6 +17,7 @@ and its link's host allowed.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from dataclasses import dataclass
 
 from livecart.catalog.database.session import Change
 from livecart.catalog.database.store import Store
-from livecart.catalog.stock.entry import CacheUnavailable, Confirmed, Entry, EntryCache, read_entry
+from livecart.catalog.stock.entry import CacheUnavailable, Confirmed, Entry, EntryCache, Refusal, read_entry
 from livecart.catalog.stock.link_verdicts import LinkVerdicts, Verdicts
 from livecart.errors import StoreUnavailable
 
@@ -84,20 +85,26 @@ class StockCache:
 
         Never raises for a database or Redis that is away: then nothing is confirmed that is older than `max_age_s`.
         """
-        entry = self.lookup(sku)
-        if entry is None:
+        found = self.check(sku)
+        return found if isinstance(found, Confirmed) else None
+
+    def check(self, sku: str, *, ahead_s: float = math.inf) -> Confirmed | Refusal:
+        """As `confirm`, with the reason where a card may not be shown.
+
+        Args:
+            sku: of the product.
+            ahead_s: what is known for longer is read again although it is young enough; if the database is away, it
+                is taken as it is. So a product that is asked about often is never without an answer.
+        """
+        entry = self._lookup(sku, ahead_s)
+        verdicts = None if entry is None else self._link_verdicts(ahead_s)
+        if entry is None or verdicts is None:
             self.stats.too_old += 1
-            return None
-        if entry.version == 0 or not entry.on_sale or entry.stock == 0:
+            return "not_known"
+        refusal = _refusal(entry, verdicts)
+        if refusal is not None:
             self.stats.not_sellable += 1
-            return None
-        verdicts = self._link_verdicts()
-        if verdicts is None:
-            self.stats.too_old += 1
-            return None
-        if not verdicts.allows(entry.url):
-            self.stats.not_sellable += 1
-            return None
+            return refusal
         return Confirmed(
             sku=entry.sku,
             name=entry.name,
@@ -111,16 +118,22 @@ class StockCache:
 
     def lookup(self, sku: str) -> Entry | None:
         """What is known of a product, at most `max_age_s` old; None where nothing that fresh is to be had."""
+        return self._lookup(sku, math.inf)
+
+    def _lookup(self, sku: str, ahead_s: float) -> Entry | None:
         cached, cache_up = self._cached(sku)
-        if cached is not None:
+        if cached is not None and self._now_s() - cached.read_at_s <= ahead_s:
             self.stats.hits += 1
             return cached
         if self._monotonic_s() < self._database_rests_until_s:
-            return None
+            return cached
         try:
+            if cached is not None:
+                # The lock is for those who have nothing; here each takes what it has until one has read.
+                return self._read_ahead(sku)
             return self._read_once(sku, cache_up)
         except StoreUnavailable:
-            return None
+            return cached if cached is not None and self._is_fresh(cached.read_at_s) else None
 
     def close(self) -> None:
         """Stop listening to the store, and give connections back."""
@@ -181,6 +194,16 @@ class StockCache:
                 self._unlock(sku)
         return entry
 
+    def _read_ahead(self, sku: str) -> Entry:
+        try:
+            generation = self._entries.generation(sku)
+        except CacheUnavailable:
+            self.stats.cache_failures += 1
+            return self._read(sku)
+        entry = self._read(sku)
+        self._put(entry, generation)
+        return entry
+
     def _put(self, entry: Entry, generation: int) -> None:
         try:
             self._entries.put(entry, generation)
@@ -213,16 +236,18 @@ class StockCache:
             self._database_failed()
             raise
 
-    def _link_verdicts(self) -> Verdicts | None:
+    def _link_verdicts(self, ahead_s: float) -> Verdicts | None:
         """None where the list of hosts is too old and cannot be read."""
         known = self._links.fresh()
-        if known is not None or self._monotonic_s() < self._database_rests_until_s:
+        if known is not None and self._now_s() - known.read_at_s <= ahead_s:
+            return known
+        if self._monotonic_s() < self._database_rests_until_s:
             return known
         try:
             return self._links.read()
         except StoreUnavailable:
             self._database_failed()
-            return None
+            return self._links.fresh()
 
     def _database_failed(self) -> None:
         self.stats.database_failures += 1
@@ -241,3 +266,13 @@ class StockCache:
             except CacheUnavailable:
                 self.stats.cache_failures += 1
                 _log.warning("%d products changed while Redis is away; it is told when it is back", len(change.skus))
+
+
+def _refusal(entry: Entry, verdicts: Verdicts) -> Refusal | None:
+    if entry.version == 0:
+        return "unknown"
+    if not entry.on_sale:
+        return "off_sale"
+    if entry.stock == 0:
+        return "sold_out"
+    return None if verdicts.allows(entry.url) else "link"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 from sqlalchemy import select
@@ -11,6 +11,9 @@ from sqlalchemy.orm import Session
 
 from livecart.catalog.database.tables import ProductRow
 from livecart.catalog.money import with_digits
+
+#: Why no card may be shown: no such product, off sale, none left, its link not allowed, nothing young enough known.
+Refusal = Literal["unknown", "off_sale", "sold_out", "link", "not_known"]
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
