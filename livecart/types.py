@@ -77,6 +77,8 @@ class Candidate:
     currency: str | None = None
     #: From which confidence the archive would show it by itself; None: it did not say.
     threshold: float | None = None
+    #: The shop's photo of it, https or a path of the hub's own.
+    image_url: str | None = None
     evidence: Evidence | None = None
 
 

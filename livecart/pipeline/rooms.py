@@ -18,6 +18,7 @@ from livecart.pipeline.look_watch import LookWatch
 from livecart.pipeline.mailbox import Mailbox
 from livecart.pipeline.meter import Incident, Outcome, Stage
 from livecart.pipeline.metrics import LiveMetrics
+from livecart.pipeline.offer_book import OfferBook
 from livecart.pipeline.plan import RoomPlan
 from livecart.pipeline.runner import EventSink, RoomRunner, Shared
 from livecart.pipeline.supervise import end_task, keep_running
@@ -45,6 +46,7 @@ class Rooms:
         metrics: told of everything.
         max_age_s: frames captured longer ago are not sent, see `Mailbox`.
         dispatcher: how hard to ask the recogniser.
+        offers: what may be shown; None: whatever the recogniser names.
         unsure: where crops of decisions that were not sure go; None: nowhere.
     """
 
@@ -56,6 +58,7 @@ class Rooms:
         max_age_s: float = 2.0,
         dispatcher: DispatcherSettings | None = None,
         unsure: CropSink | None = None,
+        offers: OfferBook | None = None,
     ) -> None:
         self.metrics = metrics
         #: Of the cards shown last.
@@ -63,6 +66,7 @@ class Rooms:
         #: For people who want to see what the recogniser sees.
         self.looks = LookWatch()
         self._sink = sink
+        self._offers = offers
         self._meter = _StaleWatch(metrics, self._on_stale)
         self._mailbox = Mailbox(max_age_s, meter=self._meter)
         self._dispatcher_settings = dispatcher
@@ -76,7 +80,9 @@ class Rooms:
     def start(self, recognize: Callable[[Frame], Awaitable[Look]]) -> None:
         """Begin to serve; `recognize` asks about one frame."""
         loop = asyncio.get_running_loop()
-        self._shared = Shared(loop, self._mailbox, self._sink, self.metrics)
+        self._shared = Shared(loop, self._mailbox, self._sink, self.metrics, self._offers)
+        if self._offers is not None:
+            self._offers.start(self._on_offers, self._shown, self._recheck_offers)
 
         async def counted(frame: Frame) -> Look:
             self.metrics.in_flight(1)
@@ -156,6 +162,8 @@ class Rooms:
             if isinstance(error, BaseException):
                 self.metrics.background_failure("close")
                 _log.error("a room did not end as it should", exc_info=error)
+        if self._offers is not None:
+            await self._offers.close()
         for task in self._tasks:
             await end_task(task)
         self._mailbox.close_all()
@@ -194,6 +202,9 @@ class Rooms:
     def _on_look(self, look: Look) -> None:
         runner = self._runners.get(look.room)
         if runner is not None:
+            if self._offers is not None:
+                # Asked while the vote still runs, so that the card does not wait.
+                self._offers.want(candidate.sku for candidate in look.candidates)
             runner.on_look(look)
             self.looks.tell(look)
 
@@ -207,15 +218,26 @@ class Rooms:
         if runner is not None:
             runner.on_stale()
 
+    def _on_offers(self, skus: frozenset[str]) -> None:
+        self._each_room(lambda runner: runner.on_offers(skus))
+
+    def _recheck_offers(self) -> None:
+        self._each_room(RoomRunner.recheck_offers)
+
+    def _shown(self) -> set[str]:
+        return {sku for runner in self._runners.values() for sku in runner.decision.shown}
+
+    def _each_room(self, what: Callable[[RoomRunner], None]) -> None:
+        for room, runner in list(self._runners.items()):
+            try:
+                what(runner)
+            except Exception:  # noqa: BLE001  one room's fault; the others go on
+                self.metrics.background_failure("room")
+                _log.exception("room %s: what is due in all rooms failed in it", room)
+
     async def _tick(self) -> None:
         while True:
-            now_s = time.time()
-            for room, runner in list(self._runners.items()):
-                try:
-                    runner.tick(now_s)
-                except Exception:  # noqa: BLE001  one room's fault; the others' time goes on
-                    self.metrics.background_failure("room")
-                    _log.exception("room %s: its clock failed", room)
+            self._each_room(lambda runner: runner.tick(time.time()))
             await asyncio.sleep(_TICK_S)
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from livecart.pipeline.decision import RoomDecision, RoomState
+from livecart.pipeline.decision.offers import Offers
 from livecart.pipeline.feed import Feed, WhipFeed, open_feed
 from livecart.pipeline.gate import Gate
 from livecart.pipeline.mailbox import Mailbox
@@ -51,6 +52,8 @@ class Shared:
     mailbox: Mailbox
     sink: EventSink
     metrics: LiveMetrics
+    #: What may be shown; None: whatever the recogniser names.
+    offers: Offers | None = None
 
 
 class RoomRunner:
@@ -74,7 +77,9 @@ class RoomRunner:
         self.finished = asyncio.Event()
         self._shared = shared
         self._gate = None if plan.gate is None else Gate(plan.gate)
-        self._decision = RoomDecision(plan.room, plan.decision, last_event_id=last_event_id, state=state)
+        self._decision = RoomDecision(
+            plan.room, plan.decision, last_event_id=last_event_id, state=state, offers=shared.offers
+        )
         self._state: StreamState = "connecting"
         self._detail = "starting"
         self._since_s = time.time()
@@ -163,6 +168,18 @@ class RoomRunner:
         """A frame grew too old in the mailbox."""
         self._forget_awaited()
         self._want_look()
+
+    def on_offers(self, skus: frozenset[str]) -> None:
+        """The shop's answer about these products changed."""
+        known = [sku for sku in skus if self._decision.knows(sku)]
+        if known and not self._stopping and not self.finished.is_set():
+            self._emit(self._decision.on_offers(known))
+            # A still picture says nothing new by itself, and what it said before may be forgotten.
+            self._want_look()
+
+    def recheck_offers(self) -> None:
+        """Withdraw cards whose products were not confirmed in time."""
+        self._emit(self._decision.recheck_offers())
 
     def tick(self, now_s: float) -> None:
         """Wall clock passes. A file's time is its own, so that nothing follows from it there."""

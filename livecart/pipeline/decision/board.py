@@ -10,10 +10,11 @@ from livecart.pipeline.decision.cards import CardWriter, FrameStamp, WithdrawRea
 from livecart.pipeline.decision.competition import loser_to, note_challenge
 from livecart.pipeline.decision.dedupe import may_announce
 from livecart.pipeline.decision.host import HostControl
+from livecart.pipeline.decision.offers import WAITING, Offers, with_offer
 from livecart.pipeline.decision.settings import DecisionSettings
 from livecart.pipeline.decision.track import TrackedProduct
 from livecart.pipeline.decision.tracker import Tracker
-from livecart.types import CardEvent
+from livecart.types import Candidate, CardEvent
 
 #: A product is undecided for so many windows at most: after that a still picture has said what it can say.
 _UNDECIDED_WINDOWS = 3
@@ -29,12 +30,15 @@ class CardBoard:
         host: HostControl,
         settings: DecisionSettings,
         clock: Callable[[], float],
+        *,
+        offers: Offers | None = None,
     ) -> None:
         self._writer = writer
         self._tracker = tracker
         self._host = host
         self._settings = settings
         self._clock = clock
+        self._offers = offers
         self.now_s = 0.0
         self.frame = FrameStamp(0.0, clock(), 0, 0)
 
@@ -43,8 +47,9 @@ class CardBoard:
         return [product for product in self._tracker.products.values() if product.card is not None]
 
     def settle(self) -> list[CardEvent]:
-        """Withdraw what is absent, announce what is due, tell of boxes that moved."""
-        events = [
+        """Withdraw what is absent or cannot be bought, announce what is due, tell of boxes that moved."""
+        events = self.withdraw_off_sale()
+        events += [
             self.withdraw(product, "gone")
             for product in self.live()
             if product.sku != self._host.pinned and product.absent(self.now_s, self._settings)
@@ -55,9 +60,17 @@ class CardBoard:
             if card is not None and product.in_last_look and update_due(card, product.box, self.now_s, self._settings):
                 card.sent_box, card.sent_at_s = product.box, self.now_s
                 card.confidence = round(product.ballot.confidence or card.confidence, 4)
-                events.append(
-                    self._writer.write("update", product.candidate, card, frame=self.frame, decided_at_s=self._clock())
-                )
+                shown = self._as_offered(product)
+                events.append(self._writer.write("update", shown, card, frame=self.frame, decided_at_s=self._clock()))
+        return events
+
+    def withdraw_off_sale(self) -> list[CardEvent]:
+        """Withdraw what may no longer be shown; it is announced again when it may be, if it is in sight then."""
+        events = []
+        for product in self.live():
+            if not self._is_offered(product):
+                product.announced_at_s = None
+                events.append(self.withdraw(product, "off_sale"))
         return events
 
     def _announce(self) -> list[CardEvent]:
@@ -68,7 +81,8 @@ class CardBoard:
                 note_challenge(product, holders, self._settings.replace_margin, self.now_s)
         events: list[CardEvent] = []
         for product in sorted(products, key=lambda each: (each.sku != self._host.pinned, -each.prominence)):
-            if product.card is not None and product.in_last_look and may_announce(product, self.now_s, self._settings):
+            due_again = product.card is not None and product.in_last_look
+            if due_again and may_announce(product, self.now_s, self._settings) and self._is_offered(product):
                 events += [self.withdraw(product, "replaced"), self._show(product)]
             elif product.card is None and self._is_due(product):
                 events += self._make_room(product)
@@ -79,9 +93,26 @@ class CardBoard:
     def _is_due(self, product: TrackedProduct) -> bool:
         if not self._host.allows(product.sku, self._clock()):
             return False
-        if product.sku == self._host.pinned:
+        is_due = product.sku == self._host.pinned or (
+            product.in_last_look and product.ballot.decided and may_announce(product, self.now_s, self._settings)
+        )
+        # Asked last: only what would be shown counts as refused.
+        return is_due and self._is_offered(product)
+
+    def _is_offered(self, product: TrackedProduct) -> bool:
+        """Whether the shop has it to sell now, as far as anybody asks that."""
+        if self._offers is None:
             return True
-        return product.in_last_look and product.ballot.decided and may_announce(product, self.now_s, self._settings)
+        offer = self._offers.offer(product.sku)
+        refusal = offer if isinstance(offer, str) else None
+        if refusal not in (None, WAITING, product.refusal):
+            self._offers.refused(refusal)
+        if refusal != WAITING:
+            product.refusal = refusal
+        return refusal is None
+
+    def _as_offered(self, product: TrackedProduct) -> Candidate:
+        return with_offer(product.candidate, None if self._offers is None else self._offers.last(product.sku))
 
     def _has_room_for(self, product: TrackedProduct) -> bool:
         return len(self.live()) < self._settings.max_cards and self._holder_at(product) is None
@@ -117,10 +148,11 @@ class CardBoard:
     def _show(self, product: TrackedProduct) -> CardEvent:
         confidence = product.ballot.confidence or product.candidate.confidence
         box = product.box if product.in_last_look else None
-        product.card = self._writer.card(product.candidate, confidence, box, self.now_s)
+        shown = self._as_offered(product)
+        product.card = self._writer.card(shown, confidence, box, self.now_s)
         product.announced_at_s = self.now_s
         product.challenges_since_s = None
-        return self._writer.write("card", product.candidate, product.card, frame=self.frame, decided_at_s=self._clock())
+        return self._writer.write("card", shown, product.card, frame=self.frame, decided_at_s=self._clock())
 
     def withdraw(self, product: TrackedProduct, reason: WithdrawReason) -> CardEvent:
         """Take away the card of a product that has one."""
@@ -129,7 +161,7 @@ class CardBoard:
             raise RuntimeError(f"{product.sku} has no card to withdraw")
         product.card = None
         return self._writer.write(
-            "withdraw", product.candidate, card, frame=self.frame, decided_at_s=self._clock(), reason=reason
+            "withdraw", self._as_offered(product), card, frame=self.frame, decided_at_s=self._clock(), reason=reason
         )
 
     def take_away(self, which: Callable[[TrackedProduct], bool], reason: WithdrawReason) -> list[CardEvent]:

@@ -75,6 +75,7 @@ class CardWriter:
             captured_at_s=frame.captured_at_s,
             decided_at_s=decided_at_s,
             emitted_at_s=decided_at_s,
+            image_url=candidate.image_url,
             reason=reason,
         )
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from livecart.pipeline.decision.board import CardBoard
 from livecart.pipeline.decision.cards import CardWriter, FrameStamp, WithdrawReason
 from livecart.pipeline.decision.host import HostControl
+from livecart.pipeline.decision.offers import Offers
 from livecart.pipeline.decision.saving import room_state, tracked_product
 from livecart.pipeline.decision.settings import DecisionSettings
 from livecart.pipeline.decision.state import RoomState
@@ -34,6 +35,7 @@ class RoomDecision:
         clock: Callable[[], float] = time.time,
         last_event_id: int = 0,
         state: RoomState | None = None,
+        offers: Offers | None = None,
     ) -> None:
         """Begin a room, or go on where `state` left it.
 
@@ -43,6 +45,7 @@ class RoomDecision:
             clock: wall clock in seconds.
             last_event_id: id of the newest event of this room that is on the bus; event ids go on after it.
             state: what `state()` gave before a restart. Its cards go on; a product of it is not announced again.
+            offers: what may be shown at all; None: whatever the recogniser names, as it names it.
 
         Raises:
             ValueError: the state is another room's.
@@ -58,7 +61,8 @@ class RoomDecision:
         self._heard_at_s = clock()
         self._outdated = False
         self._writer = CardWriter(room, last_event_id)
-        self._board = CardBoard(self._writer, self._tracker, self._host, self._settings, clock)
+        self._offers = offers
+        self._board = CardBoard(self._writer, self._tracker, self._host, self._settings, clock, offers=offers)
         if state is not None:
             self._restore(state)
 
@@ -104,6 +108,29 @@ class RoomDecision:
             return self._board.lose(but=self._host.pinned)
         return []
 
+    def on_offers(self, skus: Iterable[str]) -> list[CardEvent]:
+        """The shop's answer about products changed: cards go, or come, without waiting for the next look."""
+        self._add_pinned()
+        for sku in skus:
+            product = self._tracker.products.get(sku)
+            if product is not None and product.refusal is not None:
+                # Its looks may be forgotten by now; new ones are asked for as of one that has just come into sight.
+                product.in_sight_since_s = self._time.now_s
+        return self._settle()
+
+    def recheck_offers(self) -> list[CardEvent]:
+        """Withdraw cards whose products were not confirmed again in time."""
+        return self._board.withdraw_off_sale()
+
+    def knows(self, sku: str) -> bool:
+        """Whether the product matters here now: it was seen lately, is pinned, or is shown."""
+        return sku in self._tracker.products or sku == self._host.pinned
+
+    @property
+    def shown(self) -> set[str]:
+        """The products whose cards viewers see now."""
+        return {product.sku for product in self._board.live()}
+
     def close(self, reason: WithdrawReason = "room_closed") -> list[CardEvent]:
         """Withdraw every card. The room may go on afterwards; only "stream_lost" lets it announce them anew."""
         if reason == "stream_lost":
@@ -123,7 +150,7 @@ class RoomDecision:
         """Show the product now and until it is unpinned, withdrawn or muted, in sight or not; unmutes it.
 
         One product is pinned at a time. `candidate` has the card's particulars; without it those of the last look
-        are taken, and a product that was never seen is shown at its first look.
+        are taken. A product that was never seen is shown as the shop has it, and else at its first look.
 
         Raises:
             SettingsError: it is not on the room's own list.
@@ -134,6 +161,7 @@ class RoomDecision:
         self._host.pin(self.room, sku)
         if candidate is not None:
             self._tracker.add(candidate, self._time.now_s)
+        self._add_pinned()
         return self._settle()
 
     def unpin(self) -> list[CardEvent]:
@@ -198,6 +226,15 @@ class RoomDecision:
         self._outdated = self._clock() - state.heard_at_s > (self._settings.again_every_s or _RESTART_S)
 
     # Inside
+
+    def _add_pinned(self) -> None:
+        """What is pinned and was never seen is known as the shop has it."""
+        sku = self._host.pinned
+        if self._offers is None or sku is None or sku in self._tracker.products:
+            return
+        offer = self._offers.offer(sku)
+        if not isinstance(offer, str):
+            self._tracker.add(Candidate(sku, offer.name, offer.url, 1.0, None), self._time.now_s)
 
     def _hear(self) -> list[CardEvent]:
         self._heard_at_s = self._clock()

@@ -38,6 +38,8 @@ class TrackedProduct:
     #: When it was announced last, as far as that still matters (dedupe.py).
     announced_at_s: float | None = None
     card: LiveCard | None = field(default=None)
+    #: Why the shop's answer kept it from being shown, as long as it does.
+    refusal: str | None = None
 
     @property
     def sku(self) -> str:
