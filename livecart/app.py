@@ -19,6 +19,7 @@ from watchfiles import awatch
 from livecart.bus import Bus, open_bus
 from livecart.errors import SettingsError
 from livecart.health import Health
+from livecart.host_console import make_host_console
 from livecart.pipeline.crops import CropSink
 from livecart.pipeline.dispatcher import DispatcherSettings
 from livecart.pipeline.metrics import LiveMetrics
@@ -101,12 +102,14 @@ async def run_rooms(config: Path, stop: asyncio.Event, *, on_ready: Callable[[st
         book = RoomBook(engine.rooms, file)
         health = Health(engine.client.ready, engine.bus.last_event_id, lambda: engine.rooms.is_serving)
         hub = make_viewer_hub(engine.rooms, engine.bus, engine.metrics, file)
+        console = make_host_console(engine.rooms, engine.outbox, book, hub, file)
         viewers = [
-            hub_router(hub, file.viewers, TokenCheck(file.http.token)),
+            hub_router(hub, file.viewers, TokenCheck(file.http.token), console.tickets),
+            console.router,
             watch_router(hub.admission, book.playback_url),
             element_router(file.viewers.viewer_dist),
         ]
-        api = create_api(book, health, engine.metrics.registry, file.http.token, viewers=viewers)
+        api = create_api(book, health, engine.metrics.registry, file.http.token, hosts=console.guard, viewers=viewers)
         server = HttpServer(api, file.http.host, file.http.port)
         follower = _FileFollower(config, file, book, engine.metrics)
         tasks: list[asyncio.Task[None]] = []
@@ -128,6 +131,7 @@ async def run_rooms(config: Path, stop: asyncio.Event, *, on_ready: Callable[[st
             stop.set()
             # Viewers are told to come back, before the server ends their connections without a word.
             await hub.close()
+            await console.feed.close()
             # While requests end, the rooms run: what they ask for is still there.
             await server.stop(serving)
             await end_task(serving)

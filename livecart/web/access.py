@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 
 from fastapi import Request
 
@@ -30,6 +31,29 @@ class TokenCheck:
         shown = request.headers.get("Authorization", "").encode()
         if not hmac.compare_digest(shown, self._expected):
             raise AccessDenied
+
+
+class HostCheck:
+    """A FastAPI dependency of routes below `/rooms/{room}`: lets in who has the token, or a host's ticket of the room.
+
+    Args:
+        token: the API's; None: everybody is let in, as to the rest of it.
+        admits: whether a text is a host's ticket of a room: `admits(room, text)`.
+    """
+
+    def __init__(self, token: str | None, admits: Callable[[str, str], bool]) -> None:
+        self._token = TokenCheck(token)
+        self._admits = admits
+
+    def __call__(self, request: Request) -> None:
+        """Check one request.
+
+        Raises:
+            AccessDenied: it shows neither.
+        """
+        scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
+        if scheme != "Bearer" or not self._admits(request.path_params["room"], shown):
+            self._token(request)
 
 
 def trusted_hosts(token: str | None) -> list[str]:

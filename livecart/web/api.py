@@ -12,10 +12,10 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from livecart.errors import SettingsError
-from livecart.web.access import AccessDenied, TokenCheck, trusted_hosts
+from livecart.web.access import AccessDenied, HostCheck, TokenCheck, trusted_hosts
 from livecart.web.control import Health, RoomControl
 from livecart.web.replies import error, reply
-from livecart.web.rooms import rooms_router
+from livecart.web.rooms import host_router, rooms_router
 from livecart.web.whip import whip_router
 
 
@@ -25,6 +25,7 @@ def create_api(
     registry: CollectorRegistry,
     token: str | None,
     *,
+    hosts: HostCheck | None = None,
     viewers: Sequence[APIRouter] = (),
 ) -> FastAPI:
     """The API over these rooms.
@@ -34,6 +35,7 @@ def create_api(
         health: what probes are told.
         registry: what Prometheus is told.
         token: what everything but `/healthz`, `/readyz` and the viewers' routes asks for; None: nothing.
+        hosts: who may ask what a room's host may; None: who has the token.
         viewers: the viewers' routes, which say themselves who may ask.
     """
     # The schema is for programs of this machine; strangers are told nothing without the token.
@@ -61,6 +63,7 @@ def create_api(
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     api.include_router(rooms_router(control), dependencies=guard)
+    api.include_router(host_router(control), dependencies=[Depends(hosts or TokenCheck(token))])
     api.include_router(whip_router(control), dependencies=guard)
     for router in viewers:
         api.include_router(router)

@@ -35,11 +35,13 @@ def rooms_router(control: RoomControl) -> APIRouter:
         """Remove the room; its cards are withdrawn."""
         return Response(status_code=204) if await control.delete(room) else unknown_room(room)
 
-    _add_host_routes(router, control)
     return router
 
 
-def _add_host_routes(router: APIRouter, control: RoomControl) -> None:
+def host_router(control: RoomControl) -> APIRouter:
+    """What the host asks of a room: pin, mute, withdraw."""
+    router = APIRouter(prefix="/rooms", tags=["rooms"])
+
     @router.post("/{room}/pin")
     async def pin(room: str, body: PinBody) -> Response:
         """Show a product now and until it is unpinned, in sight or not. One product is pinned at a time."""
@@ -64,6 +66,8 @@ def _add_host_routes(router: APIRouter, control: RoomControl) -> None:
     async def withdraw(room: str, body: WithdrawBody) -> Response:
         """Take a product's card away; it may come again as if it had been announced now."""
         return _room(room, control.withdraw(room, body.sku))
+
+    return router
 
 
 def _room(room: str, view: RoomView | None) -> Response:

@@ -1,4 +1,4 @@
-"""Room tickets: `{expiry}.{signature}`, the signature a HMAC-SHA256 (RFC 2104) of room and expiry.
+"""Room tickets: `{expiry}.{role}.{signature}`, the signature a HMAC-SHA256 (RFC 2104) of role, room and expiry.
 
 Nothing is kept about them: whoever has the secret mints and checks, in any process.
 """
@@ -11,13 +11,17 @@ import hmac
 import re
 import time
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
-_TICKET = re.compile(r"([0-9]{1,12})\.([A-Za-z0-9_-]{43})")
+#: A `viewer` watches the room; a `host` watches it too, sees what the recogniser sees, pins, mutes and withdraws.
+Role: TypeAlias = Literal["viewer", "host"]
+
+_TICKET = re.compile(r"([0-9]{1,12})\.(viewer|host)\.([A-Za-z0-9_-]{43})")
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """`text` lets viewers into one room until `expires_at_s`, UNIX time."""
+    """`text` lets its role into one room until `expires_at_s`, UNIX time."""
 
     text: str
     expires_at_s: int
@@ -33,21 +37,22 @@ class TicketOffice:
     def __init__(self, secret: str) -> None:
         self._secret = secret.encode()
 
-    def mint(self, room: str, for_s: float) -> Ticket:
+    def mint(self, room: str, for_s: float, role: Role = "viewer") -> Ticket:
         """A ticket for `room` that is good for so many seconds from now."""
         expires_at_s = int(time.time() + for_s)
-        return Ticket(f"{expires_at_s}.{self._signature(room, expires_at_s)}", expires_at_s)
+        return Ticket(f"{expires_at_s}.{role}.{self._signature(role, room, expires_at_s)}", expires_at_s)
 
-    def admits(self, room: str, text: str) -> bool:
-        """Whether it was minted here for this room, and has not expired."""
+    def admits(self, room: str, text: str, role: Role = "viewer") -> bool:
+        """Whether it was minted here for this room and role, and has not expired. A host may do what a viewer may."""
         parts = _TICKET.fullmatch(text)
-        if parts is None:
+        if parts is None or parts[2] not in (role, "host"):
             return False
         expires_at_s = int(parts[1])
-        return hmac.compare_digest(self._signature(room, expires_at_s), parts[2]) and time.time() < expires_at_s
+        signed = self._signature(parts[2], room, expires_at_s)
+        return hmac.compare_digest(signed, parts[3]) and time.time() < expires_at_s
 
-    def _signature(self, room: str, expires_at_s: int) -> str:
+    def _signature(self, role: str, room: str, expires_at_s: int) -> str:
         # Its use stands in what is signed: the same secret signs nothing else that could be taken for a ticket.
-        signed = f"livecart room ticket 1\n{expires_at_s}\n{room}".encode()
+        signed = f"livecart room ticket 2\n{role}\n{expires_at_s}\n{room}".encode()
         digest = hmac.new(self._secret, signed, hashlib.sha256).digest()
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -43,7 +43,7 @@ def watch_router(admission: Admission, playback_url: Callable[[str], str | None]
         root = request.scope.get("root_path", "")
         written = {"room": room, "ticket": asking.ticket, "source": source, "clock": clock, "root": root}
         text = page.format(**{name: escape(value) for name, value in written.items()})
-        return Response(text, media_type="text/html", headers=_headers(source))
+        return Response(text, media_type="text/html", headers=page_headers(source))
 
     _add_file(router, "watch.js", "page.js", "text/javascript")
     _add_file(router, "watch.css", "page.css", "text/css")
@@ -59,7 +59,8 @@ def _add_file(router: APIRouter, name: str, file: str, media_type: str) -> None:
         return Response(content, media_type=media_type, headers=headers)
 
 
-def _headers(source: str) -> dict[str, str]:
+def page_headers(source: str = "") -> dict[str, str]:
+    """Headers of a page that plays `source`: nothing inline, nothing from elsewhere but pictures and the stream."""
     parts = urlsplit(source)
     # Where the stream is on another host, its playlist and segments are fetched from there.
     stream = f" {parts.scheme}://{parts.netloc}" if parts.netloc else ""

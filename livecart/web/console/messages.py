@@ -1,0 +1,73 @@
+"""What `/rooms/{id}/looks` tells a host: one JSON object a message. docs/live.md has the form."""
+
+from __future__ import annotations
+
+import msgspec
+
+from livecart.types import BoxXyxyPx, CardEvent, RoomView
+
+
+class SeenProduct(msgspec.Struct, frozen=True, kw_only=True):
+    """A product that the recogniser told of; `is_shown`: at or above its threshold, so that it counts by itself."""
+
+    sku: str
+    name: str
+    url: str
+    price: str | None
+    currency: str | None
+    confidence: float
+    threshold: float | None
+    is_shown: bool
+    box: BoxXyxyPx | None
+    #: By kind (photo, text, label), 0 to 1; kinds that were not looked at are left out.
+    evidence: dict[str, float]
+
+
+class SeenText(msgspec.Struct, frozen=True, kw_only=True):
+    """A line that was read."""
+
+    text: str
+    confidence: float
+    box: BoxXyxyPx
+
+
+class SeenLook(msgspec.Struct, frozen=True, kw_only=True):
+    """What the recogniser saw in one frame; boxes in pixels of a picture `frame_width` x `frame_height`."""
+
+    pts_s: float
+    captured_at_s: float
+    #: When the room's decision had it, UNIX time.
+    looked_at_s: float
+    frame_width: int
+    frame_height: int
+    products: list[SeenProduct]
+    texts: list[SeenText]
+    #: The recogniser's own stages.
+    stage_seconds: dict[str, float]
+    #: Looks since the message before that were left out: the newest wins.
+    passed_over: int
+
+
+class ShownCard(msgspec.Struct, frozen=True, kw_only=True):
+    """A card that viewers see now."""
+
+    sku: str
+    name: str
+    url: str
+    price: str | None
+    currency: str | None
+
+
+class ConsoleUpdate(msgspec.Struct, frozen=True, kw_only=True):
+    """One message. `look` and `events` hold what is new since the one before; the rest is as it is now."""
+
+    server_time_s: float
+    room: RoomView
+    cards: list[ShownCard]
+    #: What became of frames that passed the gate, so far.
+    outcomes: dict[str, int]
+    viewers: int
+    look: SeenLook | None
+    #: Oldest first, without those before the connection; the oldest are dropped where too many wait.
+    events: list[CardEvent]
+    events_missed: int

@@ -1,0 +1,133 @@
+// The video as viewers see it, and over it the boxes of the look whose frame is on the screen.
+
+const SVG = 'http://www.w3.org/2000/svg'
+/** Looks that wait for their frame: a minute of them, at two a second. */
+const MOST_LOOKS = 120
+/** A look older than this against the picture says nothing about it. */
+const LASTS_S = 3
+const LABEL_PX = 13
+
+export class Stage {
+  /**
+   * @param source where the stream is played; empty: nowhere.
+   * @param on `playing` with whether the stream plays, `drawn` after each drawing.
+   */
+  constructor(source, on) {
+    this.stage = document.querySelector('#stage')
+    this.video = document.querySelector('#stream')
+    this.svg = document.querySelector('#sights')
+    this.on = on
+    this.looks = []
+    this.drawn = null
+    this.shows = { boxes: true, texts: true }
+    this.hasPicture = source !== ''
+    if (this.hasPicture) this.play(source)
+    else this.video.hidden = true
+    new ResizeObserver(() => this.redraw()).observe(this.stage)
+    setInterval(() => this.draw(), 100)
+  }
+
+  /** UNIX time of the picture on the screen, undefined where nobody knows. */
+  get pictureAtS() {
+    const date = this.hls?.playingDate
+    if (date) return date.getTime() / 1000
+    const startMs = this.video.getStartDate?.().getTime()
+    return Number.isFinite(startMs) ? startMs / 1000 + this.video.currentTime : undefined
+  }
+
+  add(look) {
+    this.looks.push(look)
+    if (this.looks.length > MOST_LOOKS) this.looks.shift()
+    this.draw()
+  }
+
+  show(what, isShown) {
+    this.shows[what] = isShown
+    this.redraw()
+  }
+
+  redraw() {
+    this.drawn = undefined
+    this.draw()
+  }
+
+  /** Draws the look that belongs to the picture, if another than before. */
+  draw() {
+    const look = this.due()
+    this.on.drawn(look)
+    if (look === this.drawn) return
+    this.drawn = look
+    this.svg.replaceChildren()
+    if (!look) return
+    const { frame_width: width, frame_height: height } = look
+    // Fitted as the video is: object-fit contain.
+    this.svg.setAttribute('viewBox', `0 0 ${width} ${height}`)
+    const { clientWidth, clientHeight } = this.stage
+    const framePxPerCssPx = 1 / Math.min(clientWidth / width, clientHeight / height)
+    if (this.shows.texts)
+      for (const { text, box } of look.texts) this.box(box, 'read', text, framePxPerCssPx, look)
+    if (this.shows.boxes)
+      for (const product of look.products) {
+        if (!product.box) continue
+        const name = `${product.name} ${Math.round(product.confidence * 100)}%`
+        this.box(product.box, product.is_shown ? 'sure' : 'unsure', name, framePxPerCssPx, look)
+      }
+  }
+
+  due() {
+    const newest = this.looks.at(-1) ?? null
+    const atS = this.pictureAtS
+    if (atS === undefined) return newest
+    const past = this.looks.filter(({ captured_at_s }) => captured_at_s <= atS)
+    const look = past.at(-1) ?? null
+    if (past.length > 1) this.looks = this.looks.slice(past.length - 1)
+    return look && atS - look.captured_at_s <= LASTS_S ? look : null
+  }
+
+  box([x1, y1, x2, y2], kind, name, unit, { frame_width: width }) {
+    const size = LABEL_PX * unit
+    const group = svg('g', { class: kind })
+    group.append(svg('rect', { x: x1, y: y1, width: x2 - x1, height: y2 - y1, rx: 4 * unit }))
+    const above = kind !== 'read' && y1 > size * 1.6
+    const label = svg('text', {
+      x: Math.min(x1 + 2 * unit, width - size * 4),
+      y: above ? y1 - size * 0.4 : y1 + size * 1.1,
+      'font-size': kind === 'read' ? size * 0.85 : size,
+      'stroke-width': 3 * unit,
+    })
+    const room = Math.max(6, Math.floor(((width - x1) / size) * 1.2))
+    label.textContent = name.length > room ? `${name.slice(0, room - 1)}…` : name
+    group.append(label)
+    this.svg.append(group)
+  }
+
+  play(source) {
+    const { video } = this
+    const tell = (isPlaying) => this.on.playing(isPlaying)
+    video.addEventListener('playing', () => tell(true))
+    const isHls = new URL(source, document.baseURI).pathname.endsWith('.m3u8')
+    if (!isHls || !window.Hls?.isSupported()) {
+      video.addEventListener('error', () => tell(false))
+      video.src = source
+      return
+    }
+    // Its worker would be made of a blob, which the page's policy does not let in.
+    const hls = new window.Hls({ enableWorker: false })
+    hls.on(window.Hls.Events.ERROR, (_, { fatal, type }) => {
+      if (!fatal) return
+      tell(false)
+      if (type === window.Hls.ErrorTypes.MEDIA_ERROR) hls.recoverMediaError()
+      else setTimeout(() => hls.loadSource(source), 5000)
+    })
+    hls.loadSource(source)
+    hls.attachMedia(video)
+    this.hls = hls
+    document.querySelector('#cart').hls = hls
+  }
+}
+
+function svg(name, attributes) {
+  const element = document.createElementNS(SVG, name)
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value)
+  return element
+}

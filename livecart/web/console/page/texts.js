@@ -1,0 +1,125 @@
+// What the console says, in both languages; the page itself is written in Chinese.
+
+const TEXTS = {
+  title: ['主播控制台', 'Host console'],
+  askToken: ['访问令牌（rooms.toml 的 [http] token）', 'Access token (token in [http] of rooms.toml)'],
+  askNote: [
+    '令牌只用来换取本直播间的主播凭证，不会保存。',
+    'The token only gets a host’s ticket of this room; it is not kept.',
+  ],
+  enter: ['进入', 'Enter'],
+  wrongToken: ['令牌不正确', 'The token is wrong'],
+  expired: ['凭证无效或已过期，请重新输入令牌', 'The ticket is not valid, or has expired: enter the token again'],
+  unreachable: ['连接不上服务器', 'The server cannot be reached'],
+  picture: ['观众画面与识别框', 'What viewers see, and boxes'],
+  showBoxes: ['商品框', 'Products'],
+  showTexts: ['文字框', 'Texts'],
+  noPlayback: ['未设置 playback_url，只画识别框', 'No playback_url is set: boxes only'],
+  inStep: ['识别框与画面同步，画面延迟 {0} 秒', 'Boxes are in step with the picture, which is {0} s behind'],
+  asTheyCome: ['识别框按识别时刻显示', 'Boxes are drawn as they come'],
+  figures: ['延迟与速度', 'Latency and rate'],
+  capturedToLook: ['拍摄 → 识别', 'Captured → look'],
+  capturedToCard: ['拍摄 → 卡片', 'Captured → card'],
+  sampled: ['取样', 'Sampled'],
+  decoded: ['解码', 'Decoded'],
+  looks: ['识别', 'Looks'],
+  viewers: ['观众', 'Viewers'],
+  perSecond: ['{0} 帧/秒', '{0} frames/s'],
+  median: ['中位 {0} · P95 {1}', 'median {0} · p95 {1}'],
+  cards: ['观众正看到的卡片', 'Cards that viewers see'],
+  noCards: ['没有卡片', 'No card'],
+  wishes: ['置顶与屏蔽', 'Pinned and muted'],
+  pinSku: ['按货号置顶（下次识别到时出卡片）', 'Pin by sku (its card comes when it is next seen)'],
+  pin: ['置顶', 'Pin'],
+  unpin: ['取消置顶', 'Unpin'],
+  mute: ['屏蔽', 'Mute'],
+  unmute: ['取消屏蔽', 'Unmute'],
+  withdraw: ['收回', 'Withdraw'],
+  pinned: ['已置顶', 'Pinned'],
+  muted: ['已屏蔽', 'Muted'],
+  onCard: ['卡片中', 'On a card'],
+  shown: ['可展示', 'Sure'],
+  unsure: ['不确定', 'Unsure'],
+  threshold: ['阈值 {0}', 'threshold {0}'],
+  photo: ['图 {0}', 'photo {0}'],
+  text: ['字 {0}', 'text {0}'],
+  label: ['类 {0}', 'label {0}'],
+  seen: ['识别到的商品', 'Products seen'],
+  noSeen: ['最近没有识别到商品', 'No product seen lately'],
+  texts: ['读到的文字', 'Texts read'],
+  noTexts: ['没有读到文字', 'No text read'],
+  gate: ['画面筛选', 'Gate'],
+  outcomes: ['送识别的画面', 'Frames sent to the recogniser'],
+  log: ['事件', 'Events'],
+  missed: ['漏掉 {0} 条事件', '{0} events were missed'],
+  failed: ['操作失败：{0}', 'It was not done: {0}'],
+  noRoom: ['没有这个直播间', 'There is no such room'],
+  playProblem: ['无法播放直播画面', 'The stream cannot be played'],
+  viewerProblem: ['卡片预览连接不上：{0}', 'The preview of cards cannot connect: {0}'],
+}
+
+/** Words of the API that are shown as they are where they have no translation. */
+const WORDS = {
+  connecting: ['连接中', 'connecting'],
+  live: ['直播中', 'live'],
+  stalled: ['画面停滞', 'stalled'],
+  reconnecting: ['重新连接', 'reconnecting'],
+  ended: ['已结束', 'ended'],
+  closed: ['已关闭', 'closed'],
+  card: ['出卡片', 'card'],
+  withdraw: ['收卡片', 'withdraw'],
+  first: ['首帧', 'first'],
+  changed: ['有变化', 'changed'],
+  wanted: ['待确认', 'wanted'],
+  forced: ['定时', 'forced'],
+  unchanged: ['跳过：无变化', 'skipped: unchanged'],
+  blurred: ['跳过：模糊', 'skipped: blurred'],
+  transition: ['跳过：转场', 'skipped: transition'],
+  answered: ['已识别', 'answered'],
+  replaced: ['被新画面取代', 'replaced'],
+  stale: ['过时', 'stale'],
+  gave_up: ['放弃', 'gave up'],
+  overtaken: ['被超过', 'overtaken'],
+  refused: ['被拒绝', 'refused'],
+  'reason:gone': ['商品离开画面', 'gone'],
+  'reason:replaced': ['换了商品', 'replaced'],
+  'reason:muted': ['已屏蔽', 'muted'],
+  'reason:host': ['主播收回', 'by the host'],
+  'reason:off_sale': ['已下架或售罄', 'off sale'],
+  'reason:stream_lost': ['断流', 'stream lost'],
+  'reason:room_closed': ['直播间关闭', 'room closed'],
+}
+
+const LANGUAGE_KEY = 'livecart-console-language'
+
+let language = sessionStorage.getItem(LANGUAGE_KEY) === 'en' ? 1 : 0
+
+/** The text of that key, with `{0}`, `{1}` filled in. */
+export function t(key, ...values) {
+  return TEXTS[key][language].replace(/\{(\d)\}/g, (_, number) => values[number])
+}
+
+/** A word of the API in the page's language. */
+export function word(name, kind = '') {
+  const known = WORDS[kind ? `${kind}:${name}` : name] ?? WORDS[name]
+  return known ? known[language] : name
+}
+
+/** Writes the page in the chosen language, and lets the button switch it; `onChange` draws what scripts wrote. */
+export function followLanguage(onChange) {
+  const button = document.querySelector('#language')
+  const write = () => {
+    document.documentElement.lang = language ? 'en' : 'zh-CN'
+    for (const element of document.querySelectorAll('[data-t]')) element.textContent = t(element.dataset.t)
+    button.textContent = language ? '中文' : 'English'
+    button.lang = language ? 'zh-CN' : 'en'
+    document.querySelector('live-cart')?.setAttribute('lang', document.documentElement.lang)
+    onChange()
+  }
+  button.addEventListener('click', () => {
+    language = language ? 0 : 1
+    sessionStorage.setItem(LANGUAGE_KEY, language ? 'en' : 'zh-CN')
+    write()
+  })
+  write()
+}

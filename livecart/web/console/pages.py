@@ -1,0 +1,88 @@
+"""The console's page, the page that asks for the token, and their files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from livecart.web.access import HostCheck
+from livecart.web.console.feed import ConsoleFeed
+from livecart.web.hub.tickets import TicketOffice
+from livecart.web.hub.watch import page_headers
+from livecart.web.replies import unknown_room
+
+_FOLDER = Path(__file__).parent / "page"
+_MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css"}
+#: A console without a token's need gets a ticket for the hub; it is asked for anew with every load of the page.
+_PAGE_TICKET_S = 12 * 3600.0
+
+
+def console_router(
+    feed: ConsoleFeed,
+    hosts: TicketOffice,
+    guard: HostCheck,
+    *,
+    token_needed: bool,
+    knows: Callable[[str], bool],
+    playback_url: Callable[[str], str | None],
+) -> APIRouter:
+    """`/rooms/{id}/console`, `/rooms/{id}/looks`, and the page's own files.
+
+    Args:
+        feed: tells what the recogniser sees.
+        hosts: checks and mints hosts' tickets.
+        guard: who may have the feed.
+        token_needed: whether the API wants a token; without one everybody who reaches it is a host.
+        knows: whether there is such a room.
+        playback_url: where viewers play a room's stream; None where nobody said.
+    """
+    page, sign_in = (_read(name) for name in ("console.html", "sign_in.html"))
+    router = APIRouter(tags=["console"])
+    dependencies: list[Any] = [Depends(guard)]
+
+    @router.get("/rooms/{room}/looks", response_class=Response, dependencies=dependencies)
+    async def looks(room: str) -> Response:
+        """What the recogniser sees, the room's state and its events, as server-sent events."""
+        return feed.answer(room)
+
+    @router.get("/rooms/{room}/console", response_class=Response)
+    async def console(room: str, request: Request) -> Response:
+        """The page, with a host's `?ticket=…`; without one, a page that asks for the token and gets a ticket by it."""
+        root = request.scope.get("root_path", "")
+        ticket = request.query_params.get("ticket", "")
+        if token_needed and not hosts.admits(room, ticket, "host"):
+            # The same for every room: strangers do not learn which there are.
+            text = sign_in.replace("{root}", escape(root))
+            return Response(text, 401, page_headers(), media_type="text/html")
+        if not knows(room):
+            return unknown_room(room)
+        if not hosts.admits(room, ticket, "host"):
+            ticket = hosts.mint(room, _PAGE_TICKET_S, "host").text
+        source = playback_url(room) or ""
+        clock = "program-date-time" if urlsplit(source).path.endswith(".m3u8") else "none"
+        written = {"room": room, "ticket": ticket, "source": source, "clock": clock, "root": root}
+        text = page.format(**{name: escape(value) for name, value in written.items()})
+        return Response(text, media_type="text/html", headers=page_headers(source))
+
+    for path in sorted(_FOLDER.iterdir()):
+        if path.suffix in _MEDIA_TYPES:
+            _add_file(router, path)
+    return router
+
+
+def _read(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")
+
+
+def _add_file(router: APIRouter, path: Path) -> None:
+    content = path.read_bytes()
+    headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+
+    @router.get(f"/console/{path.name}", response_class=Response, include_in_schema=False)
+    async def read() -> Response:
+        return Response(content, media_type=_MEDIA_TYPES[path.suffix], headers=headers)

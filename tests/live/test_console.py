@@ -1,0 +1,277 @@
+"""The host's console: what its feed tells, and who is let in."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+
+import httpx
+import pytest
+
+from livecart.bus import open_bus
+from livecart.health import Health
+from livecart.host_console import make_host_console
+from livecart.room_book import RoomBook
+from livecart.rooms_file import read_rooms_file
+from livecart.viewers import make_viewer_hub
+from livecart.web import create_api
+from livecart.web.access import TokenCheck
+from livecart.web.console.feed import ConsoleFeed
+from livecart.web.console.messages import ConsoleUpdate
+from livecart.web.hub import TicketOffice, hub_router
+from tests.live.conftest import until
+from tests.pipeline.streams import ByteServer
+
+TOKEN = "let-me-in-please"
+SECRET = "a-secret-of-enough-characters"
+ROOM = '[[rooms]]\nid = "r"\nsource = "{}"\nrate_hz = 4.0\nplayback_url = "/live.m3u8"\n'
+
+
+@asynccontextmanager
+async def console(engine, tmp_path, source, text="", *, token=None):
+    """The API with a console, over a room `r` that reads `source`."""
+    path = tmp_path / "rooms.toml"
+    http = f'[http]\ntoken = "{token}"\n' if token else ""
+    path.write_text(http + text + ROOM.format(source), encoding="utf-8")
+    file = read_rooms_file(path, {})
+    book = RoomBook(engine.rooms, file)
+    hub = make_viewer_hub(engine.rooms, open_bus("memory://"), engine.metrics, file)
+    made = make_host_console(engine.rooms, engine.outbox, book, hub, file)
+    viewers = [hub_router(hub, file.viewers, TokenCheck(token), made.tickets), made.router]
+    health = Health(engine.client.ready, engine.bus.last_event_id, lambda: True)
+    api = create_api(book, health, engine.metrics.registry, token, hosts=made.guard, viewers=viewers)
+    await book.apply_file(file)
+    try:
+        yield SimpleNamespace(api=api, made=made, book=book)
+    finally:
+        await made.feed.close()
+
+
+def client_of(running, credential=None):
+    headers = {"Authorization": f"Bearer {credential}"} if credential else {}
+    transport = httpx.ASGITransport(running.api)
+    return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers)
+
+
+class Host:
+    """One host's stream, straight at the application. While `reads` is not set, it takes nothing."""
+
+    def __init__(self, api, room="r", credential=None):
+        headers = [(b"host", b"127.0.0.1")]
+        if credential:
+            headers.append((b"authorization", f"Bearer {credential}".encode()))
+        path = f"/rooms/{room}/looks"
+        self._scope = {
+            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "http",
+            "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "", "headers": headers,
+            "client": ("127.0.0.1", 50000), "server": ("127.0.0.1", 8090),
+        }  # fmt: skip
+        self._api = api
+        self._left = asyncio.Event()
+        self._began = False
+        self.status = 0
+        self.messages: list[dict] = []
+        self.at_s: list[float] = []
+        self.reads = asyncio.Event()
+        self.reads.set()
+
+    async def __aenter__(self):
+        self.task = asyncio.create_task(self._api(self._scope, self._receive, self._send))
+        await until(lambda: self.status)
+        return self
+
+    async def __aexit__(self, *_):
+        self._left.set()
+        self.reads.set()
+        await asyncio.wait_for(self.task, 5)
+
+    async def _receive(self):
+        if not self._began:
+            self._began = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        await self._left.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message):
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        elif message["body"].startswith(b"data: "):
+            await self.reads.wait()
+            self.messages.append(json.loads(message["body"].removeprefix(b"data: ")))
+            self.at_s.append(time.monotonic())
+
+    @property
+    def looks(self) -> list[dict]:
+        return [message["look"] for message in self.messages if message["look"]]
+
+    @property
+    def events(self) -> list[dict]:
+        return [event for message in self.messages for event in message["events"]]
+
+
+@pytest.fixture
+def stream(flv):
+    with ByteServer(flv, bytes_per_s=len(flv) / 6.0, then="hang") as server:
+        yield server.url
+
+
+async def test_a_host_sees_looks_state_and_events(engine, archive, tmp_path, stream):
+    archive.texts = [{"text": "好欢螺", "confidence": 0.97, "box": [10.0, 10.0, 60.0, 30.0]}]
+    async with console(engine, tmp_path, stream) as running, Host(running.api) as host:
+        await until(lambda: any(event["event"] == "card" for event in host.events))
+        await until(lambda: host.messages[-1]["cards"])
+        look, last = host.looks[0], host.messages[-1]
+        (seen,) = look["products"]
+        assert (seen["sku"], seen["confidence"], seen["is_shown"]) == ("red", 0.93, True)
+        assert seen["evidence"] == {"photo": 0.8}
+        assert (look["frame_width"], look["frame_height"]) == (192, 256)
+        assert seen["box"] == [48.0, 64.0, 144.0, 192.0]
+        assert [line["text"] for line in look["texts"]] == ["好欢螺"]
+        assert 0 < look["looked_at_s"] - look["captured_at_s"] < 5
+        assert [(card["sku"], card["name"]) for card in last["cards"]] == [("red", "商品 red")]
+        assert last["room"]["state"] == "live"
+        assert last["room"]["gate"]["first"] == 1
+        assert last["outcomes"]["answered"] >= 2
+        # Four frames a second, but no more than two messages.
+        assert min(b - a for a, b in zip(host.at_s, host.at_s[1:], strict=False)) >= 0.49
+        assert engine.rooms.looks.watchers_of("r") == 1
+    assert engine.rooms.looks.watchers_of("r") == 0
+
+
+async def test_a_product_below_its_threshold_is_told_as_unsure(engine, archive, tmp_path, stream):
+    from tests.pipeline.archive_stand_in import answering, product
+
+    unsure = product("red", confidence=0.6, threshold=0.95)
+    reply = {"schema": 1, "image": {"width": 192, "height": 256}, "products": [unsure]}
+    archive.always = answering(200, reply)
+    async with console(engine, tmp_path, stream) as running, Host(running.api) as host:
+        await until(lambda: host.looks)
+        (seen,) = host.looks[0]["products"]
+        assert (seen["is_shown"], seen["threshold"]) == (False, 0.95)
+
+
+async def test_a_slow_host_gets_the_newest_look_and_holds_up_nobody(engine, tmp_path, stream):
+    async with console(engine, tmp_path, stream) as running, Host(running.api) as slow, Host(running.api) as quick:
+        await until(lambda: slow.messages)
+        slow.reads.clear()
+        before = len(slow.looks)
+        await until(lambda: len(quick.looks) >= 4)
+        slow.reads.set()
+        # The newest look wins; it says how many it passed over.
+        await until(lambda: max((look["passed_over"] for look in slow.looks[before:]), default=0) >= 2)
+        assert len(slow.messages) < len(quick.messages)
+
+
+async def test_a_room_that_goes_ends_the_stream_and_an_unknown_one_is_none(engine, tmp_path, stream):
+    async with console(engine, tmp_path, stream) as running:
+        async with Host(running.api) as host:
+            await until(lambda: host.messages)
+            await running.book.delete("r")
+            await asyncio.wait_for(host.task, 5)
+        async with Host(running.api) as host:
+            assert host.status == 404
+
+
+async def test_closing_ends_every_stream(engine, tmp_path, stream):
+    async with console(engine, tmp_path, stream) as running, Host(running.api) as host:
+        await until(lambda: host.messages)
+        await running.made.feed.close()
+        await asyncio.wait_for(host.task, 5)
+        async with client_of(running) as client:
+            assert (await client.get("/rooms/r/looks")).status_code == 503
+
+
+async def test_consoles_of_a_room_are_bounded(engine, tmp_path, stream):
+    async with console(engine, tmp_path, stream) as running, asyncio.TaskGroup() as group, client_of(running) as client:
+        hosts = [Host(running.api) for _ in range(16)]
+        entered = [group.create_task(host.__aenter__()) for host in hosts]
+        await asyncio.gather(*entered)
+        await until(lambda: engine.rooms.looks.watchers_of("r") == 16)
+        answer = await client.get("/rooms/r/looks")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "room_full")
+        for host in hosts:
+            await host.__aexit__()
+
+
+async def test_a_host_that_reads_nothing_is_ended(monkeypatch):
+    monkeypatch.setattr("livecart.web.console.feed._TAKEN_WITHIN_S", 0.05)
+    source = SimpleNamespace(watch=lambda _: _Endless(), knows=lambda _: True, hosts=lambda _: 0)
+
+    async def never(_message):
+        await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        await ConsoleFeed(source, at_most_every_s=0.01, at_least_every_s=0.02).serve("r", never)
+
+
+class _Endless:
+    changed = asyncio.Event()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+    def update(self):
+        return ConsoleUpdate(
+            server_time_s=1.0, room=None, cards=[], outcomes={}, viewers=0, look=None, events=[], events_missed=0
+        )
+
+
+async def test_the_token_or_a_hosts_ticket_of_the_room_lets_in(engine, tmp_path, clip):
+    async with console(engine, tmp_path, clip[0], f'[viewers]\nsecret = "{SECRET}"\n', token=TOKEN) as running:
+        async with client_of(running, TOKEN) as operator:
+            host = (await operator.post("/rooms/r/tickets", json={"role": "host"})).json()["ticket"]
+            viewer = (await operator.post("/rooms/r/tickets")).json()["ticket"]
+            other = (await operator.post("/rooms/other/tickets", json={"role": "host"})).json()["ticket"]
+            assert (await operator.post("/rooms/r/tickets", json={"role": "boss"})).status_code == 422
+        office = TicketOffice(SECRET)
+        assert office.admits("r", host, "host")
+        assert office.admits("r", host)
+        assert not office.admits("r", viewer, "host")
+        assert not office.admits("r", viewer.replace("viewer", "host"), "host")
+        for credential, status in ((None, 401), ("wrong", 401), (viewer, 401), (other, 401), (host, 200), (TOKEN, 200)):
+            async with client_of(running, credential) as client:
+                assert (await client.post("/rooms/r/mute", json={"sku": "9"})).status_code == status
+                assert (await client.post("/rooms/r/pin", json={"sku": "9"})).status_code == status
+                assert (await client.delete("/rooms/r/pin")).status_code == status
+                assert (await client.delete("/rooms/r/mute/9")).status_code == status
+                assert (await client.post("/rooms/r/withdraw", json={"sku": "9"})).status_code == status
+                # The rest of the API is the operator's.
+                assert (await client.get("/rooms")).status_code == (200 if credential == TOKEN else 401)
+                assert (await client.delete("/rooms/none")).status_code == (404 if credential == TOKEN else 401)
+            async with Host(running.api, credential=credential) as watching:
+                assert watching.status == status
+
+
+async def test_the_page_wants_a_hosts_ticket_and_tells_strangers_nothing(engine, tmp_path, clip):
+    async with console(engine, tmp_path, clip[0], token=TOKEN) as running:
+        async with client_of(running, TOKEN) as operator:
+            # Without viewers.secret there are no viewers' tickets, but hosts' of this process.
+            assert (await operator.post("/rooms/r/tickets")).status_code == 409
+            ticket = (await operator.post("/rooms/r/tickets", json={"role": "host"})).json()["ticket"]
+        async with client_of(running) as client:
+            known, unknown = await client.get("/rooms/r/console"), await client.get("/rooms/none/console")
+            assert (known.status_code, known.text) == (401, unknown.text)
+            assert known.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'")
+            page = await client.get("/rooms/r/console", params={"ticket": ticket})
+            assert page.status_code == 200
+            assert f'data-ticket="{ticket}"' in page.text
+            assert 'data-source="/live.m3u8"' in page.text
+            assert "unsafe" not in page.headers["content-security-policy"]
+            for name in ("console.js", "sign_in.js", "feed.js", "console.css"):
+                assert (await client.get(f"/console/{name}")).status_code == 200
+
+
+async def test_without_a_token_the_page_is_open_and_has_a_ticket_for_the_hub(engine, tmp_path, clip):
+    text = f'[viewers]\nsecret = "{SECRET}"\n'
+    async with console(engine, tmp_path, clip[0], text) as running, client_of(running) as client:
+        page = await client.get("/rooms/r/console")
+        assert page.status_code == 200
+        ticket = page.text.split('data-ticket="')[1].split('"')[0]
+        assert TicketOffice(SECRET).admits("r", ticket)
+        assert (await client.get("/rooms/none/console")).status_code == 404
