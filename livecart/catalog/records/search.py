@@ -54,7 +54,7 @@ def search(
     """
     if not 1 <= limit <= MOST_PER_PAGE:
         raise InvalidValue("limit", f"{limit} is not between 1 and {MOST_PER_PAGE}")
-    query = _filtered(session, text, brand=brand, on_sale=on_sale, in_stock=in_stock)
+    query = matching(session, text, brand=brand, on_sale=on_sale, in_stock=in_stock)
     if room is not None:
         query = query.join(ProductRoomRow, ProductRoomRow.product_id == ProductRow.id).where(
             ProductRoomRow.room == room
@@ -75,8 +75,13 @@ def search(
     return Page(products, ids[-1] if more else None)
 
 
-def _filtered(
-    session: Session, text: str, *, brand: str | None, on_sale: bool | None, in_stock: bool | None
+def matching(
+    session: Session,
+    text: str = "",
+    *,
+    brand: str | None = None,
+    on_sale: bool | None = None,
+    in_stock: bool | None = None,
 ) -> Select[int]:
     """Ids of products that match.
 

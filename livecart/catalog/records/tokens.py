@@ -76,12 +76,12 @@ def issue(session: Session, name: str, role: Role, *, lifetime_s: float | None =
 
 def check(session: Session, token: str) -> TokenInfo | None:
     """Whose token it is; None where it is unknown, expired or revoked."""
-    row = session.scalar(select(TokenRow).where(TokenRow.token_hash == _hash(token)))
-    if row is None or row.revoked_at_s is not None:
-        return None
-    if row.expires_at_s is not None and row.expires_at_s <= now_s(session):
-        return None
-    return _info(row)
+    return _if_valid(session, session.scalar(select(TokenRow).where(TokenRow.token_hash == _hash(token))))
+
+
+def valid(session: Session, token_id: int) -> TokenInfo | None:
+    """The token of that id, for a session that was opened with it; None where it is void by now."""
+    return _if_valid(session, session.get(TokenRow, token_id))
 
 
 def revoke(session: Session, token_id: int) -> None:
@@ -102,6 +102,14 @@ def revoke(session: Session, token_id: int) -> None:
 def every(session: Session) -> list[TokenInfo]:
     """All tokens ever issued, oldest first."""
     return [_info(row) for row in session.scalars(select(TokenRow).order_by(TokenRow.id))]
+
+
+def _if_valid(session: Session, row: TokenRow | None) -> TokenInfo | None:
+    if row is None or row.revoked_at_s is not None:
+        return None
+    if row.expires_at_s is not None and row.expires_at_s <= now_s(session):
+        return None
+    return _info(row)
 
 
 def _hash(token: str) -> str:
