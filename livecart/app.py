@@ -10,9 +10,10 @@ import asyncio
 import dataclasses
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from watchfiles import awatch
 
@@ -23,6 +24,7 @@ from livecart.host_console import make_host_console
 from livecart.pipeline.crops import CropSink
 from livecart.pipeline.dispatcher import DispatcherSettings
 from livecart.pipeline.metrics import LiveMetrics
+from livecart.pipeline.offer_book import OfferBook
 from livecart.pipeline.outbox import EventOutbox
 from livecart.pipeline.recognizer import RecognizerClient, RecognizerSettings
 from livecart.pipeline.rooms import Rooms
@@ -33,6 +35,10 @@ from livecart.viewers import make_viewer_hub
 from livecart.web import HttpServer, create_api
 from livecart.web.access import TokenCheck
 from livecart.web.hub import element_router, hub_router, watch_router
+
+if TYPE_CHECKING:
+    from livecart.catalog.service_settings import CatalogSettings
+    from livecart.catalog_run import CatalogRun
 
 _log = logging.getLogger(__name__)
 
@@ -59,18 +65,21 @@ async def open_engine(
     dispatcher: DispatcherSettings | None = None,
     max_age_s: float = 2.0,
     unsure: CropSink | None = None,
+    metrics: LiveMetrics | None = None,
+    offers: OfferBook | None = None,
 ) -> AsyncIterator[Engine]:
     """Everything that rooms need. On leaving, rooms end, their cards are withdrawn, and nothing is left running.
 
     `unsure` takes crops of decisions that were not sure; crops of the cards shown are in `rooms.crops`.
+    `offers` says what may be shown; None: whatever the recogniser names.
 
     Raises:
         SettingsError: a setting or the bus's URL cannot be used.
     """
-    metrics = LiveMetrics()
+    metrics = metrics or LiveMetrics()
     bus = open_bus(bus_url)
     outbox = EventOutbox(bus, metrics)
-    rooms = Rooms(outbox, metrics, max_age_s=max_age_s, dispatcher=dispatcher, unsure=unsure)
+    rooms = Rooms(outbox, metrics, max_age_s=max_age_s, dispatcher=dispatcher, offers=offers, unsure=unsure)
     metrics.watch_rooms(rooms.views)
     metrics.watch_bus(lambda: dataclasses.asdict(bus.stats))
     async with RecognizerClient(recognizer, product_list=rooms.product_list, meter=metrics) as client:
@@ -96,11 +105,27 @@ async def run_rooms(config: Path, stop: asyncio.Event, *, on_ready: Callable[[st
         SettingsError: the file cannot be used as it is at the start, or the API's address cannot be bound.
     """
     file = read_rooms_file(config)
-    async with open_engine(
-        file.recognizer, bus_url=file.bus.url, dispatcher=file.dispatcher, max_age_s=file.queue.max_age_s
-    ) as engine:
+    metrics = LiveMetrics()
+    async with AsyncExitStack() as stack:
+        catalog = None
+        if file.catalog is not None:
+            catalog = await stack.enter_async_context(_open_catalog(file.catalog, metrics))
+        engine = await stack.enter_async_context(
+            open_engine(
+                file.recognizer,
+                bus_url=file.bus.url,
+                dispatcher=file.dispatcher,
+                max_age_s=file.queue.max_age_s,
+                metrics=metrics,
+                offers=None if catalog is None else catalog.offers,
+            )
+        )
+        if catalog is not None:
+            engine.outbox.listen(catalog.log.put)
         book = RoomBook(engine.rooms, file)
         health = Health(engine.client.ready, engine.bus.last_event_id, lambda: engine.rooms.is_serving)
+        if catalog is not None:
+            health.also("database", catalog.jobs.database_answers)
         hub = make_viewer_hub(engine.rooms, engine.bus, engine.metrics, file)
         console = make_host_console(engine.rooms, engine.outbox, book, hub, file)
         viewers = [
@@ -109,6 +134,8 @@ async def run_rooms(config: Path, stop: asyncio.Event, *, on_ready: Callable[[st
             watch_router(hub.admission, book.playback_url),
             element_router(file.viewers.viewer_dist),
         ]
+        if catalog is not None:
+            viewers += catalog.routers()
         api = create_api(book, health, engine.metrics.registry, file.http.token, hosts=console.guard, viewers=viewers)
         server = HttpServer(api, file.http.host, file.http.port)
         follower = _FileFollower(config, file, book, engine.metrics)
@@ -137,6 +164,13 @@ async def run_rooms(config: Path, stop: asyncio.Event, *, on_ready: Callable[[st
             await end_task(serving)
             for task in tasks:
                 await end_task(task)
+
+
+def _open_catalog(settings: CatalogSettings, metrics: LiveMetrics) -> AbstractAsyncContextManager[CatalogRun]:
+    # Not above: rooms without a catalog need none of its packages.
+    from livecart.catalog_run import run_catalog
+
+    return run_catalog(settings, metrics)
 
 
 class _FileFollower:

@@ -30,24 +30,29 @@ class Health:
         last_event_id: Callable[[str], Awaitable[int]],
         is_serving: Callable[[], bool],
     ) -> None:
-        self._recognizer_ready = recognizer_ready
         self._last_event_id = last_event_id
         self._is_serving = is_serving
-        self._checks = {"recognizer": False, "bus": False}
+        self._asked: dict[str, Callable[[], Awaitable[bool]]] = {"recognizer": recognizer_ready, "bus": self._bus_up}
+        self._checks = dict.fromkeys(self._asked, False)
+
+    def also(self, name: str, answers: Callable[[], Awaitable[bool]]) -> None:
+        """Ask one more thing, before `run`; `answers` never raises, and never takes long."""
+        self._asked[name] = answers
+        self._checks[name] = False
 
     def is_alive(self) -> bool:
         """Whether the process does its work; if not, it is to be restarted."""
         return self._is_serving()
 
     def checks(self) -> dict[str, bool]:
-        """What was found last: "recognizer" and "bus"."""
+        """What was found last: "recognizer", "bus", and what else is asked."""
         return dict(self._checks)
 
     async def run(self) -> None:
         """Ask until cancelled."""
         while True:
-            recognizer, bus = await asyncio.gather(self._recognizer_ready(), self._bus_up())
-            for name, good in (("recognizer", recognizer), ("bus", bus)):
+            answers = await asyncio.gather(*(ask() for ask in self._asked.values()))
+            for name, good in zip(self._asked, answers, strict=True):
                 if self._checks[name] != good:
                     _log.log(logging.INFO if good else logging.WARNING, "%s is %s", name, "up" if good else "down")
                 self._checks[name] = good

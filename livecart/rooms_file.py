@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -20,10 +20,14 @@ from livecart.pipeline.recognizer import RecognizerSettings
 from livecart.settings import HttpSettings, RoomSettings, convert_table, read_toml, refuse_unknown
 from livecart.web.hub.settings import ViewersSettings
 
+if TYPE_CHECKING:
+    from livecart.catalog.service_settings import CatalogSettings
+
 #: Tokens are better kept out of files: these variables stand in where a file has none.
 RECOGNIZER_TOKEN_VARIABLE = "LIVECART_TOKEN"
 HTTP_TOKEN_VARIABLE = "LIVECART_HTTP_TOKEN"
 TICKET_SECRET_VARIABLE = "LIVECART_TICKET_SECRET"
+CATALOG_URL_VARIABLE = "LIVECART_CATALOG_URL"
 
 
 class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +64,8 @@ class RoomsFile:
     bus: BusSettings
     http: HttpSettings
     viewers: ViewersSettings
+    #: None: rooms run without a catalog, and show what the recogniser names.
+    catalog: CatalogSettings | None
     rooms: dict[str, RoomSettings]
 
 
@@ -83,7 +89,7 @@ def read_rooms_file(path: Path, environment: Mapping[str, str] = os.environ) -> 
         SettingsError: it cannot be read, or something in it cannot be used; names file, section and key.
     """
     tables = read_toml(path)
-    refuse_unknown(tables, [*_SECTIONS, "rooms"], str(path))
+    refuse_unknown(tables, [*_SECTIONS, "catalog", "rooms"], str(path))
     _fill_in(tables, "recognizer", "token", environment.get(RECOGNIZER_TOKEN_VARIABLE))
     _fill_in(tables, "recognizer", "base_url", "http://127.0.0.1:8080")
     _fill_in(tables, "http", "token", environment.get(HTTP_TOKEN_VARIABLE))
@@ -91,7 +97,21 @@ def read_rooms_file(path: Path, environment: Mapping[str, str] = os.environ) -> 
     sections: dict[str, Any] = {
         name: convert_table(tables.get(name, {}), kind, f"{path}, [{name}]") for name, kind in _SECTIONS.items()
     }
-    return RoomsFile(**sections, rooms=_rooms(tables.get("rooms", []), path))
+    _fill_in(tables, "catalog", "url", environment.get(CATALOG_URL_VARIABLE))
+    catalog = _catalog(tables["catalog"], path)
+    return RoomsFile(**sections, catalog=catalog, rooms=_rooms(tables.get("rooms", []), path))
+
+
+def _catalog(table: object, path: Path) -> CatalogSettings | None:
+    if table == {}:
+        return None
+    # Only now: rooms without a catalog need none of its packages.
+    try:
+        from livecart.catalog.service_settings import CatalogSettings
+    except ImportError as error:
+        raise SettingsError(f"{path}, [catalog]: needs the extra: pip install 'livecart[catalog]' ({error})") from error
+    settings = convert_table(table, CatalogSettings, f"{path}, [catalog]")
+    return None if settings.url is None else settings
 
 
 def _fill_in(tables: dict[str, Any], section: str, key: str, value: str | None) -> None:

@@ -41,6 +41,8 @@ class _Known:
     asked_at_s: float
     #: The last one that could be shown.
     last: Offer | None
+    #: To be asked again although it is young.
+    is_old: bool = False
 
 
 class OfferBook:
@@ -147,6 +149,11 @@ class OfferBook:
             elif sku in self._known:
                 self._queue(sku)
 
+    def all_changed(self) -> None:
+        """Something changed that every answer depends on, such as the hosts that links may lead to."""
+        # What is known no longer counts as young; it is asked again where it matters.
+        self._known = OrderedDict((sku, replace(known, is_old=True)) for sku, known in self._known.items())
+
     def _queue(self, sku: str) -> None:
         if sku in self._waiting or sku in self._asking:
             return
@@ -158,6 +165,8 @@ class OfferBook:
 
     def _is_due(self, known: _Known) -> bool:
         """Whether to ask again: at half its age, so that there is always an answer."""
+        if known.is_old:
+            return True
         if isinstance(known.answer, str):
             return self._clock() - known.asked_at_s >= _REFUSAL_S
         return self._clock() - known.answer.confirmed_at_s >= self._max_age_s / 2

@@ -1,0 +1,69 @@
+"""Prometheus metrics of the catalog; docs/catalog-service.md has the table. Every name begins with `livecart_catalog_`.
+
+The catalog's parts count for themselves; they are read when Prometheus asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from livecart.card_log import CardLog
+from livecart.catalog.service import CatalogService
+from livecart.catalog_jobs import CatalogJobs
+
+_PREFIX = "livecart_catalog_"
+
+
+class CatalogCollector(Collector):
+    """What store, cache, publisher, feeds, retention and the record of cards have counted."""
+
+    def __init__(self, service: CatalogService, jobs: CatalogJobs, log: CardLog) -> None:
+        self._service = service
+        self._jobs = jobs
+        self._log = log
+
+    def collect(self) -> Iterator[Metric]:
+        """See prometheus_client."""
+        yield _by("cache", "What the stock cache counted", "what", asdict(self._service.cache.stats))
+        yield _by("store", "What the database's access counted", "what", asdict(self._service.store.stats))
+        yield _by("card_records", "Events of cards, by what became of their record", "what", asdict(self._log.stats))
+        yield GaugeMetricFamily(
+            f"{_PREFIX}card_records_waiting", "Events of cards not written yet", value=self._log.waiting
+        )
+        yield _by("purged", "Rows and files deleted because they were old", "what", self._jobs.purged)
+        yield from self._feeds()
+        yield from self._snapshots()
+
+    def _feeds(self) -> Iterator[Metric]:
+        runs = CounterMetricFamily(f"{_PREFIX}feed_runs", "Readings of feeds by outcome", labels=["feed", "outcome"])
+        for feed, stats in self._jobs.sync_stats.items():
+            for outcome, count in asdict(stats).items():
+                runs.add_metric([feed, outcome], count)
+        yield runs
+        crashes = self._jobs.schedule.stats.crashes
+        yield CounterMetricFamily(f"{_PREFIX}feed_crashes", "Faults of ours while feeds were read", value=crashes)
+
+    def _snapshots(self) -> Iterator[Metric]:
+        publisher = self._service.publisher
+        if publisher is None:
+            return
+        stats = publisher.stats
+        yield CounterMetricFamily(f"{_PREFIX}snapshots_published", "Snapshots published", value=stats.published)
+        yield CounterMetricFamily(f"{_PREFIX}snapshot_failures", "Builds that failed", value=stats.failures)
+        for name, what, value in (
+            ("snapshot_left_out_products", "Products left out of the last snapshot", stats.left_out_products),
+            ("snapshot_build_seconds", "Time of the last build", stats.last_build_s),
+            ("snapshot_failing", "1 while the last build has failed", float(stats.last_error is not None)),
+        ):
+            yield GaugeMetricFamily(f"{_PREFIX}{name}", what, value=value)
+
+
+def _by(name: str, what: str, label: str, counts: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(f"{_PREFIX}{name}", what, labels=[label])
+    for key, count in counts.items():
+        family.add_metric([key], count)
+    return family

@@ -1,0 +1,94 @@
+"""The catalog beside the rooms of `livecart run`: what cards ask it, what it keeps of them, its jobs, its files."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+
+from livecart.card_log import CardLog
+from livecart.catalog.database.session import Change
+from livecart.catalog.files import files_router
+from livecart.catalog.service import CatalogService, open_catalog
+from livecart.catalog.service_settings import CatalogSettings
+from livecart.catalog_jobs import CatalogJobs
+from livecart.catalog_metrics import CatalogCollector
+from livecart.catalog_offers import THREADS, CatalogOffers
+from livecart.errors import SettingsError
+from livecart.pipeline.metrics import LiveMetrics
+from livecart.pipeline.offer_book import OfferBook
+from livecart.pipeline.supervise import end_task, keep_running
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogRun:
+    """The catalog of a process that runs rooms."""
+
+    service: CatalogService
+    #: For `open_engine`: a card needs its word.
+    offers: OfferBook
+    #: To be told of every event that went out.
+    log: CardLog
+    jobs: CatalogJobs
+
+    def routers(self) -> list[APIRouter]:
+        """What the catalog answers over HTTP; each route says itself who may ask."""
+        return [files_router(self.service)]
+
+
+@asynccontextmanager
+async def run_catalog(settings: CatalogSettings, metrics: LiveMetrics) -> AsyncIterator[CatalogRun]:
+    """Open the catalog and run its jobs. To be left after the rooms have ended: their last cards are kept too.
+
+    Raises:
+        SettingsError: a setting cannot be used.
+    """
+    with _opened(settings) as service:
+        jobs = CatalogJobs(service)
+        log = CardLog(service.store)
+        answers = CatalogOffers(service)
+        offers = OfferBook(answers.ask, metrics, max_age_s=settings.max_age_s, at_once=THREADS)
+        unsubscribe = _tell_of_edits(service, offers)
+        metrics.registry.register(CatalogCollector(service, jobs, log))
+        works = {**jobs.works, "card_log": log.run}
+        tasks = [
+            asyncio.create_task(keep_running(name, work, metrics), name=f"livecart {name}")
+            for name, work in works.items()
+        ]
+        try:
+            yield CatalogRun(service, offers, log, jobs)
+        finally:
+            unsubscribe()
+            answers.close()
+            for task in tasks:
+                await end_task(task)
+            await log.close()
+            await jobs.close()
+
+
+@contextmanager
+def _opened(settings: CatalogSettings) -> Iterator[CatalogService]:
+    with ExitStack() as stack:
+        try:
+            service = stack.enter_context(open_catalog(settings))
+        except OSError as error:
+            raise SettingsError(f"[catalog]: the folder {settings.folder}: {error.strerror or error}") from error
+        yield service
+
+
+def _tell_of_edits(service: CatalogService, offers: OfferBook) -> Callable[[], None]:
+    """Edits of this process are asked about at once; those of others when what is known grows old."""
+    loop = asyncio.get_running_loop()
+
+    def heard(change: Change) -> None:
+        # In the thread that wrote. The loop may be closed: the program ends.
+        with suppress(RuntimeError):
+            if change.link_hosts:
+                loop.call_soon_threadsafe(offers.all_changed)
+            else:
+                loop.call_soon_threadsafe(offers.changed, change.skus)
+
+    return service.store.on_change(heard)
