@@ -91,7 +91,7 @@ def test_each_viewer_counts_once_a_card(store, clock):
     first = seen(card_id)
     assert send(store, first, first, seen(card_id), seen(card_id, viewer="viewer-0002")).kept == 2
     done = send(store, first, seen(card_id, "click"), seen("0" * 32))
-    assert done == viewer_events.Recorded(kept=1, known=1, unknown_card=1)
+    assert done == viewer_events.Recorded(1, 1, unknown_card=1, unknown_cards=frozenset({"0" * 32}))
 
 
 def test_figures_by_product_and_room(store, clock):

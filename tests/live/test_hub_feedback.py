@@ -157,7 +157,7 @@ async def test_what_is_remembered_of_feedback_is_bounded():
     desk = FeedbackDesk(sink, HubMetrics(CollectorRegistry(), lambda where: None), most_keys=100)
     for number in range(500):
         event = FeedbackEvent(f"event-{number:08}", "click", "c1", "1001", time.time())
-        assert await desk.take("room-1", "v", FeedbackBatch(f"batch-{number:08}", [event]))
+        assert await desk.take("room-1", "v", FeedbackBatch(f"batch-{number:08}", [event]), network=f"10.0.0.{number}")
     assert len(sink.events) == 50
     assert len(desk._batches._keys) == len(desk._events._keys) == 100
     assert not desk._in_progress

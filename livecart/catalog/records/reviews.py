@@ -5,6 +5,7 @@ A crop holds the product and nothing else: never the frame, never a face. Who ma
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
@@ -57,8 +58,20 @@ def submit(
     sku: str,
     card_id: str | None = None,
     confidence: float | None = None,
+    reports: int = 1,
 ) -> Review | None:
-    """Put a crop into the queue; the same crop for the same product only counts one report more.
+    """Put a crop into the queue; the same crop for the same product, or a card that waits there, only counts more.
+
+    Args:
+        session: of `Store.write`.
+        crops: where the bytes go.
+        crop: JPEG, PNG or WebP.
+        reason: why it should be looked at.
+        room: where it was seen.
+        sku: what the recogniser took it for.
+        card_id: of the card that showed it.
+        confidence: of that look.
+        reports: how many viewers said so.
 
     Returns:
         The entry, or None where the queue is full.
@@ -69,16 +82,15 @@ def submit(
     if reason not in REASONS:
         raise InvalidValue("reason", f"{reason!r} is none of {', '.join(REASONS)}")
     checked = check_photo(crop)
-    digest = crops.put(crop, SUFFIX[checked.kind])
-    known = session.scalar(
-        select(ReviewRow).where(ReviewRow.crop_digest == digest, ReviewRow.sku == sku).with_for_update()
-    )
+    digest = hashlib.sha256(crop).hexdigest()
+    known = _known(session, digest, sku, card_id)
     if known is not None:
-        known.reports += 1
+        known.reports += reports
         session.flush()
         return _review(known)
     if pending_count(session) >= MOST_PENDING:
         return None
+    crops.put(crop, SUFFIX[checked.kind])
     row = ReviewRow(
         state="pending",
         reason=reason,
@@ -88,7 +100,7 @@ def submit(
         confidence=confidence,
         crop_digest=digest,
         crop_kind=checked.kind,
-        reports=1,
+        reports=reports,
         created_at_s=now_s(session),
         version=1,
     )
@@ -159,6 +171,13 @@ def negatives(session: Session, sku: str) -> list[Review]:
 def pending_count(session: Session) -> int:
     """How many wait."""
     return session.scalar(select(func.count()).select_from(ReviewRow).where(ReviewRow.state == "pending")) or 0
+
+
+def _known(session: Session, digest: str, sku: str, card_id: str | None) -> ReviewRow | None:
+    same = (ReviewRow.crop_digest == digest) & (ReviewRow.sku == sku)
+    if card_id is not None:
+        same |= (ReviewRow.card_id == card_id) & (ReviewRow.state == "pending")
+    return session.scalar(select(ReviewRow).where(same).order_by(ReviewRow.id).limit(1).with_for_update())
 
 
 def _review(row: ReviewRow) -> Review:

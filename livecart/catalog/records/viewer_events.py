@@ -46,11 +46,12 @@ class ViewerEvent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """How many events of a batch were kept, were known already, and named no card of ours."""
+    """How many events of a batch were kept, were known already, and named no card of ours; and those cards."""
 
     kept: int
     known: int
-    unknown_card: int
+    unknown_card: int = 0
+    unknown_cards: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def record(session: Session, events: Sequence[ViewerEvent]) -> Recorded:
     if len(events) > MOST_PER_BATCH:
         raise InvalidValue("events", f"{len(events)} in one batch, more than {MOST_PER_BATCH}")
     for event in events:
-        _check(event)
+        check(event)
     cards = _cards(session, {event.card_id for event in events})
     at_s = now_s(session)
     rows: dict[str, dict[str, Any]] = {}
@@ -108,8 +109,8 @@ def record(session: Session, events: Sequence[ViewerEvent]) -> Recorded:
     fresh = [row for key, row in rows.items() if key not in known]
     if fresh:
         _insert_ignoring(session, fresh)
-    unknown = sum(event.card_id not in cards for event in events)
-    return Recorded(len(fresh), len(events) - unknown - len(fresh), unknown)
+    unknown = [event.card_id for event in events if event.card_id not in cards]
+    return Recorded(len(fresh), len(events) - len(unknown) - len(fresh), len(unknown), frozenset(unknown))
 
 
 def by_product(session: Session, *, since_s: float, limit: int = 100) -> list[Figures]:
@@ -148,7 +149,12 @@ def _figures(session: Session, by: Literal["sku", "room"], since_s: float, limit
     return figures
 
 
-def _check(event: ViewerEvent) -> None:
+def check(event: ViewerEvent) -> None:
+    """Whether a viewer may have sent this.
+
+    Raises:
+        InvalidValue: a key that is none, an unknown kind, a dwell out of bounds.
+    """
     if event.kind not in KINDS:
         raise InvalidValue("kind", f"{event.kind!r} is none of {', '.join(KINDS)}")
     for name, value in (("event_key", event.event_key), ("viewer", event.viewer)):

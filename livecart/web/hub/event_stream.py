@@ -104,7 +104,7 @@ class FeedbackPost:
         except ProtocolError as refused:
             metrics.refuse_feedback("protocol")
             return error(422, "bad_request", str(refused), **page)
-        if not await self._hub.desk.take(room, secrets.token_hex(8), batch):
+        if not await self._hub.desk.take(room, secrets.token_hex(8), batch, network=network_of(asking.ip)):
             return error(503, "not_kept", "the reports could not be kept now; send them again", **page)
         return Response(ack(batch.batch_id).text, media_type="application/json", headers=page)
 

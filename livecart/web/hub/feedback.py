@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
+import secrets
 import time
 from collections import OrderedDict, deque
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
+from livecart.errors import LivecartError
 from livecart.web.hub.messages import FeedbackBatch, FeedbackEvent, FeedbackKind
 from livecart.web.hub.metrics import HubMetrics
+from livecart.web.hub.rate import TokenBuckets
 
 _log = logging.getLogger(__name__)
 
@@ -20,13 +24,16 @@ _log = logging.getLogger(__name__)
 _MOST_KEYS = 100_000
 #: Viewers keep what they cannot send; a clock that is wrong by more than this is no clock.
 _OLDEST_S, _NEWEST_S = 86_400.0, 300.0
+#: Batches of one network, which may stand for a whole office, over whatever connections: as many as by POST.
+_BATCHES_BURST, _BATCHES_PER_S = 200.0, 20.0
 
 
 class ViewerFeedback(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that one viewer did with one card.
 
     `at_s` by the viewer's idea of the hub's clock, `received_at_s` by the clock, both UNIX time. `viewer` is the
-    connection's random name: it tells two viewers apart, and says nothing of a person.
+    connection's random name: it tells two viewers apart, and says nothing of a person. `source` is the same for all
+    viewers of one network while this process lives, and cannot be traced back to it.
     """
 
     id: str
@@ -38,6 +45,7 @@ class ViewerFeedback(msgspec.Struct, frozen=True, kw_only=True):
     at_s: float
     received_at_s: float
     dwell_s: float | None
+    source: str = ""
 
 
 class FeedbackSink(Protocol):
@@ -64,7 +72,7 @@ class RecentFeedback:
 
 
 class FeedbackDesk:
-    """Takes batches in."""
+    """Takes batches in. Of one network, 200 at once and 20 a second are read."""
 
     def __init__(self, sink: FeedbackSink, metrics: HubMetrics, *, most_keys: int = _MOST_KEYS) -> None:
         self._sink = sink
@@ -72,9 +80,23 @@ class FeedbackDesk:
         self._batches = _Recent(most_keys)
         self._events = _Recent(most_keys)
         self._in_progress: set[str] = set()
+        self._networks = TokenBuckets(_BATCHES_BURST, _BATCHES_PER_S)
+        self._salt = secrets.token_bytes(16)
 
-    async def take(self, room: str, viewer: str, batch: FeedbackBatch) -> bool:
-        """Keep what is new in the batch; whether it may be acknowledged."""
+    async def take(self, room: str, viewer: str, batch: FeedbackBatch, *, network: str) -> bool:
+        """Keep what is new in the batch; whether it may be acknowledged.
+
+        Args:
+            room: that the viewer watches.
+            viewer: the connection's random name.
+            batch: what it sent.
+            network: its address, as limits count it; kept only as a hash that nobody can undo.
+        """
+        if not self._networks.take(network):
+            self._metrics.refuse_feedback("rate")
+            return False
+        source = hashlib.blake2b(network.encode(), key=self._salt, digest_size=8).hexdigest()
+        sender = _Sender(room, viewer, source)
         batch_key = f"{room}\n{batch.batch_id}"
         if batch_key in self._batches:
             self._metrics.feedback_duplicates += len(batch.events)
@@ -84,23 +106,26 @@ class FeedbackDesk:
             return False
         self._in_progress.add(batch_key)
         try:
-            return await self._keep(room, viewer, batch, batch_key)
+            return await self._keep(sender, batch, batch_key)
         finally:
             self._in_progress.discard(batch_key)
 
-    async def _keep(self, room: str, viewer: str, batch: FeedbackBatch, batch_key: str) -> bool:
+    async def _keep(self, sender: _Sender, batch: FeedbackBatch, batch_key: str) -> bool:
+        room = sender.room
         fresh = self._fresh(room, batch.events)
         try:
             if fresh:
                 now_s = time.time()
-                await self._sink.keep([_named(event, room, viewer, now_s) for event in fresh])
+                await self._sink.keep([_named(event, sender, now_s) for event in fresh])
         except asyncio.CancelledError:
             self._forget(room, fresh)
             raise
-        except Exception:  # noqa: BLE001  a sink's fault must not end the viewer's connection
+        except Exception as error:  # noqa: BLE001  a sink's fault must not end the viewer's connection
             self._forget(room, fresh)
             self._metrics.background_failure("feedback_sink")
-            _log.exception("room %s: %d feedback events could not be kept", room, len(fresh))
+            # What is foreseen needs no trace: with the store down there would be one for each batch of each viewer.
+            trace = None if isinstance(error, LivecartError) else error
+            _log.error("room %s: %d feedback events not kept: %s", room, len(fresh), error, exc_info=trace)
             return False
         self._batches.add(batch_key)
         for event in fresh:
@@ -147,11 +172,18 @@ class _Recent:
         self._keys.pop(key, None)
 
 
-def _named(event: FeedbackEvent, room: str, viewer: str, received_at_s: float) -> ViewerFeedback:
+class _Sender(NamedTuple):
+    room: str
+    viewer: str
+    source: str
+
+
+def _named(event: FeedbackEvent, sender: _Sender, received_at_s: float) -> ViewerFeedback:
     return ViewerFeedback(
         id=event.id,
-        room=room,
-        viewer=viewer,
+        room=sender.room,
+        viewer=sender.viewer,
+        source=sender.source,
         kind=event.kind,
         card_id=event.card_id,
         sku=event.sku,

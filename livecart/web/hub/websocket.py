@@ -8,7 +8,7 @@ import secrets
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from livecart.web.hub.addresses import BadAfter, read_asking
+from livecart.web.hub.addresses import Asking, BadAfter, read_asking
 from livecart.web.hub.hub import Refused, ViewerHub
 from livecart.web.hub.messages import (
     NOT_THE_PROTOCOL,
@@ -20,6 +20,7 @@ from livecart.web.hub.messages import (
     read_viewer_message,
 )
 from livecart.web.hub.rate import TokenBucket
+from livecart.web.hub.seats import network_of
 from livecart.web.hub.session import run_connection
 from livecart.web.hub.viewer_queue import Closing, ViewerQueue
 
@@ -40,7 +41,7 @@ async def serve_websocket(hub: ViewerHub, socket: WebSocket, room: str) -> None:
             async def write(message: Message) -> None:
                 await socket.send_text(message.text)
 
-            await run_connection(queue, greeting, write, lambda: _read(hub, socket, room, queue), hub.metrics)
+            await run_connection(queue, greeting, write, lambda: _read(hub, socket, asking, queue), hub.metrics)
             if queue.closing is not None:
                 await _close(socket, queue.closing.code, queue.closing.reason)
     except Refused as refused:
@@ -50,8 +51,8 @@ async def serve_websocket(hub: ViewerHub, socket: WebSocket, room: str) -> None:
         await _close(socket, NOT_THE_PROTOCOL, str(bad))
 
 
-async def _read(hub: ViewerHub, socket: WebSocket, room: str, queue: ViewerQueue) -> None:
-    viewer = secrets.token_hex(8)
+async def _read(hub: ViewerHub, socket: WebSocket, asking: Asking, queue: ViewerQueue) -> None:
+    viewer, network = secrets.token_hex(8), network_of(asking.ip)
     bucket = TokenBucket(_MESSAGES_BURST, _MESSAGES_PER_S)
     while True:
         received = await socket.receive()
@@ -69,10 +70,10 @@ async def _read(hub: ViewerHub, socket: WebSocket, room: str, queue: ViewerQueue
         if isinstance(message, Pong):
             continue
         if isinstance(message, FeedbackBatch):
-            if await hub.desk.take(room, viewer, message):
+            if await hub.desk.take(asking.room, viewer, message, network=network):
                 hub.metrics.messages_dropped += queue.push(ack(message.batch_id))
         else:
-            hub.push_hello(room, queue)
+            hub.push_hello(asking.room, queue)
 
 
 async def _close(socket: WebSocket, code: int, reason: str) -> None:
