@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from livecart.errors import SettingsError
-from livecart.web.hub.rate import TokenBuckets
+from livecart.rate_limits import TokenBuckets
 
 _HOUR_S = 3600.0
 #: Cards whose reporters are remembered, and reporters of one card.

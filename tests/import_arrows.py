@@ -20,7 +20,7 @@ NOT_IN_RECOGNITION = ("ts", "requests", "httpx", "aiohttp", "socket", "ssl", "ur
 LIVECART = "livecart"
 #: livecart's parts, which do not know each other, and what they may all know.
 PARTS = ("web", "pipeline", "catalog", "bus")
-BASE = ("types", "errors", "settings")
+BASE = ("types", "errors", "settings", "http_replies", "rate_limits")
 #: Puts the parts together. Above it only the command line.
 TOP = ("cli", "__main__")
 #: Nothing of livecart's needs a network's weights, and the archive is known over HTTP only.

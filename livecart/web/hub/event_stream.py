@@ -9,6 +9,7 @@ import secrets
 from fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 
+from livecart.rate_limits import TokenBuckets
 from livecart.web.hub.addresses import Asking, BadAfter, read_asking
 from livecart.web.hub.hub import Refused, ViewerHub
 from livecart.web.hub.messages import (
@@ -19,7 +20,6 @@ from livecart.web.hub.messages import (
     ack,
     read_viewer_message,
 )
-from livecart.web.hub.rate import TokenBuckets
 from livecart.web.hub.seats import network_of
 from livecart.web.hub.session import run_connection
 from livecart.web.replies import error

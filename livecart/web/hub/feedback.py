@@ -14,9 +14,9 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from livecart.errors import LivecartError
+from livecart.rate_limits import TokenBuckets
 from livecart.web.hub.messages import FeedbackBatch, FeedbackEvent, FeedbackKind
 from livecart.web.hub.metrics import HubMetrics
-from livecart.web.hub.rate import TokenBuckets
 
 _log = logging.getLogger(__name__)
 

@@ -19,17 +19,21 @@ class TokenBucket:
 
     def take(self) -> bool:
         """Take one; whether there was one."""
+        return self.wait_s() == 0.0
+
+    def wait_s(self) -> float:
+        """Take one and say 0; or take none, and say in how many seconds there is one."""
         now_s = time.monotonic()
         self._left = min(self._burst, self._left + (now_s - self._at_s) * self._per_s)
         self._at_s = now_s
         if self._left < 1:
-            return False
+            return (1 - self._left) / self._per_s
         self._left -= 1
-        return True
+        return 0.0
 
 
 class TokenBuckets:
-    """One bucket a key; beyond `most_keys` the one that was used longest ago is forgotten."""
+    """One bucket a key; beyond `most_keys` the one that was used longest ago is forgotten. Of one event loop."""
 
     def __init__(self, burst: float, per_s: float, most_keys: int = 10_000) -> None:
         self._burst = burst
@@ -39,8 +43,12 @@ class TokenBuckets:
 
     def take(self, key: str) -> bool:
         """Take one of the key's; whether there was one."""
+        return self.wait_s(key) == 0.0
+
+    def wait_s(self, key: str) -> float:
+        """Take one of the key's and say 0; or take none, and say in how many seconds there is one."""
         bucket = self._buckets.pop(key, None) or TokenBucket(self._burst, self._per_s)
         self._buckets[key] = bucket
         if len(self._buckets) > self._most_keys:
             self._buckets.popitem(last=False)
-        return bucket.take()
+        return bucket.wait_s()
