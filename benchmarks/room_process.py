@@ -41,8 +41,8 @@ WAYS = {
     "naive": Way(
         "every frame decoded, every sampled one recognised",
         {
-            "ingest": {"every_frame": True},
-            "gate": {"forced_every_s": 0.001, "max_wait_s": 0.0, "blurred_share": 0.0},
+            "ingest": {"every_frame": True, "hurried_hz": 0.1},
+            "gate": {"forced_every_s": 0.001, "max_wait_s": 0.0, "blurred_share": 0.0, "follow": False},
         },
     ),
 }

@@ -20,7 +20,7 @@ LEAST_CARDS_SHARE = 0.8
 LEAST_SAMPLED_SHARE = 0.95
 #: From this share of all cores on, it is the processor that limits.
 _BUSY_SHARE = 0.85
-_SKIPPED = ("unchanged", "blurred", "transition")
+_SKIPPED = ("unchanged", "familiar", "followed", "blurred", "transition")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from livecart.errors import StreamError
 from livecart.pipeline.clip_score import ClipScore, read_truth, score
 from livecart.types import CardEvent, RoomView
 
-_SKIPS = ("unchanged", "blurred", "transition")
+_SKIPS = ("unchanged", "familiar", "followed", "blurred", "transition")
 _STATUS_EVERY_S = 0.5
 
 

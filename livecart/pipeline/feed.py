@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import Protocol
 
-from livecart.pipeline.ingest import IngestSettings, ReaderStats, StreamReader
+from livecart.pipeline.ingest import IngestSettings, Pace, ReaderStats, StreamReader
 from livecart.pipeline.ingest.reader import Deliver, OnState
 from livecart.pipeline.plan import RoomPlan
 from livecart.settings import WHIP_SOURCE
@@ -36,8 +36,8 @@ class Feed(Protocol):
 class StreamFeed:
     """A source that is read."""
 
-    def __init__(self, plan: RoomPlan, deliver: Deliver, on_state: OnState) -> None:
-        self._reader = StreamReader(plan.source, plan.room, plan.ingest, deliver, on_state)
+    def __init__(self, plan: RoomPlan, deliver: Deliver, on_state: OnState, pace: Pace) -> None:
+        self._reader = StreamReader(plan.source, plan.room, plan.ingest, deliver, on_state, pace=pace)
 
     @property
     def stats(self) -> ReaderStats:
@@ -76,10 +76,10 @@ class WhipFeed:
         SettingsError: aiortc is not installed.
     """
 
-    def __init__(self, room: str, settings: IngestSettings, deliver: Deliver, on_state: OnState) -> None:
+    def __init__(self, room: str, settings: IngestSettings, deliver: Deliver, on_state: OnState, pace: Pace) -> None:
         from livecart.pipeline.whip import WhipEndpoint  # aiohttp's server side, and aiortc
 
-        self.endpoint = WhipEndpoint(room, settings, deliver, on_state)
+        self.endpoint = WhipEndpoint(room, settings, deliver, on_state, pace=pace)
         self._on_state = on_state
 
     @property
@@ -109,12 +109,12 @@ class WhipFeed:
         return True
 
 
-def open_feed(plan: RoomPlan, deliver: Deliver, on_state: OnState) -> Feed:
-    """The feed that the plan's source needs.
+def open_feed(plan: RoomPlan, deliver: Deliver, on_state: OnState, pace: Pace) -> Feed:
+    """The feed that the plan's source needs, sampled at `pace`.
 
     Raises:
         SettingsError: the source cannot be used, or what it needs is not installed.
     """
     if plan.source == WHIP_SOURCE:
-        return WhipFeed(plan.room, plan.ingest, deliver, on_state)
-    return StreamFeed(plan, deliver, on_state)
+        return WhipFeed(plan.room, plan.ingest, deliver, on_state, pace)
+    return StreamFeed(plan, deliver, on_state, pace)

@@ -1,26 +1,31 @@
 """Which frames are worth a look: one gate per room, called in the room's reader thread.
 
 A frame is compared with the last one that was *looked at*, so that slow drifts add up until they count. One that
-changed but is blurred, or half-way through a dissolve, waits for the next, sharp one, for at most `max_wait_s`.
+changed but is blurred, or half-way through a dissolve, waits for the next, sharp one, for at most `max_wait_s`. One
+that changed only in ways already known (familiar.py) is skipped for some seconds.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from livecart.errors import SettingsError
+from livecart.pipeline.familiar import Familiar, FamiliarSettings, FrameKey, Seen
 from livecart.pipeline.gate_difference import Reference
 from livecart.pipeline.gate_signature import Signature, signature
+from livecart.pipeline.scenery import ShareBox, halved
 from livecart.types import Frame
 
 #: Why a frame is looked at: the first of the stream or of a new picture size; changed since the last look; wanted by
 #: the decision; forced, since the last look is long ago or the stream's time jumped back.
 LookReason = Literal["first", "changed", "wanted", "forced"]
-#: Why it isn't.
-SkipReason = Literal["unchanged", "blurred", "transition"]
+#: Why it isn't: as the last look; changed, but nothing in it is new; the same, and what was seen was followed; a better
+#: picture of the same is waited for.
+SkipReason = Literal["unchanged", "familiar", "followed", "blurred", "transition"]
 
 #: Sampled frames whose sharpness is the room's usual one.
 _HISTORY = 24
@@ -41,6 +46,13 @@ class GateSettings:
         noise_factor: How many times the noise between the pictures is added to it; 0 or more.
         hash_bits: Firm bits of the perceptual hash that differ from which a picture is changed, 1 to 64.
         blurred_share: A picture is blurred below this share of the room's usual sharpness, 0 (never) to 1.
+        follow: Whether changed pictures without anything new are skipped; all that follows counts only then.
+        confirm_every_s: A look at least this often while products are followed in a changing picture.
+        familiar_every_s: The same while nothing is in sight and nothing new comes.
+        alert_s: How long after something new came every changed picture is looked at; a look may miss a product.
+        novel_levels: Difference of a block (a twentieth of the longer side) from everything known near it, luma and
+            chroma added, from which it is new; above 0.
+        follow_score: Correlation from which a product counts as followed, 0 to 1.
     """
 
     forced_every_s: float = 10.0
@@ -49,6 +61,12 @@ class GateSettings:
     noise_factor: float = 2.0
     hash_bits: int = 8
     blurred_share: float = 0.6
+    follow: bool = True
+    confirm_every_s: float = 4.0
+    familiar_every_s: float = 4.0
+    alert_s: float = 2.0
+    novel_levels: float = 20.0
+    follow_score: float = 0.6
 
     def __post_init__(self) -> None:
         bounds: dict[str, tuple[float, float]] = {
@@ -58,6 +76,11 @@ class GateSettings:
             "noise_factor": (0.0, 100.0),
             "hash_bits": (1, 64),
             "blurred_share": (0.0, 1.0),
+            "confirm_every_s": (0.1, 600.0),
+            "familiar_every_s": (0.1, 600.0),
+            "alert_s": (0.0, 60.0),
+            "novel_levels": (1.0, 765.0),
+            "follow_score": (0.0, 1.0),
         }
         for key, (least, most) in bounds.items():
             if not least <= getattr(self, key) <= most:
@@ -66,10 +89,11 @@ class GateSettings:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of a frame, and why."""
+    """What becomes of a frame, and why. `boxes`: where the products of the last look went, if it was "followed"."""
 
     look: bool
     reason: LookReason | SkipReason
+    boxes: Mapping[str, ShareBox] = field(default_factory=dict)
 
 
 class Gate:
@@ -84,6 +108,10 @@ class Gate:
         self._wanted = threading.Event()
         self._lock = threading.Lock()
         self._counts: Counter[LookReason | SkipReason] = Counter()
+        self._familiar: Familiar | None = None
+        if self.settings.follow:
+            names = FamiliarSettings.__dataclass_fields__
+            self._familiar = Familiar(FamiliarSettings(**{name: getattr(self.settings, name) for name in names}))
 
     @property
     def counts(self) -> Counter[LookReason | SkipReason]:
@@ -95,15 +123,31 @@ class Gate:
         """Let the next good frame through even if it is unchanged: the decision would know more."""
         self._wanted.set()
 
+    def told(self, key: FrameKey, seen: Seen) -> None:
+        """What the decision makes of the look at a frame that was let through."""
+        if self._familiar is not None:
+            with self._lock:
+                self._familiar.told(key, seen)
+
+    def lost(self, key: FrameKey | None) -> None:
+        """A frame that was let through was not looked at; None: whichever it was."""
+        if self._familiar is not None:
+            with self._lock:
+                self._familiar.lost(key)
+
     def judge(self, frame: Frame) -> Verdict:
         """Whether `frame` is worth a look. One that is becomes what later frames are compared with."""
         seen = signature(frame.picture)
         reason = self._reason_to_look(seen, frame.pts_s)
-        verdict = Verdict(False, "unchanged") if reason is None else self._settle(seen, frame.pts_s, reason)
+        verdict = Verdict(False, "unchanged") if reason is None else self._known(seen, frame.pts_s, reason)
+        verdict = verdict or self._settle(seen, frame.pts_s, reason or "forced")
         if verdict.look:
             self._wanted.clear()
             self._reference, self._looked_at_s = Reference(seen), frame.pts_s
-        if verdict.look or verdict.reason == "unchanged":
+            if self._familiar is not None:
+                with self._lock:
+                    self._familiar.asked((frame.pts_s, frame.captured_at_s), halved(seen.planes), frame.pts_s)
+        if verdict.look or verdict.reason in ("unchanged", "familiar", "followed"):
             self._held_since_s = None
         if seen.sharpness is not None:
             self._sharpness.append(seen.sharpness)
@@ -124,6 +168,15 @@ class Gate:
         if not 0 <= pts_s - self._looked_at_s < settings.forced_every_s - _ROUNDING_S:
             return "forced"
         return None
+
+    def _known(self, seen: Signature, pts_s: float, reason: LookReason) -> Verdict | None:
+        """The verdict on a changed picture in which nothing is new; None where it is due."""
+        if self._familiar is None or reason != "changed" or self._wanted.is_set():
+            return None
+        planes = halved(seen.planes)
+        with self._lock:
+            judged = self._familiar.judge(planes, pts_s, self._looked_at_s)
+        return None if judged.kind == "due" else Verdict(False, judged.kind, judged.boxes)
 
     def _settle(self, seen: Signature, pts_s: float, reason: LookReason) -> Verdict:
         """Look, or wait for a better picture of the same thing."""

@@ -1,7 +1,8 @@
 """One room, from its stream to its card events.
 
-    reader's thread:  frame ─▶ gate ─▶ mailbox              "unchanged" ─┐
-    event loop:       dispatcher ─▶ recogniser ─▶ look ─▶ decision ◀─────┘ ─▶ outbox
+    reader's thread:  frame ─▶ gate ─▶ mailbox       "unchanged", "followed" ─┐
+    event loop:       dispatcher ─▶ recogniser ─▶ look ─▶ decision ◀──────────┘ ─▶ outbox
+                                           gate, pace ◀─ what was seen ─┘
 
 The decision is touched in the event loop only. A live room's frames never wait: the newest wins. A file's frames go
 one after the other (`lossless`): the next one is judged when the decision knows the one before, so that a file gives
@@ -13,19 +14,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from livecart.pipeline.decision import RoomDecision, RoomState
 from livecart.pipeline.decision.offers import Offers
+from livecart.pipeline.familiar import FrameKey, Seen
 from livecart.pipeline.feed import Feed, WhipFeed, open_feed
-from livecart.pipeline.gate import Gate
+from livecart.pipeline.gate import Gate, Verdict
+from livecart.pipeline.ingest import Pace
 from livecart.pipeline.mailbox import Mailbox
 from livecart.pipeline.meter import Outcome
 from livecart.pipeline.metrics import LiveMetrics
 from livecart.pipeline.plan import RoomPlan
+from livecart.pipeline.scenery import ShareBox
 from livecart.types import CardEvent, Frame, Look, RoomView, StreamState
 
 _log = logging.getLogger(__name__)
@@ -33,8 +37,8 @@ _log = logging.getLogger(__name__)
 #: At the end of a file that plays in real time: how long its last frames may still be at the recogniser.
 _LAST_LOOKS_S = 5.0
 
-#: Presentation and capture time: which frame it is.
-FrameKey = tuple[float, float]
+#: How long the stream is sampled faster for one decision.
+_HURRY_S = 1.5
 
 
 class EventSink(Protocol):
@@ -87,7 +91,9 @@ class RoomRunner:
         #: The newest frame that is on its way to a look, and the newest one that looked like it meanwhile.
         self._awaited: FrameKey | None = None
         self._like_awaited: FrameKey | None = None
-        self._feed: Feed = open_feed(plan, self._deliver, self._on_state)
+        self._pace = Pace(plan.ingest.rate_hz, plan.ingest.hurried_hz)
+        self._deciding_since_s: float | None = None
+        self._feed: Feed = open_feed(plan, self._deliver, self._on_state, self._pace)
 
     @property
     def decision(self) -> RoomDecision:
@@ -151,22 +157,31 @@ class RoomRunner:
         events = self._decision.on_look(look)
         self._shared.metrics.decision(time.perf_counter() - began_s)
         self._shared.metrics.look(time.time() - look.captured_at_s, look.stage_seconds)
-        if self._awaited == (look.pts_s, look.captured_at_s):
+        key = (look.pts_s, look.captured_at_s)
+        if self._awaited == key:
             self._awaited, like = None, self._like_awaited
             if like is not None:
                 self._like_awaited = None
                 events += self._decision.on_unchanged(*like)
         self._emit(events)
+        if self._gate is not None:
+            decision = self._decision
+            self._gate.told(key, Seen(decision.in_sight, undecided=decision.undecided, missing=decision.missing))
+        self._set_pace(look)
 
     def on_lost(self, frame: Frame, _outcome: Outcome) -> None:
         """A frame was not answered: what looks like it is unknown as well, so the next one is to be looked at."""
         if self._awaited in (None, (frame.pts_s, frame.captured_at_s)):
             self._forget_awaited()
+        if self._gate is not None:
+            self._gate.lost((frame.pts_s, frame.captured_at_s))
         self._want_look()
 
     def on_stale(self) -> None:
         """A frame grew too old in the mailbox."""
         self._forget_awaited()
+        if self._gate is not None:
+            self._gate.lost(None)
         self._want_look()
 
     def on_offers(self, skus: frozenset[str]) -> None:
@@ -217,8 +232,8 @@ class RoomRunner:
         if self._stopping:
             return
         key = (frame.pts_s, frame.captured_at_s)
-        reason = self._judge(frame)
-        if reason is None:
+        verdict = self._judge(frame)
+        if verdict is None or verdict.look:
             # Told before it is put: the event loop hears of it before it can hear of its look.
             self._call(self._await_look, key)
             if self.plan.lossless:
@@ -226,19 +241,19 @@ class RoomRunner:
                 self._shared.mailbox.wait_idle(self.plan.room)
             else:
                 self._shared.mailbox.put(frame)
-        elif reason == "unchanged":
-            told = self._call(self._on_unchanged, key)
+        elif verdict.reason in ("unchanged", "familiar", "followed"):
+            told = self._call(self._on_unchanged, key, verdict.boxes)
             if self.plan.lossless and told is not None:
                 told.result()
 
-    def _judge(self, frame: Frame) -> str | None:
-        """Why the frame is skipped; None: it is worth a look."""
+    def _judge(self, frame: Frame) -> Verdict | None:
+        """The gate's verdict; None without a gate."""
         if self._gate is None:
             return None
         began_s = time.perf_counter()
         verdict = self._gate.judge(frame)
         self._shared.metrics.gate(time.perf_counter() - began_s)
-        return None if verdict.look else verdict.reason
+        return verdict
 
     def _on_state(self, state: StreamState, detail: str) -> None:
         if state == "ended":
@@ -272,13 +287,27 @@ class RoomRunner:
     def _forget_awaited(self) -> None:
         self._awaited = self._like_awaited = None
 
-    def _on_unchanged(self, key: FrameKey) -> None:
+    def _on_unchanged(self, key: FrameKey, followed: Mapping[str, ShareBox]) -> None:
         if self._stopping:
             return
-        if self._awaited is not None:
+        if followed:
+            # Followed from a look that was answered, whether or not a newer one is awaited.
+            self._emit(self._decision.on_unchanged(*key, followed))
+        elif self._awaited is not None:
             self._like_awaited = key
         else:
             self._emit(self._decision.on_unchanged(*key))
+
+    def _set_pace(self, look: Look) -> None:
+        """Sample faster while a product is in sight that may soon be announced, for a while."""
+        since_s = self._deciding_since_s
+        if not self._decision.deciding:
+            self._deciding_since_s = None
+            self._pace.relax()
+        elif since_s is None or look.pts_s < since_s:
+            self._deciding_since_s = look.pts_s
+            late_s = 0.0 if self.plan.lossless else max(0.0, time.time() - look.captured_at_s)
+            self._pace.hurry(look.pts_s, look.pts_s + late_s + _HURRY_S)
 
     def _enter(self, state: StreamState, detail: str) -> None:
         if (state, detail) != (self._state, self._detail):

@@ -18,7 +18,7 @@ from aiohttp import web
 from av.video.frame import VideoFrame
 
 from livecart.errors import SettingsError, StreamError
-from livecart.pipeline.ingest import IngestSettings, ReaderStats, VideoPicture
+from livecart.pipeline.ingest import IngestSettings, Pace, ReaderStats, VideoPicture
 from livecart.pipeline.ingest.capture_time import CaptureClock
 from livecart.pipeline.ingest.reader import Deliver, OnState
 from livecart.pipeline.ingest.sampling import SampleGrid
@@ -39,6 +39,7 @@ class WhipEndpoint:
         deliver: takes each sampled frame, in a thread that is not the event loop's.
         on_state: takes each change of state, in the event loop: "connecting" with an offer, "live" with its first
             frame, "stalled" where it falls silent, "reconnecting" while no one sends, "closed" at the end.
+        pace: how often to sample; None: at `settings.rate_hz` all the time. Every frame is decoded all the same.
         token: what a sender has to show as `Authorization: Bearer`; None: anyone who reaches the address may send.
         ice_servers: URLs of STUN or TURN servers; none are needed where the sender reaches this machine.
 
@@ -53,6 +54,7 @@ class WhipEndpoint:
         deliver: Deliver,
         on_state: OnState,
         *,
+        pace: Pace | None = None,
         token: str | None = None,
         ice_servers: tuple[str, ...] = (),
     ) -> None:
@@ -62,6 +64,7 @@ class WhipEndpoint:
             raise SettingsError("WHIP needs aiortc; install it with: pip install 'livecart[webrtc]'") from error
         self.room = room
         self.stats = ReaderStats()
+        self.pace = pace or Pace(settings.rate_hz, settings.rate_hz)
         self._aiortc = aiortc
         self._settings = settings
         self._deliver = deliver
@@ -218,6 +221,7 @@ class _Sender:
         """Take frames until there are none. Returns why."""
         endpoint, settings = self._endpoint, self._endpoint.settings
         grid, clock = SampleGrid(settings.rate_hz), CaptureClock()
+        pace = endpoint.pace
         live = False
         while True:
             frame = await self._next_frame(settings.stall_after_s if live else settings.open_timeout_s)
@@ -228,6 +232,8 @@ class _Sender:
             pts_s = frame.time
             clock.observe(pts_s, time.time())
             grid.follow_jump(pts_s)
+            if grid.period_s != pace.period_s(pts_s):
+                grid.set_period(pace.period_s(pts_s))
             endpoint.stats.add(packets=1, frames_decoded=1)
             if not grid.take(pts_s):
                 continue

@@ -31,7 +31,7 @@ async def test_a_file_gives_the_right_cards_and_none_twice(engine, events, clip,
 
 async def test_every_sampled_frame_of_a_file_is_looked_at_without_a_gate(engine, clip, archive):
     path, _ = clip
-    runner = await engine.rooms.put(plan("room-1", path, gate=False))
+    runner = await engine.rooms.put(plan("room-1", path, gate=False, ingest={"hurried_hz": 1.0}))
     await asyncio.wait_for(runner.finished.wait(), 30)
     assert len(archive.rooms) == runner.view().frames_sampled == 28
     assert engine.metrics.outcomes("room-1") == {"answered": 28}

@@ -108,8 +108,12 @@ def test_the_count_of_looks_is_a_setting(looks):
 def test_gone_after_an_absence_not_after_a_missed_look():
     room = Driver(absence_s=3)
     room.show(0, 1, product("A"))
-    assert room.show(2, 3) == []
+    assert room.look(2) == []
     assert room.room.undecided
+    # The second look that misses it settles it; from then on it is a matter of time.
+    assert room.look(3) == []
+    assert not room.room.undecided
+    assert room.room.missing
     assert room.look(3.5, product("A")) == []
     assert room.show(4.5, 5.5) == []
     assert room.look(6.5) == GONE_A

@@ -12,7 +12,7 @@ from livecart.pipeline.decision.dedupe import may_announce
 from livecart.pipeline.decision.host import HostControl
 from livecart.pipeline.decision.offers import WAITING, Offers, with_offer
 from livecart.pipeline.decision.settings import DecisionSettings
-from livecart.pipeline.decision.track import TrackedProduct
+from livecart.pipeline.decision.track import MISSES, TrackedProduct
 from livecart.pipeline.decision.tracker import Tracker
 from livecart.types import Candidate, CardEvent
 
@@ -183,9 +183,9 @@ class CardBoard:
         return events
 
     def is_undecided(self, product: TrackedProduct) -> bool:
-        """Whether one more look could announce it soon, or show that its card is to go."""
+        """Whether one more look could announce it soon, or show that it is out of sight."""
         if product.card is not None:
-            return not product.in_last_look and product.sku != self._host.pinned
+            return 0 < product.missed_looks < MISSES and product.sku != self._host.pinned
         if not (product.in_last_look and self._host.allows(product.sku, self._clock())):
             return False
         if not may_announce(product, self.now_s, self._settings) or math.isinf(product.first_vote_s):

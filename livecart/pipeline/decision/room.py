@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from livecart.pipeline.decision.board import CardBoard
+from livecart.pipeline.decision.boxes import ShareBox
 from livecart.pipeline.decision.cards import CardWriter, FrameStamp, WithdrawReason
 from livecart.pipeline.decision.host import HostControl
 from livecart.pipeline.decision.offers import Offers
@@ -86,15 +87,20 @@ class RoomDecision:
         self._tracker.take(look, at_s, self._time.now_s, self._host.pinned)
         return events + self._settle()
 
-    def on_unchanged(self, pts_s: float, captured_at_s: float) -> list[CardEvent]:
-        """A frame was skipped because its picture is that of the last look: time passes, no vote is cast."""
+    def on_unchanged(
+        self, pts_s: float, captured_at_s: float, followed: Mapping[str, ShareBox] | None = None
+    ) -> list[CardEvent]:
+        """A frame was skipped because nothing in it is new since the last look: time passes, no vote is cast.
+
+        `followed`: where products of that look are now, by sku, as shares of the picture; the others have not moved.
+        """
         events = self._hear()
         at_s = self._time.advance(pts_s, captured_at_s)
         if at_s >= self._time.now_s:
             self._board.frame = FrameStamp(
                 pts_s, captured_at_s, self._board.frame.width_px, self._board.frame.height_px
             )
-        self._tracker.unchanged(at_s, self._time.now_s)
+        self._tracker.unchanged(followed or {}, at_s, self._time.now_s)
         return events + self._settle()
 
     def tick(self, now_s: float) -> list[CardEvent]:
@@ -143,6 +149,23 @@ class RoomDecision:
     def undecided(self) -> bool:
         """Whether one more look could change something soon: the gate should let the next frame through."""
         return any(self._board.is_undecided(product) for product in self._tracker.products.values())
+
+    @property
+    def deciding(self) -> bool:
+        """Whether one more look could soon announce a product that is in sight."""
+        products = self._tracker.products.values()
+        return any(product.card is None and self._board.is_undecided(product) for product in products)
+
+    @property
+    def in_sight(self) -> dict[str, ShareBox | None]:
+        """The products of the last look and their boxes in it, as shares of the picture."""
+        products = self._tracker.products.values()
+        return {product.sku: product.seen_box for product in products if product.in_last_look}
+
+    @property
+    def missing(self) -> bool:
+        """Whether a product whose card is shown was not in the last look. A pinned one may be out of sight."""
+        return any(not product.in_last_look and product.sku != self._host.pinned for product in self._board.live())
 
     # The host
 

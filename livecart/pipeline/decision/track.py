@@ -14,7 +14,7 @@ from livecart.pipeline.decision.vote import Ballot
 from livecart.types import Candidate
 
 #: Looks in a row without a product before it counts as absent: one may miss it.
-_MISSES = 2
+MISSES = 2
 #: Time constant of prominence: a product does not become the main one by one look.
 _PROMINENCE_S = 1.5
 
@@ -74,13 +74,18 @@ class TrackedProduct:
         self.missed_looks += 1
         self.challenges_since_s = None
 
+    def follow(self, box: ShareBox, at_s: float, settings: DecisionSettings) -> None:
+        """It was followed to there, without a look."""
+        self._follow(box, max(at_s - self.last_seen_s, 0.0), settings)
+        self.still_there(at_s)
+
     def still_there(self, at_s: float) -> None:
         """The picture is the one in which it was seen."""
         self.last_seen_s = max(self.last_seen_s, at_s)
 
     def absent(self, now_s: float, settings: DecisionSettings) -> bool:
         """Out of sight for long enough, and not by one look alone."""
-        return self.missed_looks >= _MISSES and now_s - self.last_seen_s >= settings.absence_s
+        return self.missed_looks >= MISSES and now_s - self.last_seen_s >= settings.absence_s
 
     def _follow(self, box: ShareBox | None, step_s: float, settings: DecisionSettings) -> None:
         self.seen_box = box

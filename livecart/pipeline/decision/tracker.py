@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from livecart.pipeline.decision.boxes import centre, same_place
+from collections.abc import Mapping
+
+from livecart.pipeline.decision.boxes import ShareBox, centre, same_place
 from livecart.pipeline.decision.competition import Shift, scene_shift, speed_of
 from livecart.pipeline.decision.dedupe import forget_absent
 from livecart.pipeline.decision.settings import DecisionSettings
@@ -35,14 +37,16 @@ class Tracker:
             if sighting.speaks:
                 self._contradict(sighting, weight, at_s)
 
-    def unchanged(self, at_s: float, now_s: float) -> None:
-        """A frame like the last one that was looked at: what is in it stays in sight, the rest stays missed."""
+    def unchanged(self, followed: Mapping[str, ShareBox], at_s: float, now_s: float) -> None:
+        """A frame in which nothing is new: what the last look saw stays in sight, the rest stays missed."""
         self._forget_votes(now_s)
-        for product in self.products.values():
-            if product.in_last_look:
-                product.still_there(at_s)
-            else:
+        for sku, product in self.products.items():
+            if not product.in_last_look:
                 product.miss()
+            elif sku in followed:
+                product.follow(followed[sku], at_s, self._settings)
+            else:
+                product.still_there(at_s)
 
     def add(self, candidate: Candidate, now_s: float) -> TrackedProduct:
         """A product that no look has seen yet, or whose particulars are to be these."""

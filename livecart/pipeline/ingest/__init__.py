@@ -4,6 +4,7 @@
 `timeline` knows stalls and capture times, `interrupt` gets a thread out of FFmpeg.
 """
 
+from livecart.pipeline.ingest.pace import Pace
 from livecart.pipeline.ingest.picture import ArrayPicture, VideoPicture
 from livecart.pipeline.ingest.reader import StreamReader
 from livecart.pipeline.ingest.settings import IngestSettings
@@ -15,6 +16,7 @@ __all__ = [
     "ArrayPicture",
     "DecodeMode",
     "IngestSettings",
+    "Pace",
     "ReaderCounts",
     "ReaderStats",
     "Source",

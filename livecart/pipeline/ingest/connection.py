@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 from livecart.errors import StreamError
 from livecart.pipeline.ingest.decoding import SampledDecoder
 from livecart.pipeline.ingest.interrupt import ReadGuard
+from livecart.pipeline.ingest.pace import Pace
 from livecart.pipeline.ingest.picture import VideoPicture
 from livecart.pipeline.ingest.settings import IngestSettings
 from livecart.pipeline.ingest.source import Source
@@ -52,8 +53,8 @@ class Connection:
             return self.container.size > 0
         return (self.container.duration or 0) > 0
 
-    def frames(self, room: str) -> Iterator[Frame]:
-        """Sampled frames up to the end of the stream, or until the guard is told to stop.
+    def frames(self, room: str, pace: Pace) -> Iterator[Frame]:
+        """Sampled frames at that pace up to the end of the stream, or until the guard is told to stop.
 
         Raises:
             StreamStalled: nothing new, or nothing that can be decoded, for `stall_after_s`.
@@ -61,7 +62,7 @@ class Connection:
         """
         decoder = SampledDecoder(
             self.stream,
-            self.settings.rate_hz,
+            pace,
             self.stats,
             gives_up=not self.on_demand,
             every_frame=self.settings.every_frame,

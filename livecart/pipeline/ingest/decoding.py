@@ -3,7 +3,8 @@
 A frame needs every frame since the key frame before it. Packets are therefore only decoded when a sample is due
 before the next key frame is expected; otherwise they are held, undecoded, and thrown away when that key frame comes.
 If it does not come in time, the held packets are decoded after all, and distances are measured afresh: the guess
-costs nothing but time. Where key frames come about as often as samples are wanted, they alone are decoded
+costs nothing but time. The rate may change at any time (pace.py); with economy only key frames are decoded, as long as
+they come every few seconds. Where key frames come about as often as samples are wanted, they alone are decoded
 (`key_frames`); else (`all_frames`) a group of pictures is decoded up to its last sample, without those frames in
 between that no other frame refers to.
 """
@@ -20,6 +21,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from livecart.errors import StreamError
+from livecart.pipeline.ingest.pace import Pace
 from livecart.pipeline.ingest.sampling import KEY_TOLERANCE, ROUNDING_S, KeyFrameDistance, SampleGrid
 from livecart.pipeline.ingest.stats import DecodeMode, ReaderStats
 
@@ -29,6 +31,8 @@ _log = logging.getLogger(__name__)
 _LONGEST_HELD_BYTES = 32 * 1024 * 1024
 #: So many failures in a row without one decoded frame: another codec than announced, or not video. 2 s at 30 frames/s.
 _HOPELESS_FAILURES = 60
+#: Economy looks at key frames alone where they are no farther apart than this.
+_ECONOMY_KEYS_S = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +48,14 @@ class SampledDecoder:
 
     Args:
         stream: of an open container.
-        rate_hz: samples per second of stream time.
+        pace: how often to sample.
         stats: counted into.
         gives_up: raise where nothing can be decoded any more, so that the stream is opened anew; else go on to its end.
         every_frame: decode also what no sample needs.
     """
 
     def __init__(
-        self, stream: VideoStream, rate_hz: float, stats: ReaderStats, *, gives_up: bool, every_frame: bool = False
+        self, stream: VideoStream, pace: Pace, stats: ReaderStats, *, gives_up: bool, every_frame: bool = False
     ) -> None:
         self._gives_up = gives_up
         self._every_frame = every_frame
@@ -61,7 +65,9 @@ class SampledDecoder:
         self._time_base_s = float(stream.time_base or 0) or 1e-3
         self._frame_s = 1.0 / float(stream.average_rate or 25)
         self._stats = stats
-        self._grid = SampleGrid(rate_hz)
+        self._pace = pace
+        self._economy = False
+        self._grid = SampleGrid(1.0 / pace.period_s(float("-inf")))
         self._distance = KeyFrameDistance()
         self._mode: DecodeMode = "unknown"
         self._held: list[Packet[VideoStream]] = []
@@ -84,6 +90,7 @@ class SampledDecoder:
             yield from self._finish()
             return
         self._stats.add(packets=1, corrupt=int(packet.is_corrupt))
+        self._keep_pace(pts_s)
         if packet.is_keyframe:
             yield from self._begin_group(packet, pts_s)
         elif self._seen_key_frame:
@@ -96,6 +103,14 @@ class SampledDecoder:
         ticks = packet.pts if packet.pts is not None else packet.dts
         self._last_pts_s = ticks * self._time_base_s if ticks is not None else self._last_pts_s + self._frame_s
         return self._last_pts_s
+
+    def _keep_pace(self, pts_s: float) -> None:
+        period_s, economy = self._pace.period_s(pts_s), self._pace.key_frames_only(pts_s)
+        if period_s != self._grid.period_s or economy != self._economy:
+            self._economy = economy
+            if period_s != self._grid.period_s:
+                self._grid.set_period(period_s)
+            self._decide_mode()
 
     def _begin_group(self, packet: Packet[VideoStream], pts_s: float) -> Iterator[SampledFrame]:
         self._seen_key_frame = True
@@ -142,6 +157,8 @@ class SampledDecoder:
     def _due_before_next_key(self) -> bool:
         if self._every_frame:
             return True
+        if self._economises():
+            return False
         due_s, next_key_s = self._grid.due_s, self._distance.next_key_s
         return due_s is None or next_key_s is None or due_s + self._early_key_s() < next_key_s
 
@@ -151,9 +168,14 @@ class SampledDecoder:
             return self._distance.longest_s / 2
         return self._grid.period_s * KEY_TOLERANCE
 
+    def _economises(self) -> bool:
+        longest_s = self._distance.longest_s
+        return self._economy and longest_s is not None and longest_s <= _ECONOMY_KEYS_S
+
     def _decide_mode(self) -> None:
         longest_s = self._distance.longest_s
         close = longest_s is not None and longest_s <= self._grid.period_s * (1.0 + KEY_TOLERANCE)
+        close = close or self._economises()
         mode: DecodeMode = "key_frames" if close and not self._every_frame else "all_frames"
         if mode != self._mode:
             _log.debug("decoding %s, key frames %s s apart", mode, longest_s)

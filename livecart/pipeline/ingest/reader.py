@@ -12,6 +12,7 @@ from livecart.errors import LivecartError, StreamError
 from livecart.pipeline.ingest.backoff import Backoff
 from livecart.pipeline.ingest.connection import Connection, open_connection
 from livecart.pipeline.ingest.interrupt import ReadGuard
+from livecart.pipeline.ingest.pace import Pace
 from livecart.pipeline.ingest.settings import IngestSettings
 from livecart.pipeline.ingest.source import parse_source
 from livecart.pipeline.ingest.stats import ReaderStats
@@ -36,6 +37,7 @@ class StreamReader:
         on_state: takes each change of state and a sentence about it. In the reader's thread; "closed", always the last
             one, in the thread that stops the reader. A stream that reconnects goes through "stalled" if it only fell
             silent, then "reconnecting", then "live". A recording goes to "ended".
+        pace: how often to sample; None: at `settings.rate_hz` all the time.
         rng: of the backoff.
 
     Raises:
@@ -50,6 +52,7 @@ class StreamReader:
         deliver: Deliver,
         on_state: OnState,
         *,
+        pace: Pace | None = None,
         rng: Random | None = None,
     ) -> None:
         self.room = room
@@ -58,6 +61,7 @@ class StreamReader:
         self.failure: LivecartError | None = None
         self._source = parse_source(source, settings)
         self._settings = settings
+        self._pace = pace or Pace(settings.rate_hz, settings.rate_hz)
         self._deliver = deliver
         self._on_state = on_state
         # Jitter spreads load; nothing secret depends on it.
@@ -128,7 +132,7 @@ class StreamReader:
 
     def _hand_on(self, connection: Connection) -> None:
         live_since_s: float | None = None
-        for frame in connection.frames(self.room):
+        for frame in connection.frames(self.room, self._pace):
             now_s = time.monotonic()
             if live_since_s is None:
                 live_since_s = now_s

@@ -20,11 +20,19 @@ class SampleGrid:
     def __init__(self, rate_hz: float) -> None:
         self.period_s = 1.0 / rate_hz
         self._due_s: float | None = None
+        #: The time at which the last sample was due.
+        self._taken_s: float | None = None
 
     @property
     def due_s(self) -> float | None:
         """Time of the next sample; None before the first frame: the first one is wanted whenever it comes."""
         return self._due_s
+
+    def set_period(self, period_s: float) -> None:
+        """Sample at another period from now on, counted from the last sample."""
+        self.period_s = period_s
+        if self._taken_s is not None:
+            self._due_s = self._taken_s + period_s
 
     def take(self, pts_s: float, early_s: float = ROUNDING_S) -> bool:
         """Whether the frame at `pts_s` is to be sampled; up to `early_s` too early will do. Counts it if so."""
@@ -33,7 +41,8 @@ class SampleGrid:
         if pts_s < self._due_s - early_s:
             return False
         missed = max(0, int((pts_s + ROUNDING_S - self._due_s) // self.period_s))
-        self._due_s += (missed + 1) * self.period_s
+        self._taken_s = self._due_s + missed * self.period_s
+        self._due_s = self._taken_s + self.period_s
         return True
 
     def is_jump_back(self, pts_s: float) -> bool:
@@ -43,7 +52,7 @@ class SampleGrid:
     def follow_jump(self, pts_s: float) -> None:
         """Begin again at `pts_s` if that is a jump back."""
         if self.is_jump_back(pts_s):
-            self._due_s = pts_s
+            self._due_s, self._taken_s = pts_s, None
 
 
 class KeyFrameDistance:

@@ -13,6 +13,7 @@ SCHEMES = ("file", "http", "https", "rtmp", "rtmps", "rtsp", "rtsps")
 
 _BOUNDS: dict[str, tuple[float, float]] = {
     "rate_hz": (0.1, 10.0),
+    "hurried_hz": (0.1, 10.0),
     "stall_after_s": (0.2, 600.0),
     "open_timeout_s": (0.2, 120.0),
     "first_frame_within_s": (0.2, 600.0),
@@ -32,6 +33,8 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     #: Sampled frames per second of stream time, 0.1 to 10.
     rate_hz: float = 1.0
+    #: The same for the moment in which a product was seen and is not announced yet; no less than `rate_hz` counts.
+    hurried_hz: float = 2.5
     #: Of files only: play at the file's own pace, as a stream would come, instead of as fast as frames are taken.
     realtime: bool = False
     #: Decode every frame, also those that no sample needs: to compare with, and for streams that mark frames as key
