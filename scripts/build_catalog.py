@@ -7,6 +7,12 @@ Photos are embedded with the network of the built archive, so that a snapshot al
 again after any change: only photos that the snapshot at --output does not know yet are embedded. The new one replaces
 it in one step, which workers may watch.
 
+  build_catalog.py --serve                        builds on request, the network kept loaded
+
+Each line of its standard input is an order, {"folder": "shop/", "output": "live.snapshot"}, answered by one line: as
+--json prints it, with "ok": true; or {"ok": false, "error": "…"}. It ends with its input, and when the archive is
+another one: start it again then.
+
 Exit status: 0 done, 1 a mistake in the input and nothing was written, 3 with --strict where photos had to be left out.
 """
 
@@ -52,6 +58,8 @@ _BAD_PHOTOS_STATUS = 3
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line."""
     options = _options(arguments)
+    if options.serve:
+        return _serve(options)
     try:
         summary, report = build(options, _open_embedder)
     except (ConfigurationError, OSError) as error:
@@ -99,6 +107,57 @@ def build(options: argparse.Namespace, open_embedder: OpenEmbedder) -> tuple[dic
         "bytes": options.output.stat().st_size,
     }
     return summary, report
+
+
+def _serve(options: argparse.Namespace) -> int:
+    """Take orders until the input ends, or the archive is another one."""
+    try:
+        made_of = _stamp(options.archive)
+        with _unpacked(options.archive) as archive:
+            embedder_for = _embedders(archive)
+            print(json.dumps({"ok": True, "ready": True}), flush=True)
+            for line in sys.stdin:
+                if _stamp(options.archive) != made_of:
+                    break
+                print(json.dumps(_order(options, archive, embedder_for, line), ensure_ascii=False), flush=True)
+    except (ConfigurationError, OSError) as error:
+        print(f"build_catalog: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _order(
+    options: argparse.Namespace, archive: Path, embedder_for: Callable[[int], PhotoEmbedder], line: str
+) -> dict[str, object]:
+    """One build; the answer to its order."""
+    try:
+        order = json.loads(line)
+        paths = {"folder": Path(order["folder"]), "output": Path(order["output"])}
+    except (ValueError, KeyError, TypeError):
+        return {"ok": False, "error": f"no order: {line[:200]!r}"}
+    asked = argparse.Namespace(**(vars(options) | paths | {"archive": archive}))
+    try:
+        summary, _ = build(asked, lambda _, photos: embedder_for(photos))
+    except (ConfigurationError, OSError) as error:
+        return {"ok": False, "error": str(error)}
+    return {"ok": True, **summary}
+
+
+def _embedders(archive: Path) -> Callable[[int], PhotoEmbedder]:
+    from recognition.embedding import embedders
+
+    return embedders(archive, threads=len(os.sched_getaffinity(0)))
+
+
+def _stamp(archive: Path) -> tuple[int, int, int]:
+    """Of the archive as it stands there: another one has another."""
+    try:
+        stat = archive.stat()
+    except FileNotFoundError as error:
+        raise ConfigurationError(f"{archive} is not built; `make archive` builds it") from error
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
 
 def _open_embedder(archive: Path, photos: int) -> PhotoEmbedder:
@@ -167,7 +226,7 @@ def _sentence(summary: dict[str, object], report: BuildReport) -> str:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     store = ROOT / "model_store"
-    parser.add_argument("folder", type=Path, help="with catalog.json and the photos that it names")
+    parser.add_argument("folder", type=Path, nargs="?", help="with catalog.json and the photos that it names")
     parser.add_argument("--output", type=Path, default=store / SNAPSHOT_FILE, help="default: %(default)s")
     parser.add_argument(
         "--model-config", type=Path, default=HANDLER / "model-config.yaml", help="for its allowed_hosts"
@@ -175,7 +234,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--archive", type=Path, default=store / f"{MODEL}.mar", help="whose network embeds the photos")
     parser.add_argument("--strict", action="store_true", help="exit status 3 where a photo had to be left out")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--serve", action="store_true", help="build on request, see above")
     options = parser.parse_args(arguments)
+    if options.serve == (options.folder is not None):
+        parser.error("name a folder, or --serve")
     if options.output.suffix != ".snapshot":
         parser.error("--output must end in .snapshot")
     return options

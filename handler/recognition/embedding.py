@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -142,10 +142,20 @@ def open_embedder(archive_folder: Path, *, threads: int, photos: int = 0) -> Pho
     Raises:
         ConfigurationError: a file of the archive is missing, or its network cannot embed photos.
     """
+    return embedders(archive_folder, threads=threads)(photos)
+
+
+def embedders(archive_folder: Path, *, threads: int) -> Callable[[int], PhotoEmbedder]:
+    """What makes embedders of an unpacked archive for catalogs of so many photos; network and reader are loaded once.
+
+    Raises:
+        ConfigurationError: as ``open_embedder``.
+    """
     info = read_info(archive_folder)
     choice = RuntimeChoice(cpu="openvino" if (archive_folder / "features.xml").is_file() else "torch", threads=threads)
     runtime = open_runtime(archive_folder, info, choice, gpu_id=None)
-    return PhotoEmbedder(info, runtime, TextReader(threads=threads), photos=photos)
+    reader = TextReader(threads=threads)
+    return lambda photos: PhotoEmbedder(info, runtime, reader, photos=photos)
 
 
 def _as_held(product: Image.Image) -> list[Image.Image]:

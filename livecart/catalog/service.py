@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from livecart.catalog.database.store import Store, open_store
-from livecart.catalog.publish.build_command import DEFAULT_COMMAND, BuildCommand
+from livecart.catalog.publish.build_command import BuildCommand, Builder
 from livecart.catalog.publish.publisher import Publisher
+from livecart.catalog.publish.resident import ResidentBuilder
 from livecart.catalog.publish.snapshot_folder import SnapshotFolder
 from livecart.catalog.records.blobs import BlobFolder
 from livecart.catalog.service_settings import CatalogSettings
@@ -75,10 +76,15 @@ def open_catalog(settings: CatalogSettings) -> Iterator[CatalogService]:
         snapshots = SnapshotFolder(_made(folder / "published"))
         publisher = None
         if settings.publish:
-            command = BuildCommand(settings.build_command or DEFAULT_COMMAND, limit_s=settings.build_limit_s)
-            publisher = Publisher(store, photos, snapshots, command)
+            publisher = Publisher(store, photos, snapshots, _builder(settings))
             stack.callback(publisher.stop)
         yield CatalogService(settings, store, photos, crops, cache, snapshots, publisher, folder)
+
+
+def _builder(settings: CatalogSettings) -> Builder:
+    if settings.build_command is not None:
+        return BuildCommand(settings.build_command, limit_s=settings.build_limit_s)
+    return ResidentBuilder(BuildCommand(limit_s=settings.build_limit_s), limit_s=settings.build_limit_s)
 
 
 def _made(folder: Path) -> Path:

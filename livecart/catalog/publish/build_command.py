@@ -12,16 +12,30 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from livecart.errors import PublishError, SettingsError
 
 _log = logging.getLogger(__name__)
-#: The project's own, run in a checkout. It embeds only photos that the snapshot at {output} does not know yet.
-DEFAULT_COMMAND = (sys.executable, "scripts/build_catalog.py", "{folder}", "--output", "{output}", "--json")
+#: The project's own, from a checkout. It embeds only photos that the snapshot at {output} does not know yet.
+OWN_PROGRAM = (sys.executable, str(Path(__file__).resolve().parents[3] / "scripts" / "build_catalog.py"))
+DEFAULT_COMMAND = (*OWN_PROGRAM, "{folder}", "--output", "{output}", "--json")
 _LOOK_EVERY_S = 0.05
 _GRACE_S = 3.0
 _TAIL_BYTES = 4000
+
+
+class Builder(Protocol):
+    """Makes snapshots, one at a time."""
+
+    def warm_up(self) -> None:
+        """A build is likely soon; returns at once."""
+
+    def run(self, folder: Path, output: Path, *, stop: Callable[[], bool]) -> None:
+        """Build one; see `BuildCommand.run`."""
+
+    def close(self) -> None:
+        """End what runs between builds."""
 
 
 class BuildCommand:
@@ -56,7 +70,7 @@ class BuildCommand:
         """
         places = {"{folder}": str(folder), "{output}": str(output)}
         command = [_filled(part, places) for part in self._command]
-        before = _state(output)
+        before = state_of(output)
         with tempfile.TemporaryFile() as told:
             try:
                 process = subprocess.Popen(
@@ -67,15 +81,21 @@ class BuildCommand:
             try:
                 reason = self._wait(process, stop)
             finally:
-                _end(process)
+                end_process(process)
             text = _tail(told)
         if reason:
             raise PublishError(f"the snapshot build {reason}: {text}")
         if process.returncode != 0:
             raise PublishError(f"the snapshot build ended with status {process.returncode}: {text}")
-        if _state(output) == before:
+        if state_of(output) == before:
             raise PublishError(f"the snapshot build wrote nothing: {text}")
         _log.info("snapshot build: %s", text)
+
+    def warm_up(self) -> None:
+        """See `Builder`: there is nothing to load beforehand."""
+
+    def close(self) -> None:
+        """See `Builder`: nothing runs between builds."""
 
     def _wait(self, process: subprocess.Popen[bytes], stop: Callable[[], bool]) -> str | None:
         """Why it was not waited for any longer, or None: it ended."""
@@ -98,7 +118,8 @@ def _filled(part: str, places: dict[str, str]) -> str:
     return part
 
 
-def _state(path: Path) -> tuple[int, int, int] | None:
+def state_of(path: Path) -> tuple[int, int, int] | None:
+    """Of a file as it stands there: one that was written anew has another. None: there is none."""
     try:
         stat = path.stat()
     except FileNotFoundError:
@@ -106,8 +127,8 @@ def _state(path: Path) -> tuple[int, int, int] | None:
     return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """The whole group: what it started ends with it."""
+def end_process(process: subprocess.Popen[bytes]) -> None:
+    """End the whole group of a process that leads one: what it started ends with it."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
         if process.poll() is not None:
             return

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from livecart.catalog.database.session import Change, revision
 from livecart.catalog.database.store import Store
 from livecart.catalog.database.tables_service import SnapshotRow
-from livecart.catalog.publish.build_command import BuildCommand
+from livecart.catalog.publish.build_command import Builder
 from livecart.catalog.publish.snapshot_folder import Published, SnapshotFolder
 from livecart.catalog.records.blobs import BlobFolder
 from livecart.catalog.transfer.folder import export_folder
@@ -49,7 +49,7 @@ class Publisher:
         store: Store,
         blobs: BlobFolder,
         folder: SnapshotFolder,
-        command: BuildCommand,
+        builder: Builder,
         *,
         debounce_s: float = 0.3,
         poll_s: float = 1.0,
@@ -61,7 +61,7 @@ class Publisher:
             store: the catalog.
             blobs: where its photos lie.
             folder: where snapshots go.
-            command: what makes one.
+            builder: what makes one.
             debounce_s: changes that follow each other faster make one build.
             poll_s: how often changes of other processes are looked for.
             on_published: called in the publisher's thread after each.
@@ -70,7 +70,7 @@ class Publisher:
         self._store = store
         self._blobs = blobs
         self._folder = folder
-        self._command = command
+        self._builder = builder
         self._debounce_s = debounce_s
         self._poll_s = poll_s
         self._on_published = on_published
@@ -93,6 +93,7 @@ class Publisher:
         self._wake.set()
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
+        self._builder.close()
         return not self._thread.is_alive()
 
     def request(self) -> None:
@@ -142,7 +143,7 @@ class Publisher:
                 ", ".join(exported.left_out[:10]),
             )
         with self._folder.staged() as path:
-            self._command.run(catalog, path, stop=self._stopping.is_set)
+            self._builder.run(catalog, path, stop=self._stopping.is_set)
             published = self._folder.publish(
                 path,
                 revision=made_from,
@@ -182,9 +183,13 @@ class Publisher:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            with self._folder.locked() as mine:
-                if mine:
-                    self._publish_until_stopped()
+            try:
+                with self._folder.locked() as mine:
+                    if mine:
+                        self._builder.warm_up()
+                        self._publish_until_stopped()
+            except Exception as error:  # noqa: BLE001  the folder may be there again later
+                self._failed(error)
             self._stopping.wait(self._poll_s)
 
     def _publish_until_stopped(self) -> None:
