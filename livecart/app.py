@@ -21,8 +21,9 @@ from livecart.bus import Bus, open_bus
 from livecart.errors import SettingsError
 from livecart.health import Health
 from livecart.host_console import make_host_console
-from livecart.pipeline.crops import CropSink
+from livecart.pipeline.crops import CropBook, CropSink
 from livecart.pipeline.dispatcher import DispatcherSettings
+from livecart.pipeline.faces import FacesSettings, open_finder
 from livecart.pipeline.metrics import LiveMetrics
 from livecart.pipeline.offer_book import OfferBook
 from livecart.pipeline.outbox import EventOutbox
@@ -64,22 +65,35 @@ async def open_engine(
     bus_url: str = "memory://",
     dispatcher: DispatcherSettings | None = None,
     max_age_s: float = 2.0,
+    crops: CropBook | None = None,
     unsure: CropSink | None = None,
     metrics: LiveMetrics | None = None,
     offers: OfferBook | None = None,
+    faces: FacesSettings | None = None,
 ) -> AsyncIterator[Engine]:
     """Everything that rooms need. On leaving, rooms end, their cards are withdrawn, and nothing is left running.
 
-    `unsure` takes crops of decisions that were not sure; crops of the cards shown are in `rooms.crops`.
-    `offers` says what may be shown; None: whatever the recogniser names.
+    `unsure` takes crops of decisions that were not sure; crops of the cards shown go to `crops`.
+    `offers` says what may be shown; None: whatever the recogniser names. `faces`: how to look for them; None: never.
 
     Raises:
-        SettingsError: a setting or the bus's URL cannot be used.
+        SettingsError: a setting or the bus's URL cannot be used, or the face detector is required and cannot be.
     """
     metrics = metrics or LiveMetrics()
+    finder = None if faces is None else await open_finder(faces, metrics)
     bus = open_bus(bus_url)
     outbox = EventOutbox(bus, metrics)
-    rooms = Rooms(outbox, metrics, max_age_s=max_age_s, dispatcher=dispatcher, offers=offers, unsure=unsure)
+    rooms = Rooms(
+        outbox,
+        metrics,
+        max_age_s=max_age_s,
+        dispatcher=dispatcher,
+        offers=offers,
+        crops=crops,
+        unsure=unsure,
+        finder=finder,
+        faces=faces,
+    )
     metrics.watch_rooms(rooms.views)
     metrics.watch_bus(lambda: dataclasses.asdict(bus.stats))
     async with RecognizerClient(recognizer, product_list=rooms.product_list, meter=metrics) as client:
@@ -89,6 +103,8 @@ async def open_engine(
             yield Engine(rooms, client, bus, outbox, metrics)
         finally:
             await rooms.close()
+            if finder is not None:
+                await finder.close()
             await outbox.close()
             await bus.close()
 
@@ -117,6 +133,7 @@ async def run_rooms(config: Path, stop: asyncio.Event, *, on_ready: Callable[[st
                 dispatcher=file.dispatcher,
                 max_age_s=file.queue.max_age_s,
                 metrics=metrics,
+                faces=file.faces,
                 offers=None if catalog is None else catalog.offers,
             )
         )

@@ -14,6 +14,7 @@ import msgspec
 from livecart.errors import SettingsError
 from livecart.pipeline.decision import DecisionSettings
 from livecart.pipeline.dispatcher import DispatcherSettings
+from livecart.pipeline.faces import FacesSettings
 from livecart.pipeline.gate import GateSettings
 from livecart.pipeline.ingest import IngestSettings
 from livecart.pipeline.recognizer import RecognizerSettings
@@ -64,6 +65,7 @@ class RoomsFile:
     bus: BusSettings
     http: HttpSettings
     viewers: ViewersSettings
+    faces: FacesSettings
     #: None: rooms run without a catalog, and show what the recogniser names.
     catalog: CatalogSettings | None
     rooms: dict[str, RoomSettings]
@@ -79,6 +81,7 @@ _SECTIONS: dict[str, type] = {
     "bus": BusSettings,
     "http": HttpSettings,
     "viewers": ViewersSettings,
+    "faces": FacesSettings,
 }
 
 

@@ -1,6 +1,6 @@
 """Cut-outs of products, in memory only: what a viewer's "not this product", or an unsure decision, is about.
 
-Never the whole frame and never a face; frame_finisher.py sees to both before anything comes here.
+Never the whole frame and never a face; cutting.py sees to both before anything comes here.
 """
 
 from __future__ import annotations
@@ -74,11 +74,6 @@ class CropBook:
     def crop_of(self, card_id: str) -> ProductCrop | None:
         """The card's crop; None: there was none that may be kept, or it is gone by now."""
         return self._crops.get(card_id)
-
-    def forget_room(self, room: str) -> None:
-        """The room is gone: its crops are too."""
-        for card_id in [card_id for card_id, crop in self._crops.items() if crop.room == room]:
-            del self._crops[card_id]
 
     def __len__(self) -> int:
         """Crops held now."""

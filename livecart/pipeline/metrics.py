@@ -34,6 +34,8 @@ class LiveMetrics:
         self._events_lost = self._counter("card_events_lost", "Card events that the bus did not take")
         self._failures = self._counter("background_failures", "Faults of work in the background", "where")
         self._reloads = self._counter("settings_reloads", "Edits of rooms.toml, by whether they were taken", "outcome")
+        self._face_searches = self._counter("face_searches", "Pictures searched for faces, by their end", "outcome")
+        self._crops = self._counter("crops", "Products cut out for reports and reviews", "reason", "outcome")
         self._stages = self._histogram("stage_seconds", "Time of each stage of one frame on this side", "stage")
         self._recognizer = self._histogram("recognizer_seconds", "Time of each stage inside the recogniser", "stage")
         self._look_age = self._histogram("captured_to_look_seconds", "From a frame's capture to its look's decision")
@@ -85,6 +87,18 @@ class LiveMetrics:
                 self._recognizer_stages.add(stage)
                 self._recognizer.labels(stage).observe(seconds)
                 self._sums.stage(f"recognizer_{stage}", seconds)
+
+    def faces(self, seconds: float) -> None:
+        """Faces were looked for in one picture."""
+        self._observe("faces", seconds)
+
+    def face_search(self, outcome: str) -> None:
+        """A search for faces came to its end: see `finisher.FacesOutcome`."""
+        self._face_searches.labels(outcome).inc()
+
+    def crop(self, reason: str, outcome: str) -> None:
+        """A product was cut out, or was not: see `CropReason` and `CropOutcome`."""
+        self._crops.labels(reason, outcome).inc()
 
     def emitted(self, event: CardEvent) -> None:
         """An event was handed to the bus."""

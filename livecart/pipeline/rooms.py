@@ -14,6 +14,8 @@ from weakref import WeakValueDictionary
 from livecart.pipeline.crops import CropBook, CropSink
 from livecart.pipeline.decision import RoomState
 from livecart.pipeline.dispatcher import Dispatcher, DispatcherSettings
+from livecart.pipeline.faces import FaceFinder, FacesSettings
+from livecart.pipeline.finisher import EventFinisher
 from livecart.pipeline.look_watch import LookWatch
 from livecart.pipeline.mailbox import Mailbox
 from livecart.pipeline.meter import Incident, Outcome, Stage
@@ -47,7 +49,10 @@ class Rooms:
         max_age_s: frames captured longer ago are not sent, see `Mailbox`.
         dispatcher: how hard to ask the recogniser.
         offers: what may be shown; None: whatever the recogniser names.
+        crops: keeps those of the cards shown last; None: a book of its own.
         unsure: where crops of decisions that were not sure go; None: nowhere.
+        finder: of faces; None: cards do not say where faces are, and no crops are made.
+        faces: how often to look for them, and how long cards wait.
     """
 
     def __init__(
@@ -57,15 +62,19 @@ class Rooms:
         *,
         max_age_s: float = 2.0,
         dispatcher: DispatcherSettings | None = None,
+        crops: CropBook | None = None,
         unsure: CropSink | None = None,
         offers: OfferBook | None = None,
+        finder: FaceFinder | None = None,
+        faces: FacesSettings | None = None,
     ) -> None:
         self.metrics = metrics
         #: Of the cards shown last.
-        self.crops = CropBook()
+        self.crops = CropBook() if crops is None else crops
         #: For people who want to see what the recogniser sees.
         self.looks = LookWatch()
         self._sink = sink
+        self._finisher = EventFinisher(sink, finder, metrics, book=self.crops, unsure=unsure, settings=faces)
         self._offers = offers
         self._meter = _StaleWatch(metrics, self._on_stale)
         self._mailbox = Mailbox(max_age_s, meter=self._meter)
@@ -80,7 +89,7 @@ class Rooms:
     def start(self, recognize: Callable[[Frame], Awaitable[Look]]) -> None:
         """Begin to serve; `recognize` asks about one frame."""
         loop = asyncio.get_running_loop()
-        self._shared = Shared(loop, self._mailbox, self._sink, self.metrics, self._offers)
+        self._shared = Shared(loop, self._mailbox, self._finisher, self.metrics, self._offers)
         if self._offers is not None:
             self._offers.start(self._on_offers, self._shown, self._recheck_offers)
 
@@ -134,6 +143,7 @@ class Rooms:
             if runner is None:
                 return False
             self._remember(await runner.stop())
+            self._finisher.forget_room(room)
             # Only now: until its reader has ended it is shown, and counts.
             self._runners.pop(room, None)
             self.metrics.forget_room(room)
@@ -205,7 +215,9 @@ class Rooms:
             if self._offers is not None:
                 # Asked while the vote still runs, so that the card does not wait.
                 self._offers.want(candidate.sku for candidate in look.candidates)
+            self._finisher.saw(look)
             runner.on_look(look)
+            self._finisher.decided(look)
             self.looks.tell(look)
 
     def _on_lost(self, frame: Frame, outcome: Outcome) -> None:

@@ -1,0 +1,231 @@
+"""Between the rooms' decisions and the outbox: says where faces are, and has products cut out.
+
+    look ──────▶ saw(look) ──▶ faces of its picture, in a thread ─▶ avoid, crops
+    decision ──▶ put(event) ─▶ waits for them, the room's order kept ──────────▶ outbox
+
+An event waits for the faces of its look's picture, `wait_s` at most, and the room's later events behind it; other
+rooms do not. Without a detector, or where it fails, events go out with what was known last, and no crop is made: nobody
+could say that it holds no face. Of faces nothing is kept but the rectangles of each room's newest search.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import msgspec
+
+from livecart.pipeline.crop_maker import CropMaker, CropMeter, CropOrder
+from livecart.pipeline.crops import CropBook, CropSink
+from livecart.pipeline.faces import Face, FaceFinder, FacesSettings
+from livecart.pipeline.runner import EventSink
+from livecart.types import BoxXyxyPx, CardEvent, Look, Picture
+
+_log = logging.getLogger(__name__)
+
+#: Rectangles older than this say nothing about where the host is now.
+_KNOWN_FOR_S = 30.0
+#: While the detector is broken every picture fails alike: one line in so many seconds says it.
+_LOG_EVERY_S = 10.0
+
+#: `found`: in time. `late`: it took longer than an event may wait. `busy`: too many pictures waited.
+FacesOutcome = Literal["found", "late", "busy", "failed"]
+
+
+class FinisherMeter(CropMeter, Protocol):
+    """Told of everything worth counting."""
+
+    def face_search(self, outcome: FacesOutcome) -> None:
+        """One search for faces came to its end."""
+
+
+@dataclass(slots=True)
+class _Search:
+    """For the faces of one picture. `over`: no event waits for it any longer."""
+
+    picture: Picture
+    over: bool = False
+    ended: bool = False
+    faces: tuple[BoxXyxyPx, ...] | None = None
+    #: To be made when it has ended.
+    orders: list[CropOrder] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Room:
+    look: Look | None = None
+    #: In the newest look's picture; None: none was begun.
+    search: _Search | None = None
+    searched_at_s: float = float("-inf")
+    faces: tuple[BoxXyxyPx, ...] | None = None
+    faces_at_s: float = float("-inf")
+    waiting: deque[tuple[CardEvent, _Search | None]] = field(default_factory=deque)
+    #: The sku of each card shown now.
+    shown: dict[str, str] = field(default_factory=dict)
+
+
+class EventFinisher:
+    """One for all rooms of a process. All methods belong to the event loop.
+
+    Args:
+        sink: where finished events go.
+        finder: of faces; None: events pass as they are.
+        meter: told of searches and crops.
+        book: keeps crops of cards.
+        unsure: takes crops of doubts; None: none are made.
+        settings: how often to search, and how long events wait.
+        clock: monotonic, in seconds.
+    """
+
+    def __init__(
+        self,
+        sink: EventSink,
+        finder: FaceFinder | None,
+        meter: FinisherMeter,
+        *,
+        book: CropBook,
+        unsure: CropSink | None = None,
+        settings: FacesSettings | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._sink = sink
+        self._finder = finder
+        self._crops = None if finder is None else CropMaker(finder, meter, book, unsure)
+        self._meter = meter
+        self._settings = settings if settings is not None else FacesSettings()
+        self._clock = clock
+        self._rooms: dict[str, _Room] = {}
+        self._logged_at_s = float("-inf")
+
+    def saw(self, look: Look) -> None:
+        """A look is about to be decided: the events put next follow from it."""
+        if self._finder is not None:
+            room = self._rooms.setdefault(look.room, _Room())
+            room.look, room.search = look, None
+
+    def put(self, event: CardEvent) -> None:
+        """Take an event, and hand it on when it is finished; never waits."""
+        if self._finder is None:
+            self._sink.put(event)
+            return
+        room = self._rooms.setdefault(event.room, _Room())
+        search = None
+        if event.event == "withdraw":
+            room.shown.pop(event.card_id, None)
+        else:
+            search = self._search(room, at_once=event.event == "card")
+        if event.event == "card":
+            room.shown[event.card_id] = event.sku
+            self._order_card(room, search, event)
+        room.waiting.append((event, search))
+        self._hand_on(room)
+
+    def decided(self, look: Look) -> None:
+        """The events that follow from the look were put: whatever of it is in doubt is for review."""
+        room = self._rooms.get(look.room)
+        if room is None or self._crops is None:
+            return
+        orders = self._crops.of_doubts(look, room.shown.values())
+        if orders:
+            search = self._search(room, at_once=False)
+            if search is not None:
+                for order in orders:
+                    self._order(search, order)
+        if not (look.candidates or room.shown):
+            # No event can follow from it, and a picture is a megabyte.
+            room.look = None
+
+    def forget_room(self, name: str) -> None:
+        """The room is gone: its events go out as they are, and what is known of it goes."""
+        room = self._rooms.pop(name, None)
+        if room is not None:
+            for _, search in room.waiting:
+                if search is not None:
+                    search.over = True
+            self._hand_on(room)
+        if self._crops is not None:
+            self._crops.forget_room(name)
+
+    def _search(self, room: _Room, *, at_once: bool) -> _Search | None:
+        """The search in the newest look's picture, begun here if it is time; None: there is none."""
+        if room.search is not None or self._finder is None or room.look is None or room.look.picture is None:
+            return room.search
+        if not at_once and self._clock() - room.searched_at_s < self._settings.every_s:
+            return None
+        search = _Search(room.look.picture)
+        future = self._finder.search(search.picture)
+        if future is None:
+            self._meter.face_search("busy")
+            return None
+        room.search, room.searched_at_s = search, self._clock()
+        timer = asyncio.get_running_loop().call_later(self._settings.wait_s, self._give_up, room, search)
+
+        def done(result: asyncio.Future[tuple[Face, ...]]) -> None:
+            timer.cancel()
+            self._searched(room, search, result)
+
+        future.add_done_callback(done)
+        return search
+
+    def _give_up(self, room: _Room, search: _Search) -> None:
+        search.over = True
+        self._hand_on(room)
+
+    def _searched(self, room: _Room, search: _Search, result: asyncio.Future[tuple[Face, ...]]) -> None:
+        if result.cancelled():
+            outcome: FacesOutcome = "failed"
+        elif result.exception() is not None:
+            outcome = "failed"
+            self._failed(result.exception())
+        else:
+            outcome = "late" if search.over else "found"
+            search.faces = tuple(face.box_xyxy_px for face in result.result())
+            room.faces, room.faces_at_s = search.faces, self._clock()
+        self._meter.face_search(outcome)
+        search.over = search.ended = True
+        self._hand_on(room)
+        for order in search.orders:
+            self._order(search, order)
+        search.orders.clear()
+
+    def _hand_on(self, room: _Room) -> None:
+        while room.waiting:
+            event, search = room.waiting[0]
+            if search is not None and not search.over:
+                return
+            room.waiting.popleft()
+            self._sink.put(event if event.event == "withdraw" else self._with_faces(room, event, search))
+
+    def _with_faces(self, room: _Room, event: CardEvent, search: _Search | None) -> CardEvent:
+        faces = None if search is None else search.faces
+        if faces is None and self._clock() - room.faces_at_s <= _KNOWN_FOR_S:
+            faces = room.faces
+        return msgspec.structs.replace(event, avoid=faces)
+
+    def _order_card(self, room: _Room, search: _Search | None, event: CardEvent) -> None:
+        if self._crops is None or room.look is None:
+            return
+        order = self._crops.of_card(event, room.look)
+        if order is None:
+            return
+        if search is not None:
+            self._order(search, order)
+        elif room.look.picture is not None:
+            self._crops.make(order, room.look.picture, None)
+
+    def _order(self, search: _Search, order: CropOrder) -> None:
+        if not search.ended:
+            search.orders.append(order)
+        elif self._crops is not None:
+            self._crops.make(order, search.picture, search.faces)
+
+    def _failed(self, error: BaseException | None) -> None:
+        self._meter.background_failure("faces")
+        if self._clock() - self._logged_at_s >= _LOG_EVERY_S:
+            self._logged_at_s = self._clock()
+            _log.error("cards go out without knowing of faces, and no crops are kept: %s", error, exc_info=error)
