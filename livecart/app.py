@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fastapi import FastAPI
 from watchfiles import awatch
 
 from livecart.bus import Bus, open_bus
@@ -38,7 +39,6 @@ from livecart.web.access import TokenCheck
 from livecart.web.hub import element_router, hub_router, watch_router
 
 if TYPE_CHECKING:
-    from livecart.catalog.service_settings import CatalogSettings
     from livecart.catalog_run import CatalogRun
 
 _log = logging.getLogger(__name__)
@@ -121,73 +121,92 @@ async def run_rooms(config: Path, stop: asyncio.Event, *, on_ready: Callable[[st
         SettingsError: the file cannot be used as it is at the start, or the API's address cannot be bound.
     """
     file = read_rooms_file(config)
-    metrics = LiveMetrics()
+    metrics, crops = LiveMetrics(), CropBook()
     async with AsyncExitStack() as stack:
         catalog = None
         if file.catalog is not None:
-            catalog = await stack.enter_async_context(_open_catalog(file.catalog, metrics))
+            catalog = await stack.enter_async_context(_open_catalog(file, metrics, crops))
         engine = await stack.enter_async_context(
             open_engine(
                 file.recognizer,
                 bus_url=file.bus.url,
                 dispatcher=file.dispatcher,
                 max_age_s=file.queue.max_age_s,
+                crops=crops,
+                unsure=None if catalog is None else catalog.feedback,
                 metrics=metrics,
-                faces=file.faces,
                 offers=None if catalog is None else catalog.offers,
+                faces=file.faces,
             )
         )
         if catalog is not None:
             engine.outbox.listen(catalog.log.put)
-        book = RoomBook(engine.rooms, file)
-        health = Health(engine.client.ready, engine.bus.last_event_id, lambda: engine.rooms.is_serving)
+        await _Served(config, file, engine, catalog).until(stop, on_ready)
+
+
+class _Served:
+    """Everything that answers over HTTP, and the rooms of the file."""
+
+    def __init__(self, config: Path, file: RoomsFile, engine: Engine, catalog: CatalogRun | None) -> None:
+        self._file = file
+        self._engine = engine
+        self._book = RoomBook(engine.rooms, file)
+        self._health = Health(engine.client.ready, engine.bus.last_event_id, lambda: engine.rooms.is_serving)
         if catalog is not None:
-            health.also("database", catalog.jobs.database_answers)
-        hub = make_viewer_hub(engine.rooms, engine.bus, engine.metrics, file)
-        console = make_host_console(engine.rooms, engine.outbox, book, hub, file)
-        viewers = [
-            hub_router(hub, file.viewers, TokenCheck(file.http.token), console.tickets),
-            console.router,
-            watch_router(hub.admission, book.playback_url),
-            element_router(file.viewers.viewer_dist),
+            self._health.also("database", catalog.jobs.database_answers)
+        sink = None if catalog is None else catalog.feedback
+        self._hub = make_viewer_hub(engine.rooms, engine.bus, engine.metrics, file, sink)
+        self._console = make_host_console(engine.rooms, engine.outbox, self._book, self._hub, file)
+        self._server = HttpServer(self._api(catalog), file.http.host, file.http.port)
+        self._follower = _FileFollower(config, file, self._book, engine.metrics)
+
+    def _api(self, catalog: CatalogRun | None) -> FastAPI:
+        token, viewers = self._file.http.token, self._file.viewers
+        open_routes = [
+            hub_router(self._hub, viewers, TokenCheck(token), self._console.tickets),
+            self._console.router,
+            watch_router(self._hub.admission, self._book.playback_url),
+            element_router(viewers.viewer_dist),
+            *([] if catalog is None else catalog.routers()),
         ]
-        if catalog is not None:
-            viewers += catalog.routers()
-        api = create_api(book, health, engine.metrics.registry, file.http.token, hosts=console.guard, viewers=viewers)
-        server = HttpServer(api, file.http.host, file.http.port)
-        follower = _FileFollower(config, file, book, engine.metrics)
+        registry = self._engine.metrics.registry
+        return create_api(self._book, self._health, registry, token, hosts=self._console.guard, viewers=open_routes)
+
+    async def until(self, stop: asyncio.Event, on_ready: Callable[[str], None]) -> None:
+        """Run the rooms and answer, until `stop` is set."""
+        metrics = self._engine.metrics
         tasks: list[asyncio.Task[None]] = []
         serving: asyncio.Task[None] | None = None
         try:
-            await book.apply_file(file)
+            await self._book.apply_file(self._file)
             works = {
-                "health": health.run,
-                "rooms_file": lambda: follower.run(stop),
-                "viewer_hub": hub.run,
-                "viewer_pings": hub.beat,
+                "health": self._health.run,
+                "rooms_file": lambda: self._follower.run(stop),
+                "viewer_hub": self._hub.run,
+                "viewer_pings": self._hub.beat,
             }
             for name, work in works.items():
-                tasks.append(asyncio.create_task(keep_running(name, work, engine.metrics), name=f"livecart {name}"))
-            serving = asyncio.create_task(keep_running("http", server.run, engine.metrics), name="livecart http")
-            on_ready(server.url)
+                tasks.append(asyncio.create_task(keep_running(name, work, metrics), name=f"livecart {name}"))
+            serving = asyncio.create_task(keep_running("http", self._server.run, metrics), name="livecart http")
+            on_ready(self._server.url)
             await stop.wait()
         finally:
             stop.set()
             # Viewers are told to come back, before the server ends their connections without a word.
-            await hub.close()
-            await console.feed.close()
+            await self._hub.close()
+            await self._console.feed.close()
             # While requests end, the rooms run: what they ask for is still there.
-            await server.stop(serving)
+            await self._server.stop(serving)
             await end_task(serving)
             for task in tasks:
                 await end_task(task)
 
 
-def _open_catalog(settings: CatalogSettings, metrics: LiveMetrics) -> AbstractAsyncContextManager[CatalogRun]:
+def _open_catalog(file: RoomsFile, metrics: LiveMetrics, crops: CropBook) -> AbstractAsyncContextManager[CatalogRun]:
     # Not above: rooms without a catalog need none of its packages.
     from livecart.catalog_run import run_catalog
 
-    return run_catalog(settings, metrics)
+    return run_catalog(file, metrics, crops)
 
 
 class _FileFollower:

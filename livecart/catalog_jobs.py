@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import asdict
 
 from livecart.catalog.records.retention import Purged, purge
@@ -73,6 +74,12 @@ class CatalogJobs:
             self._service.publisher.start()
         self.schedule.start()
         _log.info("the catalog is open")
+
+    async def prepared(self, within_s: float) -> bool:
+        """Wait until the tables are there; whether they are."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._prepared.wait(), within_s)
+        return self._prepared.is_set()
 
     async def retain(self) -> None:
         """Delete once a day what was kept for long enough."""

@@ -18,9 +18,15 @@ from livecart.catalog_jobs import CatalogJobs
 from livecart.catalog_metrics import CatalogCollector
 from livecart.catalog_offers import THREADS, CatalogOffers
 from livecart.errors import SettingsError
+from livecart.feedback import StoreFeedback, store_feedback
+from livecart.pipeline.crops import CropSource
 from livecart.pipeline.metrics import LiveMetrics
 from livecart.pipeline.offer_book import OfferBook
 from livecart.pipeline.supervise import end_task, keep_running
+from livecart.rooms_file import RoomsFile
+
+#: How long a start waits for the database; rooms run without it too, and show no card.
+_PREPARED_WITHIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,8 @@ class CatalogRun:
     offers: OfferBook
     #: To be told of every event that went out.
     log: CardLog
+    #: Takes viewers' feedback, and crops of unsure decisions.
+    feedback: StoreFeedback
     jobs: CatalogJobs
 
     def routers(self) -> list[APIRouter]:
@@ -40,17 +48,28 @@ class CatalogRun:
 
 
 @asynccontextmanager
-async def run_catalog(settings: CatalogSettings, metrics: LiveMetrics) -> AsyncIterator[CatalogRun]:
+async def run_catalog(file: RoomsFile, metrics: LiveMetrics, crops: CropSource) -> AsyncIterator[CatalogRun]:
     """Open the catalog and run its jobs. To be left after the rooms have ended: their last cards are kept too.
+
+    Args:
+        file: its sections [catalog], which must be there, and [feedback].
+        metrics: told of everything.
+        crops: of the cards shown, for reports about them.
 
     Raises:
         SettingsError: a setting cannot be used.
     """
+    settings = file.catalog
+    if settings is None:
+        raise SettingsError("[catalog]: there is none")
     with _opened(settings) as service:
         jobs = CatalogJobs(service)
         log = CardLog(service.store)
         answers = CatalogOffers(service)
         offers = OfferBook(answers.ask, metrics, max_age_s=settings.max_age_s, at_once=THREADS)
+        feedback = store_feedback(
+            service, crops, settings=file.feedback, registry=metrics.registry, on_failure=metrics.background_failure
+        )
         unsubscribe = _tell_of_edits(service, offers)
         metrics.registry.register(CatalogCollector(service, jobs, log))
         works = {**jobs.works, "card_log": log.run}
@@ -59,13 +78,15 @@ async def run_catalog(settings: CatalogSettings, metrics: LiveMetrics) -> AsyncI
             for name, work in works.items()
         ]
         try:
-            yield CatalogRun(service, offers, log, jobs)
+            # With a database that answers, nobody finds it without tables.
+            await jobs.prepared(_PREPARED_WITHIN_S)
+            yield CatalogRun(service, offers, log, feedback, jobs)
         finally:
             unsubscribe()
             answers.close()
             for task in tasks:
                 await end_task(task)
-            await log.close()
+            await asyncio.gather(log.close(), feedback.close())
             await jobs.close()
 
 

@@ -181,6 +181,6 @@ def _plan(room: RoomSettings, sections: _Sections, *, files: bool = True) -> Roo
 
 def restart_needed(old: RoomsFile, new: RoomsFile) -> list[str]:
     """The sections that changed and are read only at the start."""
-    names = ("recognizer", "dispatcher", "queue", "bus", "http", "viewers", "faces", "catalog")
+    names = ("recognizer", "dispatcher", "queue", "bus", "http", "viewers", "feedback", "faces", "catalog")
     changed: Mapping[str, bool] = {name: getattr(old, name) != getattr(new, name) for name in names}
     return [name for name, differs in changed.items() if differs]

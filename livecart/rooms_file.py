@@ -18,6 +18,7 @@ from livecart.pipeline.faces import FacesSettings
 from livecart.pipeline.gate import GateSettings
 from livecart.pipeline.ingest import IngestSettings
 from livecart.pipeline.recognizer import RecognizerSettings
+from livecart.review_gate import FeedbackSettings
 from livecart.settings import HttpSettings, RoomSettings, convert_table, read_toml, refuse_unknown
 from livecart.web.hub.settings import ViewersSettings
 
@@ -65,6 +66,7 @@ class RoomsFile:
     bus: BusSettings
     http: HttpSettings
     viewers: ViewersSettings
+    feedback: FeedbackSettings
     faces: FacesSettings
     #: None: rooms run without a catalog, and show what the recogniser names.
     catalog: CatalogSettings | None
@@ -81,6 +83,7 @@ _SECTIONS: dict[str, type] = {
     "bus": BusSettings,
     "http": HttpSettings,
     "viewers": ViewersSettings,
+    "feedback": FeedbackSettings,
     "faces": FacesSettings,
 }
 
