@@ -14,6 +14,7 @@ from recognition.errors import SnapshotError
 from recognition.gallery import PhotoIndex, PrintIndex, build_indexes
 from recognition.labels import LabelSet
 from recognition.links import LinkedProduct
+from recognition.negatives import shadows_of
 from recognition.photo_features import CELLS, DESCRIPTOR_BYTES
 from recognition.snapshot import Snapshot, open_snapshot
 from recognition.snapshot_format import DIGEST_BYTES
@@ -30,7 +31,8 @@ _PRINTS = "text_print_"
 class LoadedCatalog:
     """P products and N photos. ``names`` has a document for each product, ``prints`` one for each photo.
 
-    ``label_classes`` and ``label_products`` (n,) pair classes of the network with products that name them.
+    ``label_classes`` and ``label_products`` (n,) pair classes of the network with products that name them; ``shadows``
+    has the row of the negatives of each product that has any.
     """
 
     snapshot: Snapshot
@@ -42,6 +44,7 @@ class LoadedCatalog:
     label_classes: NDArray[np.intp]
     label_products: NDArray[np.intp]
     sold_out: frozenset[str]
+    shadows: Mapping[int, int]
 
     @property
     def with_photos(self) -> bool:
@@ -96,6 +99,8 @@ def open_catalog(
         for label in snapshot.product(row).labels
         for index in indices.get(label, ())
     ]
+    shadows = shadows_of(snapshot.product, snapshot.products)
+    sold_out = set(np.flatnonzero(snapshot.stock_state == 0).tolist()) - set(shadows.values())
     return LoadedCatalog(
         snapshot=snapshot,
         photo_index=PhotoIndex.open(snapshot),
@@ -105,7 +110,8 @@ def open_catalog(
         has_photos=has_photos,
         label_classes=np.array([pair[0] for pair in pairs], dtype=np.intp),
         label_products=np.array([pair[1] for pair in pairs], dtype=np.intp),
-        sold_out=frozenset(snapshot.product(int(row)).sku for row in np.flatnonzero(snapshot.stock_state == 0)),
+        sold_out=frozenset(snapshot.product(row).sku for row in sold_out),
+        shadows=shadows,
     )
 
 

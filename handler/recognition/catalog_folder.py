@@ -24,6 +24,8 @@ from recognition.settings import Confidence
 
 CATALOG_FILE = "catalog.json"
 SCHEMA = 1
+#: Of one product. With more, its negatives would be all that a frame is compared with.
+MOST_NEGATIVES = 5
 #: Strings are matched whole, so that a brace inside one is never taken for a bracket of the document.
 _BRACE = re.compile(r'"(?:[^"\\]|\\.)*"|[{}]')
 _KEY_IN_MESSAGE = re.compile(r"`\$\.(\w+)|field `(\w+)`")
@@ -34,7 +36,8 @@ class CatalogProduct(msgspec.Struct, frozen=True, omit_defaults=True):
     """One product. ``photos`` are paths relative to the folder; without ``rooms`` (None) it is for all rooms.
 
     ``price`` is decimal digits as the shop wrote them, ``stock`` pieces (None: unknown), ``threshold`` 0..1 or None
-    for the archive's own.
+    for the archive's own. ``negatives`` are photos of what was taken for it; ``negative_of`` is set of a shadow, which
+    no catalog file names (negatives.py).
     """
 
     sku: str
@@ -49,6 +52,8 @@ class CatalogProduct(msgspec.Struct, frozen=True, omit_defaults=True):
     photos: tuple[str, ...] = ()
     rooms: tuple[str, ...] | None = None
     threshold: float | None = None
+    negatives: tuple[str, ...] = ()
+    negative_of: str | None = None
 
     def in_room(self, room: str | None) -> bool:
         """Whether the product may be shown in ``room``; a request without a room may show them all."""
@@ -77,6 +82,7 @@ class _Fields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     photos: tuple[str, ...] | None = None
     rooms: tuple[str, ...] | None = None
     threshold: Confidence | None = None
+    negatives: tuple[str, ...] | None = None
 
 
 class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -172,12 +178,15 @@ def _product(raw: msgspec.Raw, allowed_hosts: Sequence[str], photos: _Photos) ->
         raise _Mistake("url", reason)
     if fields.stock is not None and fields.stock < 0:
         raise _Mistake("stock", f"{fields.stock} is below 0")
-    for key in ("words", "labels", "photos", "rooms"):
+    for key in ("words", "labels", "photos", "negatives", "rooms"):
         if any(not entry.strip() for entry in getattr(fields, key) or ()):
             raise _Mistake(key, "holds an empty text")
-    for photo in fields.photos or ():
-        if reason := photos.fault(photo):
-            raise _Mistake("photos", f"{photo!r} {reason}")
+    for key, names in (("photos", fields.photos), ("negatives", fields.negatives)):
+        for name in names or ():
+            if reason := photos.fault(name):
+                raise _Mistake(key, f"{name!r} {reason}")
+    if len(fields.negatives or ()) > MOST_NEGATIVES:
+        raise _Mistake("negatives", f"names {len(fields.negatives or ())} photos, more than {MOST_NEGATIVES}")
     return CatalogProduct(
         sku=fields.sku,
         name=fields.name,
@@ -191,6 +200,7 @@ def _product(raw: msgspec.Raw, allowed_hosts: Sequence[str], photos: _Photos) ->
         photos=fields.photos or (),
         rooms=fields.rooms,
         threshold=fields.threshold,
+        negatives=fields.negatives or (),
     )
 
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from recognition.calibration import Weights
 from recognition.catalog import LoadedCatalog
-from recognition.fuse import EvidenceRows, confidences, features
+from recognition.fuse import EvidenceRows, features
+from recognition.negatives import doubted
 from recognition.reply import BoxXyxyPx, Evidence
 from recognition.scene import Region, Scene, Sighting, TextMass
 from recognition.text.normalize import Piece
@@ -114,15 +115,16 @@ def _of_region(
     products, evidence = gather(catalog, scene, region, labels)
     if not products:
         return []
-    sure = confidences(features(evidence), weights)
+    sure = doubted(products, features(evidence), catalog.shadows, weights)
     return [
         Sighting(
             product=product,
-            confidence=float(sure[row]),
+            confidence=sure[product],
             box=_box(region, product),
             evidence=_shown(evidence, row, scene.text_was_read),
         )
         for row, product in enumerate(products)
+        if product in sure
     ]
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from recognition.catalog_folder import Catalog
 from recognition.errors import RecognitionError
+from recognition.negatives import with_shadows, without_empty_shadows
 from recognition.photo_features import CELLS, DESCRIPTOR_BYTES, PhotoEmbedder, PhotoFeatures
 from recognition.snapshot import Snapshot
 from recognition.snapshot_format import DIGEST_BYTES
@@ -55,9 +56,11 @@ def build_snapshot(
     """What ``snapshot_write`` writes. ``folder`` is the catalog's; ``extra`` gives arrays to add, from all the rest.
 
     A photo that cannot be read or decoded is left out and reported. One that stands twice in a product counts once.
+    Negatives are embedded as photos are, and counted with them.
     """
     features = _Features(embedder, previous)
-    wanted = [(index, path) for index, product in enumerate(catalog.products) for path in product.photos]
+    listed = with_shadows(catalog)
+    wanted = [(index, path) for index, product in enumerate(listed.products) for path in product.photos]
     photos: dict[tuple[int, bytes], PhotoFeatures] = {}
     bad = []
     progress(0, len(wanted))
@@ -67,9 +70,12 @@ def build_snapshot(
             digest = hashlib.sha256(image).digest()
             photos[product, digest] = features.of(image, digest)
         except (RecognitionError, OSError) as error:
-            bad.append(BadPhoto(catalog.products[product].sku, path, str(error)))
+            owner = listed.products[product]
+            bad.append(BadPhoto(owner.negative_of or owner.sku, path, str(error)))
         progress(done, len(wanted))
-    contents = _contents(catalog, embedder, photos)
+    kept, moved = without_empty_shadows(listed, photos)
+    photos = {(moved[product], digest): each for (product, digest), each in photos.items()}
+    contents = _contents(kept, embedder, photos)
     report = BuildReport(
         products=len(catalog.products),
         photos=len(photos),

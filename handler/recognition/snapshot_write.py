@@ -100,7 +100,9 @@ def _arrays(contents: SnapshotContents, rooms: Mapping[str, Sequence[int]]) -> d
         if not _NAME.fullmatch(name) or name in LAYOUT:
             raise ValueError(f"extra array {name!r}: the name is taken or not made of a-z, 0-9 and _")
     # Each product ends in a newline, so that a reader can decode many in one go.
-    product_json = [msgspec.json.encode(msgspec.structs.replace(product, photos=())) + b"\n" for product in products]
+    product_json = [
+        msgspec.json.encode(msgspec.structs.replace(product, photos=(), negatives=())) + b"\n" for product in products
+    ]
     line_json = [msgspec.json.encode(lines) for lines in contents.lines]
     thresholds = [np.nan if product.threshold is None else product.threshold for product in products]
     arrays: dict[str, NDArray[Any]] = {

@@ -7,7 +7,17 @@ from decimal import Decimal
 
 import pytest
 
-from livecart.catalog.records import audit, cards, idempotency, photos, products, retention, reviews, viewer_events
+from livecart.catalog.records import (
+    audit,
+    cards,
+    idempotency,
+    negatives,
+    photos,
+    products,
+    retention,
+    reviews,
+    viewer_events,
+)
 from livecart.catalog.records.blobs import BlobFolder
 from livecart.catalog.records.viewer_events import ViewerEvent
 from livecart.errors import Conflict, InvalidValue, NotFound, SettingsError
@@ -146,9 +156,9 @@ class Review:
             products.create(session, patch("1001"))
             products.create(session, patch("1002"))
 
-    def submit(self, seed=1, sku="1001", reason="wrong_report"):
+    def submit(self, seed=1, sku="1001", reason="wrong_report", **values):
         with self.store.write("viewers") as session:
-            return reviews.submit(session, self.crops, photo(seed), reason=reason, room="room-1", sku=sku)
+            return reviews.submit(session, self.crops, photo(seed), reason=reason, room="room-1", sku=sku, **values)
 
     def decide(self, review, state, **options):
         with self.store.write("bob") as session:
@@ -159,6 +169,10 @@ class Review:
     def photos_of(self, sku):
         with self.store.read() as session:
             return [info.digest for info in products.get(session, sku).photos]
+
+    def negatives_of(self, sku):
+        with self.store.read() as session:
+            return [negative.digest for negative in negatives.of_product(session, sku)]
 
 
 @pytest.fixture
@@ -181,16 +195,50 @@ def test_a_corrected_crop_becomes_a_photo_of_the_other_and_a_negative_of_this(re
     entry = review.submit()
     review.decide(entry, "corrected", corrected_sku="1002")
     assert (review.photos_of("1001"), review.photos_of("1002")) == ([], [entry.crop_digest])
-    with review.store.read() as session:
-        assert [negative.id for negative in reviews.negatives(session, "1001")] == [entry.id]
+    assert (review.negatives_of("1001"), review.negatives_of("1002")) == ([entry.crop_digest], [])
 
 
-def test_a_rejected_crop_teaches_a_negative_only(review):
+def test_a_rejected_crop_teaches_a_negative_only_and_shows_in_the_next_snapshot(review):
     entry = review.submit()
+    changes = []
+    review.store.on_change(changes.append)
     review.decide(entry, "rejected")
-    assert review.photos_of("1001") == []
-    with review.store.read() as session:
-        assert [negative.crop_digest for negative in reviews.negatives(session, "1001")] == [entry.crop_digest]
+    assert (review.photos_of("1001"), review.negatives_of("1001")) == ([], [entry.crop_digest])
+    assert changes[0].shows_in_snapshot
+
+
+def test_a_product_keeps_its_newest_negatives_until_they_are_taken_away(review, clock):
+    digests = []
+    for seed in range(negatives.MOST_PER_PRODUCT + 2):
+        entry = review.submit(seed)
+        review.decide(entry, "rejected")
+        digests.insert(0, entry.crop_digest)
+    assert review.negatives_of("1001") == digests[: negatives.MOST_PER_PRODUCT]
+    with review.store.write("bob") as session:
+        # Known: nothing changes.
+        negatives.add(session, review.photos, "1001", review.photos.read(digests[2], "jpg"))
+        negatives.remove(session, "1001", digests[0])
+        with pytest.raises(NotFound, match="no negative"):
+            negatives.remove(session, "1001", digests[0])
+        assert audit.latest(session, subject="negative")[0].before == {"digest": digests[0]}
+    assert review.negatives_of("1001") == digests[1 : negatives.MOST_PER_PRODUCT]
+
+
+def test_a_crop_of_a_product_that_is_gone_can_still_be_judged(review):
+    entry, other = review.submit(1), review.submit(2)
+    with review.store.write("alice") as session:
+        products.remove(session, "1001", expected_version=None)
+    assert review.decide(entry, "rejected").state == "rejected"
+    assert review.decide(other, "corrected", corrected_sku="1002").state == "corrected"
+
+
+def test_a_card_waits_in_the_queue_once_however_many_crops_and_reports_it_has(review):
+    card_id = uuid.uuid4().hex
+    first = review.submit(1, card_id=card_id, reports=2)
+    again = review.submit(2, card_id=card_id)
+    assert (again.id, again.reports, again.crop_digest) == (first.id, 3, first.crop_digest)
+    review.decide(again, "rejected")
+    assert review.submit(3, card_id=card_id).id != first.id
 
 
 def test_of_two_judges_one_is_told(review):
@@ -231,8 +279,9 @@ def test_everything_goes_at_its_time_and_not_before(review, clock, monkeypatch):
     store = review.store
     card_ids = [show(store, clock).card_id for _ in range(5)]
     send(store, *(seen(card_id, kind) for card_id in card_ids for kind in ("impression", "click")))
-    approved, waiting = review.submit(1), review.submit(2)
+    approved, _waiting, rejected = review.submit(1), review.submit(2), review.submit(3)
     review.decide(approved, "approved")
+    review.decide(rejected, "rejected")
     with store.write("api") as session:
         idempotency.finish(session, "key", b"request", status=200, body=b"")
 
@@ -244,11 +293,12 @@ def test_everything_goes_at_its_time_and_not_before(review, clock, monkeypatch):
     assert after(2) == retention.Purged(idempotency=1)
     assert after(26) == retention.Purged()
     month = after(2)
-    assert (month.reviews, month.cards) == (2, 0)
-    for entry in (approved, waiting):
-        with pytest.raises(NotFound):
-            review.crops.read(entry.crop_digest, "jpg")
+    assert (month.reviews, month.cards) == (3, 0)
+    assert not [path for path in review.crops.folder.rglob("*") if path.is_file()]
+    # What was learned from them stays.
     assert review.photos.read(approved.crop_digest, "jpg") == photo(1)
+    assert review.photos.read(rejected.crop_digest, "jpg") == photo(3)
+    assert review.negatives_of("1001") == [rejected.crop_digest]
     assert after(150).viewer_events == 5
     assert after(3 * 365 - 181) == retention.Purged()
     end = after(2)

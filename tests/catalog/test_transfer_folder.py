@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from decimal import Decimal
 
 import msgspec
 import pytest
 
-from livecart.catalog.records import hosts, photos, products
+from livecart.catalog.records import hosts, negatives, photos, products
 from livecart.catalog.records.blobs import BlobFolder
 from livecart.catalog.transfer.folder import export_folder, import_folder
 from livecart.errors import FeedError, InvalidValue
@@ -44,6 +45,8 @@ def shop(store, blobs):
         photos.add(session, blobs, "1001", photo(1))
         photos.add(session, blobs, "1001", photo(2, "png"))
         photos.add(session, blobs, "1002", photo(1))
+        negatives.add(session, blobs, "1003", photo(3))
+        negatives.add(session, blobs, "1003", photo(4))
     return store
 
 
@@ -54,7 +57,7 @@ def export(store, blobs, folder):
 
 def test_the_archive_reads_what_is_exported(shop, blobs, tmp_path):
     done = export(shop, blobs, tmp_path / "out")
-    assert (done.products, done.photos, done.left_out) == (3, 2, [])
+    assert (done.products, done.photos, done.left_out) == (3, 4, [])
     first, second, third = load_catalog_folder(tmp_path / "out", allowed_hosts=[SHOP]).products
     assert (first.sku, first.brand, first.words, first.labels) == ("1001", "好欢螺", ("螺蛳粉", "柳州"), ("螺蛳粉",))
     assert (first.price, first.currency, first.stock, first.rooms, first.threshold) == (
@@ -67,6 +70,7 @@ def test_the_archive_reads_what_is_exported(shop, blobs, tmp_path):
     assert [(tmp_path / "out" / name).read_bytes() for name in first.photos] == [photo(1), photo(2, "png")]
     assert (second.stock, second.rooms) == (0, ())
     assert (third.stock, third.rooms, third.photos) == (None, None, ())
+    assert [(tmp_path / "out" / name).read_bytes() for name in third.negatives] == [photo(4), photo(3)]
 
 
 def test_out_and_in_again_is_the_same_catalog(shop, blobs, tmp_path):
@@ -77,7 +81,7 @@ def test_out_and_in_again_is_the_same_catalog(shop, blobs, tmp_path):
         for sku in ("1001", "1003"):
             products.remove(session, sku, expected_version=None)
     done = import_folder(shop, BlobFolder(tmp_path / "others"), tmp_path / "out", who="bob")
-    assert (done.photos, done.bad_photos) == (3, [])
+    assert (done.photos, done.bad_photos) == (5, [])
     with shop.read() as session:
         for old in before:
             new = products.get(session, old.sku)
@@ -85,6 +89,9 @@ def test_out_and_in_again_is_the_same_catalog(shop, blobs, tmp_path):
             if old.sku != "1002":
                 assert msgspec.structs.replace(new, **same) == msgspec.structs.replace(old, **same)
             assert [info.digest for info in new.photos] == [info.digest for info in old.photos]
+        assert [taught.digest for taught in negatives.of_product(session, "1003")] == [
+            hashlib.sha256(photo(seed)).hexdigest() for seed in (4, 3)
+        ]
     again = import_folder(shop, BlobFolder(tmp_path / "others"), tmp_path / "out", who="bob")
     assert (again.upserted.created, again.upserted.changed, again.upserted.unchanged) == (0, 0, 3)
 
@@ -92,11 +99,13 @@ def test_out_and_in_again_is_the_same_catalog(shop, blobs, tmp_path):
 def test_an_export_brings_a_folder_up_to_date(shop, blobs, tmp_path):
     folder = tmp_path / "out"
     export(shop, blobs, folder)
-    kept = next(path for path in (folder / "photos").iterdir() if path.suffix == ".jpg")
+    kept = folder / "photos" / f"{hashlib.sha256(photo(1)).hexdigest()}.jpg"
     inode = kept.stat().st_ino
     with shop.write("bob") as session:
         product = products.get(session, "1001")
         photos.remove(session, "1001", product.photos[1].digest)
+        negatives.remove(session, "1003", hashlib.sha256(photo(3)).hexdigest())
+        negatives.remove(session, "1003", hashlib.sha256(photo(4)).hexdigest())
     (folder / "photos" / "left.part").write_bytes(b"half")
     assert export(shop, blobs, folder).photos == 1
     assert [path.name for path in (folder / "photos").iterdir()] == [kept.name]
@@ -161,7 +170,8 @@ def test_a_price_keeps_its_digits_as_text_and_as_number(store, blobs, tmp_path, 
         ([entry()], 2, "schema 1"),
         (["x"], 1, "product 1: is no object"),
         ([entry(), entry("2", colour="red")], 1, "product 2: colour is not known"),
-        ([entry(photos="x")], 1, "list of paths"),
+        ([entry(photos="x")], 1, "photos must be a list of paths"),
+        ([entry(negatives=[1])], 1, "negatives must be a list of paths"),
     ],
 )
 def test_what_is_no_catalog_is_refused_with_its_place(store, blobs, tmp_path, entries, schema, told):

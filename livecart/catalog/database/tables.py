@@ -65,6 +65,19 @@ class PhotoRow(Base):
     created_at_s: Mapped[float] = mapped_column(Seconds)
 
 
+class NegativeRow(Base):
+    """A photo of something that was taken for the product and is not it; its bytes lie in the photo folder."""
+
+    __tablename__ = "negatives"
+    __table_args__ = (UniqueConstraint("product_id", "digest"), Index(None, "digest"), options())
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    product_id: Mapped[int] = mapped_column(RowId, ForeignKey("products.id", ondelete="CASCADE"))
+    digest: Mapped[str] = mapped_column(Digest)
+    kind: Mapped[str] = mapped_column(String(8))
+    created_at_s: Mapped[float] = mapped_column(Seconds)
+
+
 class RoomRow(Base):
     """A room that staff know by a title."""
 

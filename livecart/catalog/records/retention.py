@@ -14,7 +14,7 @@ from livecart.catalog.database.store import Store
 from livecart.catalog.database.tables_base import Base
 from livecart.catalog.database.tables_events import CardRow, ReviewRow, ViewerEventRow
 from livecart.catalog.database.tables_service import AuditRow, IdempotencyRow, SyncRunRow
-from livecart.catalog.records import photos
+from livecart.catalog.records import negatives, photos
 from livecart.catalog.records.blobs import BlobFolder
 from livecart.catalog.records.viewer_events import TRANSACTION_KINDS
 from livecart.errors import SettingsError
@@ -159,6 +159,6 @@ class _Purge:
 
 def _sweep(store: Store, crops: BlobFolder, photo_blobs: BlobFolder) -> int:
     with store.read() as session:
-        used_photos = photos.digests(session)
+        used_photos = photos.digests(session) | negatives.digests(session)
         used_crops = set(session.scalars(select(ReviewRow.crop_digest).distinct()))
     return photo_blobs.sweep(used_photos) + crops.sweep(used_crops)

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from livecart.catalog.database.session import audit_entry, context_of, now_s, write_audit
 from livecart.catalog.database.tables_events import ReviewRow
-from livecart.catalog.records import photos, products
+from livecart.catalog.records import negatives, photos, products
 from livecart.catalog.records.blobs import BlobFolder
 from livecart.catalog.records.photo_check import SUFFIX, check_photo
 from livecart.catalog.values import PhotoKind, check_room, check_sku, to_json
@@ -121,7 +121,7 @@ def decide(
 ) -> Review:
     """Say what a crop shows. Approved, it becomes a photo of its product; corrected, of the other one.
 
-    A rejected crop stays for its 30 days as a negative of `negatives`.
+    Corrected or rejected, it becomes a negative of the product that it was taken for, as long as that is there.
 
     Raises:
         NotFound: no such entry, or no such product, or the crop's file is gone.
@@ -139,10 +139,12 @@ def decide(
     if (state == "corrected") != (corrected_sku is not None) or corrected_sku == row.sku:
         raise InvalidValue("corrected_sku", "belongs to `corrected`, and names another product")
     shown = corrected_sku or row.sku
+    suffix = SUFFIX[cast(PhotoKind, row.crop_kind)]
+    crop = crops.read(row.crop_digest, suffix)
     if state != "rejected":
-        suffix = SUFFIX[cast(PhotoKind, row.crop_kind)]
-        name = f"review-{row.crop_digest[:16]}.{suffix}"
-        photos.add(session, photo_blobs, shown, crops.read(row.crop_digest, suffix), name=name)
+        photos.add(session, photo_blobs, shown, crop, name=f"review-{row.crop_digest[:16]}.{suffix}")
+    if state != "approved" and products.find(session, row.sku) is not None:
+        negatives.add(session, photo_blobs, row.sku, crop)
     row.state, row.corrected_sku, row.version = state, corrected_sku, row.version + 1
     row.decided_at_s, row.decided_by = now_s(session), context_of(session).who
     session.flush()
@@ -155,17 +157,6 @@ def queue(session: Session, *, state: ReviewState = "pending", after_id: int = 0
     """Entries of a state, oldest first, from behind `after_id`."""
     query = select(ReviewRow).where(ReviewRow.state == state, ReviewRow.id > after_id)
     return [_review(row) for row in session.scalars(query.order_by(ReviewRow.id).limit(limit))]
-
-
-def negatives(session: Session, sku: str) -> list[Review]:
-    """Crops that are known not to show a product, though they were taken for it."""
-    products.get(session, sku)
-    rows = session.scalars(
-        select(ReviewRow)
-        .where(ReviewRow.sku == sku, ReviewRow.state.in_(["rejected", "corrected"]))
-        .order_by(ReviewRow.id)
-    )
-    return [_review(row) for row in rows]
 
 
 def pending_count(session: Session) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 
 from livecart.catalog.database.store import Store
 from livecart.catalog.links import check_link
-from livecart.catalog.records import bulk, hosts, photos, products
+from livecart.catalog.records import bulk, hosts, negatives, photos, products
 from livecart.catalog.records.blobs import BlobFolder
+from livecart.catalog.records.negatives import Negative
 from livecart.catalog.records.photo_check import MOST_BYTES, SUFFIX
 from livecart.catalog.records.product_rows import sellable
 from livecart.catalog.transfer.fields import to_patch
@@ -27,13 +28,16 @@ CATALOG_FILE = "catalog.json"
 PHOTOS = "photos"
 _SCHEMA = 1
 _KEYS = frozenset(
-    {"sku", "name", "url", "brand", "words", "labels", "price", "currency", "stock", "photos", "rooms", "threshold"}
+    {
+        *("sku", "name", "url", "brand", "words", "labels", "price", "currency", "stock", "rooms", "threshold"),
+        *("photos", "negatives"),
+    }
 )
 
 
 @dataclass
 class Exported:
-    """What an export wrote. `left_out` are skus whose link may not be shown."""
+    """What an export wrote; `photos` with negatives. `left_out` are skus whose link may not be shown."""
 
     products: int = 0
     photos: int = 0
@@ -42,7 +46,7 @@ class Exported:
 
 @dataclass
 class Imported:
-    """What an import did. `bad_photos` are (sku, path, reason); the product came in without them."""
+    """What an import did; `photos` with negatives. `bad_photos` are (sku, path, reason); the product came without."""
 
     upserted: bulk.Upserted = field(default_factory=bulk.Upserted)
     photos: int = 0
@@ -70,13 +74,15 @@ def export_folder(session: Session, blobs: BlobFolder, folder: Path) -> Exported
     done = Exported()
     entries: list[dict[str, Any]] = []
     names: set[str] = set()
+    taught = negatives.by_sku(session)
     for product in products.every(session):
         if check_link(product.url, allowed) is not None:
             done.left_out.append(product.sku)
             continue
-        for photo in product.photos:
-            names.add(_place(photo, blobs, folder))
-        entries.append(_to_entry(product))
+        others = taught.get(product.sku, ())
+        names |= {_place(photo, blobs, folder) for photo in product.photos}
+        names |= {_place(photo, blobs, folder) for photo in others}
+        entries.append(_to_entry(product, others))
     done.products, done.photos = len(entries), len(names)
     temporary = folder / f"{CATALOG_FILE}.part"
     temporary.write_text(json.dumps({"schema": _SCHEMA, "products": entries}, ensure_ascii=False), encoding="utf-8")
@@ -98,14 +104,18 @@ def import_folder(store: Store, blobs: BlobFolder, folder: Path, *, who: str) ->
         StoreUnavailable: the database does not answer.
     """
     entries = list(_read(folder / CATALOG_FILE))
-    done = Imported(bulk.in_batches(partial(store.edit, who), (patch for patch, _ in entries)))
-    for patch, names in entries:
-        for name in names:
+    done = Imported(bulk.in_batches(partial(store.edit, who), (entry.patch for entry in entries)))
+    for entry in entries:
+        sku = entry.patch.sku
+        wanted = [(name, _add_photo) for name in entry.photos]
+        # The newest of them stands first.
+        wanted += [(name, _add_negative) for name in reversed(entry.negatives)]
+        for name, add in wanted:
             try:
                 data = _photo_bytes(folder, name)
-                store.edit(who, partial(_add_photo, blobs=blobs, sku=patch.sku, data=data, name=name))
+                store.edit(who, partial(add, blobs=blobs, sku=sku, data=data, name=name))
             except InvalidValue as error:
-                done.bad_photos.append((patch.sku, name, error.reason))
+                done.bad_photos.append((sku, name, error.reason))
             else:
                 done.photos += 1
     return done
@@ -115,7 +125,20 @@ def _add_photo(session: Session, *, blobs: BlobFolder, sku: str, data: bytes, na
     photos.add(session, blobs, sku, data, name=name)
 
 
-def _to_entry(product: Product) -> dict[str, Any]:
+def _add_negative(session: Session, *, blobs: BlobFolder, sku: str, data: bytes, name: str) -> None:
+    negatives.add(session, blobs, sku, data)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A product of catalog.json, and the paths of its photos."""
+
+    patch: ProductPatch
+    photos: list[str]
+    negatives: list[str]
+
+
+def _to_entry(product: Product, others: Sequence[Negative]) -> dict[str, Any]:
     entry: dict[str, Any] = {"sku": product.sku, "name": product.name, "url": product.url}
     optional = {
         "brand": product.brand,
@@ -125,17 +148,18 @@ def _to_entry(product: Product) -> dict[str, Any]:
         "currency": product.currency,
         "stock": product.stock if sellable(product) else 0,
         "photos": [f"{PHOTOS}/{_name(photo)}" for photo in product.photos] or None,
+        "negatives": [f"{PHOTOS}/{_name(photo)}" for photo in others] or None,
         "rooms": None if product.rooms is None else list(product.rooms),
         "threshold": product.threshold,
     }
     return entry | {name: value for name, value in optional.items() if value is not None}
 
 
-def _name(photo: PhotoInfo) -> str:
+def _name(photo: PhotoInfo | Negative) -> str:
     return f"{photo.digest}.{SUFFIX[photo.kind]}"
 
 
-def _place(photo: PhotoInfo, blobs: BlobFolder, folder: Path) -> str:
+def _place(photo: PhotoInfo | Negative, blobs: BlobFolder, folder: Path) -> str:
     name = _name(photo)
     target = folder / PHOTOS / name
     if not target.exists():
@@ -153,7 +177,7 @@ def _place(photo: PhotoInfo, blobs: BlobFolder, folder: Path) -> str:
     return name
 
 
-def _read(path: Path) -> Iterator[tuple[ProductPatch, list[str]]]:
+def _read(path: Path) -> Iterator[_Entry]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -168,10 +192,16 @@ def _read(path: Path) -> Iterator[tuple[ProductPatch, list[str]]]:
         unknown = sorted(set(entry) - _KEYS)
         if unknown:
             raise FeedError(f"{where}: {', '.join(unknown)} is not known; known are {', '.join(sorted(_KEYS))}")
-        names = entry.get("photos") or []
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise FeedError(f"{where}: photos must be a list of paths")
-        yield to_patch({name: value for name, value in entry.items() if name != "photos"}, where), names
+        photo_names, negative_names = (_paths(entry, key, where) for key in ("photos", "negatives"))
+        fields = {name: value for name, value in entry.items() if name not in {"photos", "negatives"}}
+        yield _Entry(to_patch(fields, where), photo_names, negative_names)
+
+
+def _paths(entry: dict[str, Any], key: str, where: str) -> list[str]:
+    names = entry.get(key) or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise FeedError(f"{where}: {key} must be a list of paths")
+    return names
 
 
 def _photo_bytes(folder: Path, name: str) -> bytes:

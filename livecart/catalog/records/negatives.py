@@ -1,0 +1,105 @@
+"""Photos of what was taken for a product and is not it: they teach the recogniser what the product does not look like.
+
+They come from rejected and corrected crops of the review queue, and stay until somebody takes them away: a mistake
+that was shown once is shown again.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from sqlalchemy import delete as sql_delete
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from livecart.catalog.database.session import audit_entry, now_s, write_audit
+from livecart.catalog.database.tables import NegativeRow, ProductRow
+from livecart.catalog.records import products
+from livecart.catalog.records.blobs import BlobFolder
+from livecart.catalog.records.photo_check import SUFFIX, check_photo
+from livecart.catalog.values import PhotoKind, Product
+from livecart.errors import NotFound
+
+#: Of one product, the newest; as handler/recognition/catalog_folder.py. With more, nothing else would be compared.
+MOST_PER_PRODUCT = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Negative:
+    """One photo. `digest` is SHA-256 in hex and names the file in the photo folder."""
+
+    digest: str
+    kind: PhotoKind
+    created_at_s: float
+
+
+def add(session: Session, photo_blobs: BlobFolder, sku: str, data: bytes) -> Product:
+    """Teach that a photo does not show a product. Of six the oldest goes; one that is known changes nothing.
+
+    Raises:
+        InvalidValue: the bytes are no photo.
+        NotFound: there is no such product.
+    """
+    checked = check_photo(data)
+    product_id = products.id_of(session, sku, lock=True)
+    digest = photo_blobs.put(data, SUFFIX[checked.kind])
+    known = sorted(
+        session.scalars(select(NegativeRow).where(NegativeRow.product_id == product_id)), key=lambda row: row.id
+    )
+    if any(row.digest == digest for row in known):
+        return products.get(session, sku)
+    for row in known[: len(known) - MOST_PER_PRODUCT + 1]:
+        session.delete(row)
+    session.flush()
+    row = NegativeRow(product_id=product_id, digest=digest, kind=checked.kind, created_at_s=now_s(session))
+    session.add(row)
+    session.flush()
+    write_audit(session, [audit_entry(session, "create", subject="negative", name=sku, after={"digest": digest})])
+    return products.touch(session, sku)
+
+
+def remove(session: Session, sku: str, digest: str) -> Product:
+    """Take a negative away again: it was a mistake, or is none any more. The file goes with the next sweep.
+
+    Raises:
+        NotFound: the product is not there, or has no such negative.
+    """
+    product_id = products.id_of(session, sku, lock=True)
+    matching = (NegativeRow.product_id == product_id) & (NegativeRow.digest == digest)
+    if session.scalar(select(NegativeRow.id).where(matching)) is None:
+        raise NotFound(f"product {sku!r} has no negative {digest}")
+    session.execute(sql_delete(NegativeRow).where(matching))
+    write_audit(session, [audit_entry(session, "delete", subject="negative", name=sku, before={"digest": digest})])
+    return products.touch(session, sku)
+
+
+def of_product(session: Session, sku: str) -> list[Negative]:
+    """Negatives of a product, newest first.
+
+    Raises:
+        NotFound: there is no such product.
+    """
+    product_id = products.id_of(session, sku)
+    rows = session.scalars(select(NegativeRow).where(NegativeRow.product_id == product_id))
+    return [_negative(row) for row in sorted(rows, key=lambda row: -row.id)]
+
+
+def by_sku(session: Session) -> dict[str, Sequence[Negative]]:
+    """Negatives of all products that have any, newest first."""
+    query = select(ProductRow.sku, NegativeRow).join(ProductRow, ProductRow.id == NegativeRow.product_id)
+    found: defaultdict[str, list[Negative]] = defaultdict(list)
+    for sku, row in session.execute(query.order_by(NegativeRow.id.desc())):
+        found[sku].append(_negative(row))
+    return dict(found)
+
+
+def digests(session: Session) -> set[str]:
+    """Every photo that is a negative: what a sweep keeps."""
+    return set(session.scalars(select(NegativeRow.digest).distinct()))
+
+
+def _negative(row: NegativeRow) -> Negative:
+    return Negative(row.digest, cast(PhotoKind, row.kind), row.created_at_s)
