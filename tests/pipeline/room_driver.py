@@ -27,11 +27,11 @@ def looked(pts_s, *candidates, captured_at_s=None, size=(WIDTH_PX, HEIGHT_PX)):
 class Driver:
     """One room, whose wall clock follows its frames."""
 
-    def __init__(self, state=None, **settings):
+    def __init__(self, state=None, offers=None, **settings):
         self.now_s = START_S
         self.events = []
         self.settings = DecisionSettings(**settings)
-        self.room = RoomDecision(ROOM, self.settings, clock=lambda: self.now_s, state=state)
+        self.room = RoomDecision(ROOM, self.settings, clock=lambda: self.now_s, state=state, offers=offers)
 
     def look(self, pts_s, *candidates, **more):
         look = looked(pts_s, *candidates, **more)
