@@ -20,6 +20,7 @@ from livecart.cli.terminal import StatusLine, StatusText
 from livecart.cli.timeline import check_plot, save_timeline
 from livecart.errors import StreamError
 from livecart.pipeline.clip_score import ClipScore, read_truth, score
+from livecart.pipeline.faces import FacesSettings
 from livecart.types import CardEvent, RoomView
 
 _SKIPS = ("unchanged", "familiar", "followed", "blurred", "transition")
@@ -48,7 +49,7 @@ async def evaluate(options: EvaluateOptions, status: StatusLine, stop: asyncio.E
     if options.plot is not None:
         check_plot(options.plot)
     events: list[CardEvent] = []
-    async with open_engine(options.room.recognizer()) as engine:
+    async with open_engine(options.room.recognizer(), faces=FacesSettings()) as engine:
         engine.outbox.listen(events.append)
         await wait_for_recognizer(engine.client, stop)
         began_s = time.monotonic()

@@ -15,6 +15,7 @@ from livecart.cli.catalog_check import check_served, read_catalog
 from livecart.cli.options import RoomOptions, wait_for_recognizer
 from livecart.cli.terminal import StatusLine, StatusText, card_panel, withdrawal_line
 from livecart.errors import StreamError
+from livecart.pipeline.faces import FacesSettings
 from livecart.pipeline.runner import RoomRunner
 from livecart.types import CardEvent
 
@@ -42,7 +43,7 @@ async def watch(options: WatchOptions, status: StatusLine, stop: asyncio.Event) 
     catalog = None if options.catalog is None else read_catalog(options.catalog, options.room.room)
     plan = options.room.plan(None if catalog is None else catalog.skus)
     output = _Output(options.json, status, stop)
-    async with open_engine(options.room.recognizer(), bus_url=options.bus_url) as engine:
+    async with open_engine(options.room.recognizer(), bus_url=options.bus_url, faces=FacesSettings()) as engine:
         engine.outbox.listen(output)
         await wait_for_recognizer(engine.client, stop)
         if catalog is not None and not stop.is_set():

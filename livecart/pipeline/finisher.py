@@ -65,6 +65,8 @@ class _Room:
     faces: tuple[BoxXyxyPx, ...] | None = None
     faces_at_s: float = float("-inf")
     waiting: deque[tuple[CardEvent, _Search | None]] = field(default_factory=deque)
+    #: Set whenever nothing waits any longer.
+    drained: asyncio.Event = field(default_factory=asyncio.Event)
     #: The sku of each card shown now.
     shown: dict[str, str] = field(default_factory=dict)
 
@@ -140,8 +142,15 @@ class EventFinisher:
             # No event can follow from it, and a picture is a megabyte.
             room.look = None
 
+    async def drain(self, name: str) -> None:
+        """Wait until the room's events are handed on: `wait_s` for each picture at most."""
+        room = self._rooms.get(name)
+        while room is not None and room.waiting:
+            room.drained.clear()
+            await room.drained.wait()
+
     def forget_room(self, name: str) -> None:
-        """The room is gone: its events go out as they are, and what is known of it goes."""
+        """The room is gone: events that still wait go out as they are, and what is known of it goes."""
         room = self._rooms.pop(name, None)
         if room is not None:
             for _, search in room.waiting:
@@ -200,6 +209,7 @@ class EventFinisher:
                 return
             room.waiting.popleft()
             self._sink.put(event if event.event == "withdraw" else self._with_faces(room, event, search))
+        room.drained.set()
 
     def _with_faces(self, room: _Room, event: CardEvent, search: _Search | None) -> CardEvent:
         faces = None if search is None else search.faces

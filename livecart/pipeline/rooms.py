@@ -143,6 +143,7 @@ class Rooms:
             if runner is None:
                 return False
             self._remember(await runner.stop())
+            await self._finisher.drain(room)
             self._finisher.forget_room(room)
             # Only now: until its reader has ended it is shown, and counts.
             self._runners.pop(room, None)

@@ -57,6 +57,7 @@ class FaceFinder:
         self._most_waiting = most_waiting
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="livecart-faces")
         self._waiting = 0
+        self._closed = False
         self._detector: FaceDetector | None = None
         self._load_again_at_s = 0.0
         self._why_not = ""
@@ -69,13 +70,19 @@ class FaceFinder:
         """
         await asyncio.get_running_loop().run_in_executor(self._thread, self._loaded)
 
+    def start_later(self) -> None:
+        """Load the detector in the background; what goes wrong is told to the first search."""
+        future = self.run(self._loaded)
+        if future is not None:
+            future.add_done_callback(lambda result: result.cancelled() or result.exception())
+
     def search(self, picture: Picture) -> asyncio.Future[tuple[Face, ...]] | None:
         """Look for faces; None: too many pictures wait already. The future may have any exception."""
         return self.run(self._search, picture)
 
     def run(self, what: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T] | None:
-        """Do something in the thread, after what waits there; None: too much does already."""
-        if self._waiting >= self._most_waiting:
+        """Do something in the thread, after what waits there; None: too much does already, or the finder is closed."""
+        if self._closed or self._waiting >= self._most_waiting:
             return None
         self._waiting += 1
         future = asyncio.get_running_loop().run_in_executor(self._thread, lambda: what(*args, **kwargs))
@@ -84,6 +91,7 @@ class FaceFinder:
 
     async def close(self) -> None:
         """End the thread; what waits is dropped, what runs ends first: a matter of milliseconds."""
+        self._closed = True
         await asyncio.to_thread(self._thread.shutdown, wait=True, cancel_futures=True)
 
     def _done(self, _future: asyncio.Future[T]) -> None:
@@ -133,4 +141,6 @@ async def open_finder(settings: FacesSettings, meter: StageMeter) -> FaceFinder 
         except Exception:
             await finder.close()
             raise
+    else:
+        finder.start_later()
     return finder

@@ -1,0 +1,30 @@
+"""Whole rooms with the real face detector: cards say that there is no face, and their products are cut out."""
+
+from __future__ import annotations
+
+from livecart.app import open_engine
+from livecart.pipeline.faces import FacesSettings
+from livecart.pipeline.recognizer import RecognizerSettings
+from tests.live.conftest import plan
+
+
+async def test_cards_of_a_clip_know_of_faces_and_have_crops(archive, clip):
+    path, _ = clip
+    events = []
+    async with open_engine(
+        RecognizerSettings(base_url=archive.url), faces=FacesSettings(enabled="required", wait_s=5)
+    ) as engine:
+        engine.outbox.listen(events.append)
+        runner = await engine.rooms.put(plan("room-1", path))
+        await runner.finished.wait()
+        crops = engine.rooms.crops
+    cards = [event for event in events if event.event == "card"]
+    assert cards
+    assert [card.avoid for card in cards] == [()] * len(cards)
+    # The last one may still be in the thread when the room goes.
+    assert [crops.crop_of(card.card_id).sku for card in cards[:-1]] == [card.sku for card in cards[:-1]]
+    by_card = {}
+    for event in events:
+        by_card.setdefault(event.card_id, []).append(event.event)
+    assert all(kinds[0] == "card" and kinds[-1] == "withdraw" for kinds in by_card.values())
+    assert [event.event_id for event in events] == list(range(1, len(events) + 1))
