@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from sqlalchemy import delete as sql_delete
@@ -14,8 +15,8 @@ from livecart.catalog.records import products
 from livecart.catalog.records.blobs import BlobFolder
 from livecart.catalog.records.photo_check import SUFFIX, check_photo
 from livecart.catalog.records.product_rows import photos_of, to_photo
-from livecart.catalog.values import PhotoInfo, Product
-from livecart.errors import InvalidValue, NotFound
+from livecart.catalog.values import PhotoInfo, Product, to_json
+from livecart.errors import Conflict, InvalidValue, NotFound
 
 #: Of one product: more views no longer help, and each costs every frame.
 MOST_PER_PRODUCT = 50
@@ -76,6 +77,46 @@ def remove(session: Session, sku: str, digest: str) -> Product:
     write_audit(
         session, [audit_entry(session, "delete", subject="photo", name=sku, before={"digest": digest, "name": name})]
     )
+    return products.touch(session, sku)
+
+
+def set_order(session: Session, sku: str, digests: Sequence[str], *, expected_version: int | None = None) -> Product:
+    """Put a product's photos into this order.
+
+    Args:
+        session: of `Store.write`.
+        sku: whose they are.
+        digests: all of them, each once.
+        expected_version: of the product that was looked at; None: whatever it is.
+
+    Raises:
+        Conflict: the product has another version by now.
+        NotFound: there is no such product.
+        InvalidValue: they are not exactly the product's photos.
+    """
+    product_id = products.id_of(session, sku, lock=True)
+    before = products.get(session, sku)
+    if expected_version is not None and before.version != expected_version:
+        message = f"product {sku!r} was changed by somebody else (version {before.version}); look at both"
+        raise Conflict(message, theirs=to_json(before), yours={"digests": list(digests)})
+    had = [photo.digest for photo in before.photos]
+    if sorted(had) != sorted(digests):
+        raise InvalidValue("digests", f"must be the product's {len(had)} photos, each once")
+    if had == list(digests):
+        return before
+    rows = {row.digest: row for row in session.scalars(select(PhotoRow).where(PhotoRow.product_id == product_id))}
+    names = [column.name for column in PhotoRow.__table__.columns if column.name != "id"]
+    kept = [{name: getattr(rows[digest], name) for name in names} for digest in digests]
+    # Photos stand in the order of their ids: written anew, they get ids in this order.
+    session.execute(sql_delete(PhotoRow).where(PhotoRow.product_id == product_id))
+    session.expunge_all()
+    for columns in kept:
+        session.add(PhotoRow(**columns))
+        session.flush()
+    entry = audit_entry(
+        session, "order", subject="photo", name=sku, before={"digests": had}, after={"digests": list(digests)}
+    )
+    write_audit(session, [entry])
     return products.touch(session, sku)
 
 

@@ -153,6 +153,18 @@ def decide(
     return _review(row)
 
 
+def get(session: Session, review_id: int) -> Review:
+    """An entry.
+
+    Raises:
+        NotFound: there is none of that id.
+    """
+    row = session.get(ReviewRow, review_id)
+    if row is None:
+        raise NotFound(f"no review has id {review_id}")
+    return _review(row)
+
+
 def queue(session: Session, *, state: ReviewState = "pending", after_id: int = 0, limit: int = 50) -> list[Review]:
     """Entries of a state, oldest first, from behind `after_id`."""
     query = select(ReviewRow).where(ReviewRow.state == state, ReviewRow.id > after_id)

@@ -1,0 +1,55 @@
+"""The API over a store, asked as a client asks it."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from livecart.catalog.api import ApiSettings, ApiStats, catalog_router
+from livecart.catalog.database.store import Store
+from livecart.catalog.publish.snapshot_folder import SnapshotFolder
+from livecart.catalog.records import tokens
+from livecart.catalog.records.blobs import BlobFolder
+from livecart.catalog.service import CatalogService
+from livecart.catalog.service_settings import CatalogSettings
+from livecart.catalog.stock.open import open_cache
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from fastapi.testclient import TestClient
+
+BASE = "http://127.0.0.1/catalog/v1/"
+#: Tests ask faster than people do.
+FAST = ApiSettings(address_burst=1e6, address_per_s=1e6, token_burst=1e6, token_per_s=1e6)
+
+
+def service_of(store: Store, folder: Path, **settings) -> CatalogService:
+    (folder / "published").mkdir(parents=True, exist_ok=True)
+    return CatalogService(
+        settings=CatalogSettings(url="sqlite:///not-used.db", **settings),
+        store=store,
+        photos=BlobFolder(folder / "photos"),
+        crops=BlobFolder(folder / "crops"),
+        cache=open_cache("memory://", store),
+        snapshots=SnapshotFolder(folder / "published"),
+        publisher=None,
+        folder=folder,
+    )
+
+
+def app_of(service: CatalogService, settings: ApiSettings = FAST, stats: ApiStats | None = None) -> FastAPI:
+    app = FastAPI(openapi_url=None)
+    app.include_router(catalog_router(service, settings=settings, stats=stats))
+    return app
+
+
+def token_of(store: Store, role: str = "admin", **options) -> str:
+    with store.write("setup") as session:
+        return tokens.issue(session, f"test {role}", role, **options)[0]
+
+
+def client_of(app: FastAPI, token: str | None, **options) -> TestClient:
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    return TestClient(app, base_url=BASE, headers=headers, **options)
