@@ -88,4 +88,4 @@ def _add_error_handlers(api: FastAPI) -> None:
 
     @api.exception_handler(HTTPException)
     async def refused(_: Request, refused: HTTPException) -> Response:
-        return error(refused.status_code, "bad_request", refused.detail)
+        return error(refused.status_code, "bad_request", refused.detail, **(refused.headers or {}))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from sqlalchemy import delete, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -26,8 +27,7 @@ _BATCH = 500
 _WHO = "retention"
 
 
-@dataclass(frozen=True, slots=True)
-class Keep:
+class Keep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Seconds that each kind of record is kept.
 
     Three years for what belongs to transactions: the least that Article 31 of the E-Commerce Law of the People's
@@ -43,7 +43,7 @@ class Keep:
     idempotency_s: float = 2 * _DAY_S
 
     def __post_init__(self) -> None:
-        for name in self.__slots__:
+        for name in self.__struct_fields__:
             if getattr(self, name) <= 0:
                 raise SettingsError(f"retention: {name} must be more than 0 seconds")
 

@@ -33,8 +33,7 @@ _BATCH = 500
 _MOST_SHOWN = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
+class Guard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """From where on a feed is not believed: shares of the products on sale that it owns, and of its entries."""
 
     most_missing_share: float = 0.3
@@ -86,11 +85,13 @@ class Synced:
 class Syncer:
     """Takes one feed in. One thread at a time; several processes may try, one works."""
 
-    def __init__(self, store: Store, source: Source, *, guard: Guard = Guard(), stats: SyncStats | None = None) -> None:
+    def __init__(
+        self, store: Store, source: Source, *, guard: Guard | None = None, stats: SyncStats | None = None
+    ) -> None:
         self.stats = stats or SyncStats()
         self._store = store
         self._source = source
-        self._guard = guard
+        self._guard = guard or Guard()
         self._who = f"sync:{source.name}"
         self._lease = uuid.uuid4().hex
 
