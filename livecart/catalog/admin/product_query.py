@@ -1,0 +1,157 @@
+"""Pages of products in any order, filtered: what the list asks of the database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy.orm import Session
+from starlette_admin.fields import BaseField
+from starlette_admin.filters import FilterApplyContext, FilterDataType, FilterGroup, FilterRule
+from starlette_admin.filters.base import BaseFilter
+
+from livecart.catalog.admin.texts import later
+from livecart.catalog.database.tables import ProductRoomRow, ProductRow
+from livecart.catalog.records.product_rows import load
+from livecart.catalog.records.search import matching
+from livecart.catalog.values import Product
+
+_COLUMNS = {
+    "sku": ProductRow.sku,
+    "name": ProductRow.name,
+    "brand": ProductRow.brand,
+    "price": ProductRow.price,
+    "stock": ProductRow.stock,
+    "on_sale": ProductRow.on_sale,
+    "updated_at_s": ProductRow.updated_at_s,
+}
+SORTABLE = tuple(_COLUMNS)
+
+
+class _Is(BaseFilter):
+    name = "is"
+    label = later("is")
+    data_type = FilterDataType.STRING
+
+    def apply(self, ctx: FilterApplyContext) -> Any:
+        """The column has exactly this value."""
+        return getattr(ProductRow, ctx.field_name) == ctx.value
+
+
+class _InRoom(_Is):
+    def apply(self, ctx: FilterApplyContext) -> Any:
+        """The product is on the list of this room."""
+        listed = select(ProductRoomRow.product_id).where(ProductRoomRow.room == ctx.value)
+        return ProductRow.id.in_(listed)
+
+
+class _State(BaseFilter):
+    data_type = FilterDataType.NONE
+
+
+class _OnSale(_State):
+    name = "on_sale"
+    label = later("on_sale")
+
+    def apply(self, ctx: FilterApplyContext) -> Any:
+        """On sale."""
+        return ProductRow.on_sale.is_(True)
+
+
+class _OffSale(_State):
+    name = "off_sale"
+    label = later("off_sale")
+
+    def apply(self, ctx: FilterApplyContext) -> Any:
+        """Not on sale."""
+        return ProductRow.on_sale.is_(False)
+
+
+class _SoldOut(_State):
+    name = "sold_out"
+    label = later("sold_out")
+
+    def apply(self, ctx: FilterApplyContext) -> Any:
+        """Counted, and none left."""
+        return ProductRow.stock == 0
+
+
+class _InStock(_State):
+    name = "in_stock"
+    label = later("in_stock")
+
+    def apply(self, ctx: FilterApplyContext) -> Any:
+        """Not known to be sold out."""
+        return or_(ProductRow.stock != 0, ProductRow.stock.is_(None))
+
+
+#: By field.
+FILTERS: dict[str, list[type[BaseFilter]]] = {
+    "on_sale": [_OnSale, _OffSale],
+    "stock": [_InStock, _SoldOut],
+    "brand": [_Is],
+    "rooms": [_InRoom],
+    "source": [_Is],
+}
+
+
+def page(
+    session: Session,
+    text: str,
+    filters: FilterGroup | None,
+    sorts: Sequence[tuple[str, str]],
+    *,
+    skip: int,
+    limit: int,
+) -> list[Product]:
+    """One page.
+
+    Args:
+        session: of `Store.read`.
+        text: as of `search`.
+        filters: of `FILTERS`.
+        sorts: fields of `SORTABLE`, each with "asc" or "desc"; what is equal comes in the order it was added in.
+        skip: products before the page.
+        limit: products on it; below 1: all.
+    """
+    query = matching(session, text)
+    clause = _clause(filters)
+    if clause is not None:
+        query = query.where(clause)
+    for name, direction in sorts:
+        if name in _COLUMNS:
+            query = query.order_by(_COLUMNS[name].desc() if direction == "desc" else _COLUMNS[name].asc())
+    query = query.order_by(ProductRow.id).offset(skip)
+    ids = list(session.scalars(query.limit(limit) if limit > 0 else query))
+    rows = {row.id: row for row in session.scalars(select(ProductRow).where(ProductRow.id.in_(ids)))}
+    return load(session, [rows[row_id] for row_id in ids if row_id in rows])
+
+
+def count(session: Session, text: str, filters: FilterGroup | None) -> int:
+    """How many there are on all pages."""
+    query = matching(session, text)
+    clause = _clause(filters)
+    if clause is not None:
+        query = query.where(clause)
+    return session.scalar(query.with_only_columns(func.count(), maintain_column_froms=True)) or 0
+
+
+def _clause(node: FilterGroup | FilterRule | None) -> ColumnElement[bool] | None:
+    if node is None:
+        return None
+    if isinstance(node, FilterRule):
+        # The library has checked field and filter against `FILTERS`.
+        chosen = next(kind for kind in FILTERS[node.field] if kind.name == node.filter)
+        clause: ColumnElement[bool] = chosen().apply(FilterApplyContext(None, node.field, node.value))
+        return clause
+    parts = [part for part in map(_clause, node.rules) if part is not None]
+    if not parts:
+        return None
+    return or_(*parts) if node.logic == "or" else and_(*parts)
+
+
+def filtered(field: BaseField) -> BaseField:
+    """The field with its filters."""
+    field.filters = FILTERS.get(field.name, [])
+    return field

@@ -1,0 +1,1 @@
+"""One page, or one kind of page, a module."""

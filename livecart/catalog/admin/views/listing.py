@@ -1,0 +1,83 @@
+"""What every list of the library's needs of us: who may do what, and nothing that goes past the records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from starlette.requests import Request
+from starlette_admin.views import BaseModelView
+
+from livecart.catalog.admin.sign_in import may
+from livecart.catalog.database.store import Store
+from livecart.catalog.records.tokens import Role
+
+PAGE_SIZES = [25, 50, 100]
+
+
+class Listing(BaseModelView):
+    """A list of the catalog. Nothing may be created, edited or removed unless a list says so."""
+
+    exporters: ClassVar[Sequence[Any]] = []  # type: ignore[misc]
+    importers: ClassVar[Sequence[Any]] = []  # type: ignore[misc]
+    column_visibility = False
+    page_size = PAGE_SIZES[0]
+    page_size_options = PAGE_SIZES
+    search_auto_submit = False
+    actions: Sequence[str] | None = ()
+    row_actions: Sequence[str] | None = ()
+    #: Who sees it.
+    role: Role = "read"
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        super().__init__()
+
+    def is_accessible(self, request: Request) -> bool:
+        """Whether who asks may see it."""
+        return may(request, self.role)
+
+    def can_create(self, request: Request) -> bool:
+        """See `Listing`."""
+        return False
+
+    def can_edit(self, request: Request) -> bool:
+        """See `Listing`."""
+        return False
+
+    def can_delete(self, request: Request) -> bool:
+        """See `Listing`."""
+        return False
+
+    def can_export(self, request: Request) -> bool:
+        """Whole catalogs are exported elsewhere."""
+        return False
+
+    def can_import(self, request: Request) -> bool:
+        """Whole catalogs are imported elsewhere."""
+        return False
+
+    def can_view_detail(self, request: Request) -> bool:
+        """Lists say all there is."""
+        return False
+
+    async def find_by_pks(self, request: Request, pks: list[Any]) -> Sequence[Any]:
+        """Those of the entries that are there."""
+        found = [await self.find_by_pk(request, pk) for pk in pks]
+        return [entry for entry in found if entry is not None]
+
+    async def find_by_pk(self, request: Request, pk: Any) -> Any:
+        """One entry, or None."""
+        raise NotImplementedError
+
+    async def create(self, request: Request, data: dict[str, Any]) -> Any:
+        """Not offered."""
+        raise NotImplementedError
+
+    async def edit(self, request: Request, pk: Any, data: dict[str, Any]) -> Any:
+        """Not offered."""
+        raise NotImplementedError
+
+    async def delete(self, request: Request, pks: list[Any]) -> int | None:
+        """Not offered."""
+        raise NotImplementedError

@@ -1,0 +1,141 @@
+"""A product's photos: upload, what the recogniser sees in each, removal."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+
+from anyio import to_thread
+from sqlalchemy.orm import Session
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette_admin.flash import flash
+from starlette_admin.routing import route
+
+from livecart.catalog.admin.ports import See
+from livecart.catalog.admin.sight import sight_of
+from livecart.catalog.admin.texts import later, t
+from livecart.catalog.admin.views.page import Page, need, tell, text_of
+from livecart.catalog.admin.work import read, write
+from livecart.catalog.database.store import Store
+from livecart.catalog.records import photos, products
+from livecart.catalog.records.blobs import BlobFolder
+from livecart.catalog.records.photo_check import SUFFIX
+from livecart.catalog.values import PhotoInfo, Product
+from livecart.errors import CatalogError, InvalidValue, NotFound, RecognizerError
+
+_log = logging.getLogger(__name__)
+_MEDIA_TYPES = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
+#: A photo is named by what it holds, so it never changes; but only who is signed in may see it.
+_KEPT = "private, max-age=86400, immutable"
+
+
+class PhotosPage(Page):
+    """`/photos?sku=…`."""
+
+    menu_label = later("photos")
+    path = "/photos"
+    route_name = "photos"
+    add_to_menu = False
+
+    def __init__(self, store: Store, blobs: BlobFolder, see: See | None) -> None:
+        super().__init__(store)
+        self._blobs = blobs
+        self._see = see
+
+    @route("", name="photos")
+    async def index(self, request: Request) -> Response:
+        """All photos of a product, the new ones looked at."""
+        product = await self._product(request.query_params.get("sku", ""))
+        return self.show(
+            request,
+            "photos.html",
+            product=product,
+            fresh=request.query_params.getlist("fresh"),
+            sees=self._see is not None,
+        )
+
+    @route("/add", methods=["POST"], name="photos-add")
+    async def add(self, request: Request) -> Response:
+        """Keep the photos of the form, each or none of them on its own."""
+        need(request, "edit")
+        form = await request.form()
+        sku = text_of(form, "sku")
+        files = [file for file in form.getlist("photos") if isinstance(file, UploadFile) and file.filename]
+        if not files:
+            flash(request, t("photo_missing"), "error")
+            return self.back(request, sku=sku)
+        fresh: list[str] = []
+        for file in files:
+            fresh += await self._add(request, sku, await file.read(), file.filename or "")
+        url = request.url_for("admin:photos").include_query_params(sku=sku)
+        return RedirectResponse(f"{url}{''.join(f'&fresh={digest}' for digest in fresh)}", 303)
+
+    @route("/remove", methods=["POST"], name="photos-remove")
+    async def remove(self, request: Request) -> Response:
+        """Take a photo away."""
+        need(request, "edit")
+        form = await request.form()
+        sku, digest = text_of(form, "sku"), text_of(form, "digest")
+        try:
+            await write(self.store, request, lambda session: photos.remove(session, sku, digest))
+        except CatalogError as error:
+            tell(request, error)
+        else:
+            flash(request, t("photo_removed"), "success")
+        return self.back(request, sku=sku)
+
+    @route("/file", name="photos-file")
+    async def file(self, request: Request) -> Response:
+        """A photo's bytes."""
+        photo, data = await self._photo(request)
+        headers = {"Cache-Control": _KEPT, "Content-Security-Policy": "default-src 'none'; sandbox"}
+        return Response(data, media_type=_MEDIA_TYPES[photo.kind], headers=headers)
+
+    @route("/seen", name="photos-seen")
+    async def seen(self, request: Request) -> Response:
+        """What the recogniser sees in a photo, as a part of the page."""
+        if self._see is None:
+            return self.fragment(request, "seen.html", problem=t("seen_off"))
+        photo, data = await self._photo(request)
+        sku = request.query_params.get("sku", "")
+        try:
+            look = await self._see(data)
+        except RecognizerError as error:
+            _log.warning("admin: no preview of %s: %s", photo.digest[:12], error)
+            return self.fragment(request, "seen.html", problem=t("seen_failed"))
+        return self.fragment(request, "seen.html", problem="", photo=photo, sku=sku, sight=sight_of(look, sku))
+
+    async def _add(self, request: Request, sku: str, data: bytes, name: str) -> list[str]:
+        """Digests of what is new."""
+
+        def work(session: Session) -> list[str]:
+            known = {photo.digest for photo in products.get(session, sku).photos}
+            product = photos.add(session, self._blobs, sku, data, name=name)
+            return [photo.digest for photo in product.photos if photo.digest not in known]
+
+        try:
+            fresh = await write(self.store, request, work)
+        except CatalogError as error:
+            tell(request, error)
+            return []
+        flash(request, t("photo_added"), "success")
+        return fresh
+
+    async def _product(self, sku: str) -> Product:
+        product = await read(self.store, lambda session: products.find(session, sku))
+        if product is None:
+            raise HTTPException(404)
+        return product
+
+    async def _photo(self, request: Request) -> tuple[PhotoInfo, bytes]:
+        """A photo that a product has: the folder is only ever asked for what a row names."""
+        digest = request.query_params.get("digest", "")
+        try:
+            photo = await read(self.store, lambda session: photos.find(session, digest))
+            data = await to_thread.run_sync(partial(self._blobs.read, photo.digest, SUFFIX[photo.kind]))
+        except (NotFound, InvalidValue) as error:
+            raise HTTPException(404) from error
+        return photo, data

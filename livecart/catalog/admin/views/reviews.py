@@ -1,0 +1,100 @@
+"""Crops that wait for a judgement."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from anyio import to_thread
+from sqlalchemy.orm import Session
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette_admin.flash import flash
+from starlette_admin.routing import route
+
+from livecart.catalog.admin.texts import later, t
+from livecart.catalog.admin.views.page import Page, need, tell, text_of
+from livecart.catalog.admin.work import read, write
+from livecart.catalog.database.store import Store
+from livecart.catalog.database.tables_events import ReviewRow
+from livecart.catalog.records import products, reviews
+from livecart.catalog.records.blobs import BlobFolder
+from livecart.catalog.records.photo_check import SUFFIX
+from livecart.errors import CatalogError, InvalidValue, NotFound
+
+_PER_PAGE = 24
+_DECISIONS = {"approve": "approved", "correct": "corrected", "reject": "rejected"}
+
+
+class ReviewsPage(Page):
+    """`/reviews`, oldest first."""
+
+    menu_label = later("reviews")
+    icon = "fa-solid fa-clipboard-check"
+    path = "/reviews"
+    route_name = "reviews"
+
+    def __init__(self, store: Store, crops: BlobFolder, blobs: BlobFolder) -> None:
+        super().__init__(store)
+        self._crops = crops
+        self._blobs = blobs
+
+    @route("", name="reviews")
+    async def index(self, request: Request) -> Response:
+        """A page of the queue."""
+        after = request.query_params.get("after", "0")
+        after_id = int(after) if after.isdecimal() and len(after) < 16 else 0
+
+        def work(session: Session) -> tuple[list[reviews.Review], dict[str, str], int]:
+            queue = reviews.queue(session, after_id=after_id, limit=_PER_PAGE)
+            names = {
+                product.sku: product.name
+                for product in products.find_many(session, sorted({review.sku for review in queue}))
+            }
+            return queue, names, reviews.pending_count(session)
+
+        queue, names, waiting = await read(self.store, work)
+        more = queue[-1].id if len(queue) == _PER_PAGE else None
+        return self.show(request, "reviews.html", queue=queue, names=names, waiting=waiting, more=more)
+
+    @route("/decide", methods=["POST"], name="reviews-decide")
+    async def decide(self, request: Request) -> Response:
+        """Approve, correct or reject one."""
+        need(request, "edit")
+        form = await request.form()
+        state = _DECISIONS.get(text_of(form, "decision"))
+        review_id, version = text_of(form, "id"), text_of(form, "version")
+        if state is None or not (review_id.isdecimal() and version.isdecimal()):
+            return Response(status_code=422)
+        corrected = text_of(form, "sku") if state == "corrected" else None
+        decide = partial(
+            reviews.decide,
+            crops=self._crops,
+            photo_blobs=self._blobs,
+            review_id=int(review_id),
+            state=state,  # type: ignore[arg-type]
+            expected_version=int(version),
+            corrected_sku=corrected,
+        )
+        try:
+            await write(self.store, request, decide)
+        except CatalogError as error:
+            tell(request, error)
+        else:
+            flash(request, t("review_done"), "success")
+        return self.back(request)
+
+    @route("/crop", name="reviews-crop")
+    async def crop(self, request: Request) -> Response:
+        """A crop's bytes, of an entry of the queue."""
+        asked = request.query_params.get("id", "")
+        row = await read(self.store, lambda session: session.get(ReviewRow, int(asked) if asked.isdecimal() else 0))
+        if row is None:
+            raise HTTPException(404)
+        kind = row.crop_kind
+        try:
+            data = await to_thread.run_sync(self._crops.read, row.crop_digest, SUFFIX[kind])  # type: ignore[index]
+        except (NotFound, InvalidValue) as error:
+            raise HTTPException(404) from error
+        headers = {"Cache-Control": "private, max-age=3600", "Content-Security-Policy": "default-src 'none'; sandbox"}
+        return Response(data, media_type=f"image/{kind}", headers=headers)
