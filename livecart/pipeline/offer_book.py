@@ -83,14 +83,14 @@ class OfferBook:
     def start(
         self,
         on_change: Callable[[frozenset[str]], None],
-        shown: Callable[[], Iterable[str]],
+        awaited: Callable[[], Iterable[str]],
         recheck: Callable[[], None],
     ) -> None:
         """Begin to ask.
 
         Args:
             on_change: told of products whose answer is another now, or has come at last.
-            shown: the products whose cards stand now.
+            awaited: the products whose cards stand now, or would if they might.
             recheck: has every room withdraw cards whose products were not confirmed in time.
         """
         self._on_change = on_change
@@ -99,7 +99,7 @@ class OfferBook:
             while True:
                 # Twice within the half of its age, so that one slow answer takes no card away.
                 await asyncio.sleep(min(self._max_age_s / 8, 0.5))
-                self.want(shown())
+                self.want(awaited())
                 recheck()
 
         works: list[tuple[str, Callable[[], Awaitable[None]]]] = [("offers_watch", watch)]

@@ -91,7 +91,7 @@ class Rooms:
         loop = asyncio.get_running_loop()
         self._shared = Shared(loop, self._mailbox, self._finisher, self.metrics, self._offers)
         if self._offers is not None:
-            self._offers.start(self._on_offers, self._shown, self._recheck_offers)
+            self._offers.start(self._on_offers, self._awaited, self._recheck_offers)
 
         async def counted(frame: Frame) -> Look:
             self.metrics.in_flight(1)
@@ -237,8 +237,8 @@ class Rooms:
     def _recheck_offers(self) -> None:
         self._each_room(RoomRunner.recheck_offers)
 
-    def _shown(self) -> set[str]:
-        return {sku for runner in self._runners.values() for sku in runner.decision.shown}
+    def _awaited(self) -> set[str]:
+        return {sku for runner in self._runners.values() for sku in runner.decision.awaits_offers_of}
 
     def _each_room(self, what: Callable[[RoomRunner], None]) -> None:
         for room, runner in list(self._runners.items()):

@@ -134,3 +134,13 @@ def test_the_same_product_is_not_announced_anew_while_it_is_sold_out():
     shop.answers["A"] = "sold_out"
     events = room.show(11, 40, product("A"))
     assert events == [("withdraw", "A", "off_sale")]
+
+
+def test_between_looks_the_shop_is_asked_about_what_stands_what_waits_and_what_is_pinned():
+    room, shop = room_with(A=OFFER, B="sold_out")
+    room.show(0, 1, product("A"), product("B", BESIDE))
+    room.show(2, 9, product("B"))
+    assert room.room.awaits_offers_of == {"B"}
+    room.call("pin", "C")
+    room.show(10, 20)
+    assert room.room.awaits_offers_of == {"C"}

@@ -133,9 +133,11 @@ class RoomDecision:
         return sku in self._tracker.products or sku == self._host.pinned
 
     @property
-    def shown(self) -> set[str]:
-        """The products whose cards viewers see now."""
-        return {product.sku for product in self._board.live()}
+    def awaits_offers_of(self) -> set[str]:
+        """Whose answer matters between two looks: of cards that stand, of what is pinned or in sight and refused."""
+        products = self._tracker.products.values()
+        awaited = {each.sku for each in products if each.card or (each.refusal and each.in_last_look)}
+        return awaited if self._host.pinned is None else awaited | {self._host.pinned}
 
     def close(self, reason: WithdrawReason = "room_closed") -> list[CardEvent]:
         """Withdraw every card. The room may go on afterwards; only "stream_lost" lets it announce them anew."""
