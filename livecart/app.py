@@ -33,6 +33,7 @@ from livecart.pipeline.rooms import Rooms
 from livecart.pipeline.supervise import end_task, keep_running
 from livecart.room_book import RoomBook, restart_needed
 from livecart.rooms_file import RoomsFile, read_rooms_file
+from livecart.staff import PhotoSight, StaffRooms
 from livecart.viewers import make_viewer_hub
 from livecart.web import HttpServer, create_api
 from livecart.web.access import TokenCheck
@@ -169,8 +170,13 @@ class _Served:
             element_router(viewers.viewer_dist),
             *([] if catalog is None else catalog.routers()),
         ]
+        mounts = {}
+        if catalog is not None:
+            mounts["/admin"] = catalog.pages(StaffRooms(self._book), PhotoSight(self._engine.client))
         registry = self._engine.metrics.registry
-        return create_api(self._book, self._health, registry, token, hosts=self._console.guard, viewers=open_routes)
+        return create_api(
+            self._book, self._health, registry, token, hosts=self._console.guard, viewers=open_routes, mounts=mounts
+        )
 
     async def until(self, stop: asyncio.Event, on_ready: Callable[[str], None]) -> None:
         """Run the rooms and answer, until `stop` is set."""

@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from livecart.card_log import CardLog
+from livecart.catalog.api import ApiStats
 from livecart.catalog.service import CatalogService
 from livecart.catalog_jobs import CatalogJobs
 
@@ -21,10 +22,11 @@ _PREFIX = "livecart_catalog_"
 class CatalogCollector(Collector):
     """What store, cache, publisher, feeds, retention and the record of cards have counted."""
 
-    def __init__(self, service: CatalogService, jobs: CatalogJobs, log: CardLog) -> None:
+    def __init__(self, service: CatalogService, jobs: CatalogJobs, log: CardLog, api: ApiStats) -> None:
         self._service = service
         self._jobs = jobs
         self._log = log
+        self._api = api
 
     def collect(self) -> Iterator[Metric]:
         """See prometheus_client."""
@@ -35,6 +37,9 @@ class CatalogCollector(Collector):
             f"{_PREFIX}card_records_waiting", "Events of cards not written yet", value=self._log.waiting
         )
         yield _by("purged", "Rows and files deleted because they were old", "what", self._jobs.purged)
+        api = {"answered": self._api.answered, "replayed": self._api.replayed, "failures": self._api.failures}
+        yield _by("api_requests", "Requests of the API", "what", api)
+        yield _by("api_refused", "Requests that the API refused", "code", dict(self._api.refused))
         yield from self._feeds()
         yield from self._snapshots()
 

@@ -8,8 +8,11 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 
 from fastapi import APIRouter
+from starlette.types import ASGIApp
 
 from livecart.card_log import CardLog
+from livecart.catalog.admin import LiveRooms, See, admin_app
+from livecart.catalog.api import ApiStats, catalog_router
 from livecart.catalog.database.session import Change
 from livecart.catalog.files import files_router
 from livecart.catalog.service import CatalogService, open_catalog
@@ -41,10 +44,23 @@ class CatalogRun:
     #: Takes viewers' feedback, and crops of unsure decisions.
     feedback: StoreFeedback
     jobs: CatalogJobs
+    api_stats: ApiStats
 
     def routers(self) -> list[APIRouter]:
         """What the catalog answers over HTTP; each route says itself who may ask."""
-        return [files_router(self.service)]
+        return [files_router(self.service), catalog_router(self.service, stats=self.api_stats)]
+
+    def pages(self, rooms: LiveRooms, see: See) -> ASGIApp:
+        """The staff's pages.
+
+        Raises:
+            SettingsError: what signs their sessions cannot be kept in the folder.
+        """
+        try:
+            return admin_app(self.service, live=rooms, see=see)
+        except OSError as error:
+            folder = self.service.folder
+            raise SettingsError(f"[catalog]: the folder {folder}: {error.strerror or error}") from error
 
 
 @asynccontextmanager
@@ -63,7 +79,7 @@ async def run_catalog(file: RoomsFile, metrics: LiveMetrics, crops: CropSource) 
     if settings is None:
         raise SettingsError("[catalog]: there is none")
     with _opened(settings) as service:
-        jobs = CatalogJobs(service)
+        jobs, api_stats = CatalogJobs(service), ApiStats()
         log = CardLog(service.store)
         answers = CatalogOffers(service)
         offers = OfferBook(answers.ask, metrics, max_age_s=settings.max_age_s, at_once=THREADS)
@@ -71,7 +87,7 @@ async def run_catalog(file: RoomsFile, metrics: LiveMetrics, crops: CropSource) 
             service, crops, settings=file.feedback, registry=metrics.registry, on_failure=metrics.background_failure
         )
         unsubscribe = _tell_of_edits(service, offers)
-        metrics.registry.register(CatalogCollector(service, jobs, log))
+        metrics.registry.register(CatalogCollector(service, jobs, log, api_stats))
         works = {**jobs.works, "card_log": log.run}
         tasks = [
             asyncio.create_task(keep_running(name, work, metrics), name=f"livecart {name}")
@@ -80,7 +96,7 @@ async def run_catalog(file: RoomsFile, metrics: LiveMetrics, crops: CropSource) 
         try:
             # With a database that answers, nobody finds it without tables.
             await jobs.prepared(_PREPARED_WITHIN_S)
-            yield CatalogRun(service, offers, log, feedback, jobs)
+            yield CatalogRun(service, offers, log, feedback, jobs, api_stats)
         finally:
             unsubscribe()
             answers.close()

@@ -164,15 +164,24 @@ class RecognizerClient:
             picture=frame.picture,
         )
 
-    async def ask(self, image: bytes, content_type: str, *, product_list: str | None = None) -> Reply:
-        """What the recogniser answers to an encoded picture: for checks, not for frames.
+    async def ask(
+        self,
+        image: bytes,
+        content_type: str,
+        *,
+        product_list: str | None = None,
+        threshold: float | None = None,
+        text: str | None = None,
+        top_k: int | None = None,
+    ) -> Reply:
+        """What the recogniser answers to an encoded picture: for checks, not for frames. Options as in docs/http.md.
 
         Raises:
             RecognizerBusy, RecognizerError: as for `recognize`.
         """
+        options = {"X-Room": product_list, "X-Threshold": threshold, "X-Text": text, "X-Top-K": top_k}
         headers = {"Content-Type": content_type}
-        if product_list is not None:
-            headers["X-Room"] = product_list
+        headers |= {name: str(value) for name, value in options.items() if value is not None}
         status, body = await self._send("POST", self._predictions, data=image, headers=headers)
         if status != 200:
             raise self._refusal(status, body)

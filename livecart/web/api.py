@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -10,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.types import ASGIApp
 
 from livecart.errors import SettingsError
 from livecart.web.access import AccessDenied, HostCheck, TokenCheck, trusted_hosts
@@ -27,6 +29,7 @@ def create_api(
     *,
     hosts: HostCheck | None = None,
     viewers: Sequence[APIRouter] = (),
+    mounts: Mapping[str, ASGIApp] = MappingProxyType({}),
 ) -> FastAPI:
     """The API over these rooms.
 
@@ -37,6 +40,7 @@ def create_api(
         token: what everything but `/healthz`, `/readyz` and the viewers' routes asks for; None: nothing.
         hosts: who may ask what a room's host may; None: who has the token.
         viewers: the viewers' routes, which say themselves who may ask.
+        mounts: applications by their path, which say that too.
     """
     # The schema is for programs of this machine; strangers are told nothing without the token.
     schema = "/openapi.json" if token is None else None
@@ -67,6 +71,8 @@ def create_api(
     api.include_router(whip_router(control), dependencies=guard)
     for router in viewers:
         api.include_router(router)
+    for path, app in mounts.items():
+        api.mount(path, app)
     _add_error_handlers(api)
     return api
 

@@ -126,6 +126,28 @@ async def test_the_snapshot_is_for_those_with_a_token(config, shop, tmp_path, mo
         assert (await show.client.get("/catalog/snapshot", auth=basic)).status_code == 401
 
 
+async def test_api_and_staff_pages_are_there_and_an_edit_over_http_is_seen_at_once(config, shop, monkeypatch):
+    shop.sell("red", stock=5)
+    with shop.store.write("shop") as session:
+        token, _ = tokens.issue(session, "till", "edit")
+    bearer = {"Authorization": f"Bearer {token}"}
+    async with on_air(config, monkeypatch) as show:
+        await until(lambda: show.told() == ["card"])
+        assert (await show.client.get("/catalog/v1/products/red")).status_code == 401
+        product = await show.client.get("/catalog/v1/products/red", headers=bearer)
+        assert product.json()["sku"] == "red"
+        began_s = time.monotonic()
+        changed = {**bearer, "If-Match": product.headers["ETag"]}
+        answer = await show.client.patch("/catalog/v1/products/red", json={"stock": 0}, headers=changed)
+        assert answer.status_code == 200, answer.text
+        await until(lambda: show.told() == ["card", ("withdraw", "off_sale")])
+        # Not at the age's end: this process made the edit.
+        assert time.monotonic() - began_s < 0.5
+        page = await show.client.get("/admin/", follow_redirects=True)
+        assert (page.status_code, "livecart" in page.text) == (200, True)
+        assert await show.metric('livecart_catalog_api_requests_total{what="answered"}') == 3
+
+
 def test_without_the_section_there_is_no_catalog(tmp_path):
     path = tmp_path / "rooms.toml"
     path.write_text("")

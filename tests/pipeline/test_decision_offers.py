@@ -137,7 +137,7 @@ def test_the_same_product_is_not_announced_anew_while_it_is_sold_out():
 
 
 def test_between_looks_the_shop_is_asked_about_what_stands_what_waits_and_what_is_pinned():
-    room, shop = room_with(A=OFFER, B="sold_out")
+    room, _ = room_with(A=OFFER, B="sold_out")
     room.show(0, 1, product("A"), product("B", BESIDE))
     room.show(2, 9, product("B"))
     assert room.room.awaits_offers_of == {"B"}
