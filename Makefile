@@ -98,7 +98,7 @@ rollout: setup  ## Replace the running version by a new build: make rollout VERS
 	@$(remember)
 
 demo: archive  ## Serve, send real photos, show labels and a purchase card, stop
-	@$(BIN)/python scripts/demo.py --archive $(ARCHIVE)
+	@$(BIN)/python scripts/demo_photos.py --archive $(ARCHIVE)
 
 catalog: archive  ## Make a snapshot to follow: make catalog CATALOG=folder [SNAPSHOT=file.snapshot]
 	@$(BIN)/python scripts/build_catalog.py $(CATALOG) --archive $(ARCHIVE) --output $(SNAPSHOT) --model-config $(MODEL_CONFIG)

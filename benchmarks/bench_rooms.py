@@ -52,8 +52,8 @@ from benchmarks.capacity_search import largest_passing  # noqa: E402
 from benchmarks.load import run_load  # noqa: E402
 from benchmarks.room_measure import Between, Programs, look, memory_mib, wait_idle  # noqa: E402
 from benchmarks.room_process import WAYS, Settings, Way, live_source, merged, offsets_ms, rooms_toml, running  # noqa: E402
-from demo import free_port  # noqa: E402
 from livecart.pipeline.ingest import VideoPicture  # noqa: E402
+from torchserve_plan import free_port  # noqa: E402
 
 SHOW_EVERY_S = 20.0
 #: What the project promises for a 2-core machine, in rooms.

@@ -32,8 +32,8 @@ import torchserve_control as control  # noqa: E402
 import torchserve_plan  # noqa: E402
 from benchmarks.in_process import in_process_per_second  # noqa: E402
 from benchmarks.load import LoadResult, run_load  # noqa: E402
-from demo import free_port  # noqa: E402
 from sample_photos import sample_photos  # noqa: E402
+from torchserve_plan import free_port  # noqa: E402
 
 CLIENTS = (1, 8, 32)
 FRAME_PX = (640, 360)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,6 +93,25 @@ def effective_config(plan: Plan, workers: int | None) -> str:
         key = line.partition("=")[0].strip()
         lines.append(f"{key}={changes.pop(key)}" if key in changes else line)
     return "\n".join(lines + [f"{key}={value}" for key, value in changes.items()]) + "\n"
+
+
+def free_port() -> int:
+    """A base port from which all five ports are free."""
+    offsets = [port - PORTS["inference_address"] for port in PORTS.values()]
+    for base in range(18080, 40000, 10):
+        if all(_is_free(base + offset) for offset in offsets):
+            return base
+    raise ServerError("no free ports found")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def java_home() -> str | None:

@@ -12,8 +12,8 @@ from PIL import Image
 
 import torchserve_control as control
 import torchserve_plan
-from demo import free_port
 from sample_photos import sample_photos
+from torchserve_plan import free_port
 
 
 @pytest.fixture(scope="session")

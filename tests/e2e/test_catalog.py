@@ -21,7 +21,6 @@ from PIL import Image
 
 import torchserve_control as control
 import torchserve_plan
-from demo import free_port
 from recognition.catalog import empty_snapshot, index_arrays
 from recognition.catalog_folder import Catalog, CatalogProduct
 from recognition.embedding import PhotoEmbedder, open_embedder
@@ -30,6 +29,7 @@ from recognition.snapshot_build import build_snapshot
 from recognition.snapshot_write import SnapshotContents, write_snapshot
 from tests.e2e.prometheus import samples, total
 from tests.recognition.drawn_packages import frame, package, shown_in
+from torchserve_plan import free_port
 
 CLIENTS = 4
 WORKERS = 2

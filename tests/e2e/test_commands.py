@@ -17,8 +17,8 @@ import requests
 
 import torchserve_control as control
 import torchserve_plan
-from demo import free_port
 from sample_photos import sample_photos
+from torchserve_plan import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_S = 120

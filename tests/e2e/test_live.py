@@ -20,8 +20,8 @@ import build_archive
 import make_clip
 import torchserve_control as control
 import torchserve_plan
-from demo import free_port
 from livecart.pipeline.clip_score import read_truth
+from torchserve_plan import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 RTMP_MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")

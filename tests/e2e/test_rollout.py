@@ -13,10 +13,10 @@ import requests
 
 import torchserve_control as control
 import torchserve_plan
-from demo import free_port
 from predictions_api import recognize
 from rollout import Rollout, RolloutError
 from sample_photos import sample_photos
+from torchserve_plan import free_port
 
 CLIENTS = 12
 

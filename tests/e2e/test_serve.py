@@ -17,9 +17,9 @@ import requests
 
 import torchserve_control as control
 import torchserve_plan
-from demo import free_port
 from predictions_api import recognize
 from sample_photos import sample_photos
+from torchserve_plan import free_port
 
 PNG = {"Content-Type": "image/png"}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import socket
 import subprocess
 import sys
 import tempfile
@@ -12,7 +11,7 @@ from pathlib import Path
 import torchserve_control as control
 import torchserve_plan
 from sample_photos import sample_photos
-from torchserve_plan import PORTS, ROOT, Plan, ServerError
+from torchserve_plan import ROOT, Plan, ServerError, free_port
 
 
 def main() -> int:
@@ -36,25 +35,6 @@ def main() -> int:
             control.stop(plan.folder)
     print("\nYour own photos: `make serve`, then `make predict IMAGES='photo.jpg folder/'`; `make stop` ends it.")
     return status
-
-
-def free_port() -> int:
-    """A base port from which all five ports are free."""
-    offsets = [port - PORTS["inference_address"] for port in PORTS.values()]
-    for base in range(18080, 40000, 10):
-        if all(_is_free(base + offset) for offset in offsets):
-            return base
-    raise ServerError("no free ports found")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 if __name__ == "__main__":
