@@ -186,7 +186,8 @@ def _rounds(folders: Sequence[Path], seed: int) -> Iterator[Round]:
         dataset = load_dataset(folder)
         has_iconic = all(any(photo.endswith("iconic.jpg") for photo in p.photos) for p in dataset.products)
         if has_iconic:
-            yield Round(dataset, 1, "iconic.jpg", False, seed)
+            for shots, frames in ((1, False), (1, True), (0, False)):
+                yield Round(dataset, shots, "iconic.jpg", frames, seed + shots)
             continue
         for shots, frames in ((3, True), (1, True), (3, False), (1, False), (0, False)):
             yield Round(dataset, shots, None, frames, seed + shots)

@@ -20,7 +20,8 @@ class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     print_points: float
     print_present: float
     print_colours: float
-    read_print_share: float
+    print_pattern: float
+    read_less: float
     read_name_share: float
     read_only_name: float
     read_only_name_share: float

@@ -28,13 +28,18 @@ _FEWEST_CELLS = 6
 
 @dataclass(frozen=True)
 class ColourMatch:
-    """``likeness`` 0..1 over the ``cells`` that lie in the frame; 0 cells: nothing could be compared."""
+    """``likeness`` 0..1 over the ``cells`` that lie in the frame; 0 cells: nothing could be compared.
+
+    ``pattern`` -1..1 is the correlation of their colours' differences from each side's own mean: lamps and white
+    balance leave it alone, and a package in one colour has none.
+    """
 
     likeness: float
+    pattern: float
     cells: int
 
 
-NOT_COMPARED = ColourMatch(0.0, 0)
+NOT_COMPARED = ColourMatch(0.0, 0.0, 0)
 
 
 def cells_of(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -65,10 +70,18 @@ def compare(
     wanted, found = (side[counted].astype(np.float32) / 255.0 for side in (cells, seen))
     # A brighter lamp is no other product.
     gain = np.clip(np.median(wanted.sum(axis=1)) / max(float(np.median(found.sum(axis=1))), 0.01), 0.5, 2.0)
-    difference = _lab(wanted) - _lab(np.minimum(found * gain, 1.0).astype(np.float32))
+    photo, here = _lab(wanted), _lab(np.minimum(found * gain, 1.0).astype(np.float32))
+    difference = photo - here
     difference[:, 0] *= _LIGHTNESS_COUNTS
     alike = np.exp(-(difference**2).sum(axis=1) / _TOLERANCE**2)
-    return ColourMatch(float(alike.mean()), int(counted.sum()))
+    return ColourMatch(float(alike.mean()), _correlation(photo[:, 1:], here[:, 1:]), int(counted.sum()))
+
+
+def _correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """Of two sets of chromaticities (n, 2), place by place."""
+    one, other = one - one.mean(axis=0), other - other.mean(axis=0)
+    lengths = float(np.linalg.norm(one) * np.linalg.norm(other))
+    return float((one * other).sum()) / max(lengths, 1e-3)
 
 
 def _lab(rgb: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from recognition.calibration import Weights
 from recognition.catalog import LoadedCatalog
+from recognition.colours import NOT_COMPARED, ColourMatch
 from recognition.fuse import EvidenceRows, features
 from recognition.negatives import doubted
 from recognition.reply import BoxXyxyPx, Evidence
@@ -45,11 +46,8 @@ def text_evidence(
     best = np.argpartition(-total, count - 1)[:count] if count else np.zeros(0, dtype=np.intp)
     masses = {}
     for product in best[total[best] > 0]:
-        rows = np.flatnonzero(owner == product)
-        photo = rows[by_photo[rows].argmax()] if len(rows) else None
         masses[int(product)] = TextMass(
             read_print=float(by_print[product]),
-            print_mass=float(catalog.prints.mass[photo]) if photo is not None else 0.0,
             read_name=float(by_name[product]),
             name_mass=float(catalog.names.mass[product]),
         )
@@ -81,7 +79,7 @@ def gather(
     """Candidates of a region and their evidence."""
     by_label = np.flatnonzero((labels > 0.05) & scene.allowed)
     products = list(dict.fromkeys([*region.prints, *region.photo, *region.text, *(int(p) for p in by_label)]))
-    nothing = TextMass(0.0, 0.0, 0.0, 0.0)
+    nothing = TextMass(0.0, 0.0, 0.0)
     texts = [region.text.get(product, nothing) for product in products]
 
     def column(values: Sequence[float]) -> NDArray[np.float32]:
@@ -90,9 +88,9 @@ def gather(
     return products, EvidenceRows(
         photo=column([region.photo.get(product, 0.0) for product in products]),
         points=column([region.prints[product].points if product in region.prints else 0 for product in products]),
-        colours=column([_colours(region, product) for product in products]),
+        colours=column([_colours(region, product).likeness for product in products]),
+        pattern=column([_colours(region, product).pattern for product in products]),
         read_print=column([text.read_print for text in texts]),
-        print_mass=column([text.print_mass for text in texts]),
         read_name=column([text.read_name for text in texts]),
         name_mass=column([text.name_mass for text in texts]),
         label=column([labels[product] for product in products]),
@@ -100,9 +98,9 @@ def gather(
     )
 
 
-def _colours(region: Region, product: int) -> float:
+def _colours(region: Region, product: int) -> ColourMatch:
     found = region.prints.get(product)
-    return float("nan") if found is None or found.colours.cells == 0 else found.colours.likeness
+    return NOT_COMPARED if found is None else found.colours
 
 
 def _of_region(

@@ -36,7 +36,7 @@ _FINE_VIEWS = 24
 #: With this confidence text is not read: it could no longer change what is shown. Nor where the likeliest product is
 #: less likely than the second figure: a frame of nothing would otherwise be read for nothing.
 _SURE = 0.985
-_HOPELESS = 0.06
+_HOPELESS = 0.15
 #: Text may stand a little outside of the box that was found.
 _TEXT_MARGIN = 0.25
 #: Sightings of a frame whose boxes are refined: the best, and others that are at least so likely.
@@ -162,18 +162,28 @@ class Finder:
     def _windows(
         self, catalog: LoadedCatalog, scene: Scene, feature_map: NDArray[np.float32]
     ) -> tuple[list[BoxXyxyPx], list[int]]:
-        """Boxes of the windows that look most like a photo of the catalog, and those photos, best first."""
+        """Boxes of the windows that stand out most by their likeness to a photo, and those photos, best first."""
         windows = windows_of(*feature_map.shape[1:])
         scores, views = catalog.photo_index.search(
             self._space.vectors(pool(feature_map, windows)), count=_COARSE_VIEWS, allowed=scene.allowed, effort="coarse"
         )
-        best = scores[:, 0]
+        best = self._salience(catalog, scores[:, 0], views[:, 0])
         cell = np.array([scene.frame.width / feature_map.shape[2], scene.frame.height / feature_map.shape[1]] * 2)
         kept = suppress(windows.cells, best, count=_WINDOWS, overlap=_WINDOW_OVERLAP)
         boxes: list[BoxXyxyPx] = [tuple(float(side) for side in windows.cells[index] * cell) for index in kept]  # type: ignore[misc]
         order = np.argsort(-best, kind="stable")
         photos = catalog.snapshot.view_photo[views[order, 0][np.isfinite(best[order])]]
         return boxes, list(dict.fromkeys(int(photo) for photo in photos))
+
+    def _salience(
+        self, catalog: LoadedCatalog, similarity: NDArray[np.float32], views: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """How much each window's likeness to its view says; as it is where nothing is known of backgrounds."""
+        if self._space.background is None:
+            return similarity
+        unique, places = np.unique(np.maximum(views, 0), return_inverse=True)
+        vectors = catalog.snapshot.view_vectors[unique].astype(np.float32)
+        return self._space.background.salience(similarity, vectors[places])
 
     def _decide(
         self,

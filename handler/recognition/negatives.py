@@ -20,7 +20,7 @@ from recognition.fuse import FEATURES, confidences
 
 T = TypeVar("T")
 #: What photos say. A name may stand on the product and on what was taken for it.
-_OF_PHOTOS = {"photo_squared", "print_points", "print_present", "print_colours", "read_print_share"}
+_OF_PHOTOS = {"photo_squared", "print_points", "print_present", "print_colours", "print_pattern", "read_less"}
 
 
 def with_shadows(catalog: Catalog) -> Catalog:

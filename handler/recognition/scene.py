@@ -87,10 +87,9 @@ class Region:
 
 @dataclass(frozen=True)
 class TextMass:
-    """Mass of text shared with a product's best photo and its name, and what those two have themselves."""
+    """Mass of text shared with a product's best photo and its name, and the name's own."""
 
     read_print: float
-    print_mass: float
     read_name: float
     name_mass: float
 

@@ -41,6 +41,17 @@ def test_the_same_product_is_alike_turned_and_in_another_light():
     assert same.cells == CELLS * CELLS
 
 
+def test_a_pattern_survives_another_white_balance_and_one_colour_has_none():
+    frame = shown(label(PEACH))
+    warm = np.clip(frame * np.array([1.15, 1.0, 0.8]), 0, 255).astype(np.uint8)
+    same = compare(cells_of(label(PEACH)), warm, TURNED, WHOLE)
+    swapped = compare(cells_of(label(PEACH)[..., ::-1]), warm, TURNED, WHOLE)
+    plain = compare(cells_of(np.full_like(label(PEACH), 200)), warm, TURNED, WHOLE)
+    assert same.pattern > 0.9
+    assert swapped.pattern < 0.3
+    assert abs(plain.pattern) < 0.05
+
+
 def test_another_flavour_of_the_brand_is_not():
     same = compare(cells_of(label(PEACH)), shown(label(PEACH)), TURNED, WHOLE)
     other = compare(cells_of(label(LYCHEE)), shown(label(PEACH)), TURNED, WHOLE)

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from recognition import vectors
 from recognition.errors import ConfigurationError
-from recognition.vectors import PLAIN, VectorSpace, hellinger, load_space, save_space
+from recognition.vectors import PLAIN, Background, VectorSpace, hellinger, load_space, save_space
 
 AVERAGES = arrays(np.float32, st.tuples(st.integers(0, 5), st.integers(1, 8)), elements=st.floats(-4, 1e4, width=32))
 
@@ -49,6 +49,12 @@ def test_nothing_is_nothing():
     assert hellinger(np.zeros((0, 3), np.float32)).shape == (0, 3)
 
 
+def background(dimensions: int, seed: int = 0) -> Background:
+    random = np.random.default_rng(seed)
+    axes = random.random((dimensions, 2)).astype(np.float32)
+    return Background(random.random(dimensions).astype(np.float32), axes, 0.25)
+
+
 def test_a_fitted_space_counts_its_axes_alone():
     mean, axes = np.full(3, 0.5, np.float32), np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 2.0]], np.float32)
     space = VectorSpace("fitted", mean, axes)
@@ -70,19 +76,48 @@ def test_a_space_is_read_as_it_was_written(monkeypatch, tmp_path):
     monkeypatch.setattr(vectors, "_FOLDER", tmp_path)
     random = np.random.default_rng(0)
     mean, axes = random.random(6).astype(np.float32), random.random((6, 4)).astype(np.float32)
-    save_space("mine", mean, axes)
+    save_space("mine", mean, axes, background(4))
 
     space = load_space("mine", 6)
 
     np.testing.assert_allclose(space.mean, mean, atol=1e-3)
     np.testing.assert_allclose(space.axes, axes, atol=1e-3)
-    save_space("mine", mean, axes + 1)
+    np.testing.assert_allclose(space.background.axes, background(4).axes, atol=1e-3)
+    save_space("mine", mean, axes, background(4, seed=1))
+    assert load_space("mine", 6).name == space.name, "no snapshot needs to be made anew"
+    save_space("mine", mean, axes + 1, background(4))
     assert load_space("mine", 6).name != space.name
+
+
+def test_salience_is_in_standard_deviations_of_the_background():
+    random = np.random.default_rng(0)
+    parts = random.normal(size=(20_000, 4)) @ np.diag([0.5, 0.2, 0.1, 0.1]) + [0.3, 0.0, 0.1, 0.0]
+    spread = np.diag([0.5, 0.2])
+    fitted = Background(
+        parts.mean(axis=0).astype(np.float32), np.vstack([spread, np.zeros((2, 2))]).astype(np.float32), 0.01
+    )
+    view = np.array([[0.6, 0.0, 0.8, 0.0]], np.float32)
+    shares = (parts @ view[0]).astype(np.float32)
+    found = fitted.salience(shares, np.repeat(view, len(shares), axis=0))
+    assert abs(found.mean()) < 0.02
+    assert abs(found.std() - 1.0) < 0.02
+
+
+def test_a_photo_that_resembles_everything_must_resemble_more_to_stand_out():
+    axes = np.array([[0.4], [0.0]], np.float32)
+    fitted = Background(np.array([0.2, 0.0], np.float32), axes, 0.01)
+    common, rare = fitted.salience(np.array([0.5, 0.5], np.float32), np.eye(2, dtype=np.float32))
+    assert common < 1.0
+    assert rare > 3.0
 
 
 def test_a_space_of_another_network_or_a_broken_one_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(vectors, "_FOLDER", tmp_path)
-    path = save_space("mine", np.zeros(6, np.float32), np.zeros((6, 4), np.float32))
+    zeros = np.zeros(6, np.float32), np.zeros((6, 4), np.float32)
+    save_space("mine", *zeros, background(5))
+    with pytest.raises(ConfigurationError, match="background is of another space"):
+        load_space("mine", 6)
+    path = save_space("mine", *zeros, background(4))
     with pytest.raises(ConfigurationError, match="is for 6 channels, mine has 7"):
         load_space("mine", 7)
     path.write_bytes(path.read_bytes()[:100])
@@ -94,3 +129,4 @@ def test_every_stored_space_fits_the_network_of_its_name():
     space = load_space("efficientnet-lite2", 1280)
     assert space.dimensions(1280) == 512
     assert np.isfinite(space.axes).all()
+    assert space.background.rest > 0
