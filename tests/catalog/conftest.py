@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
-from livecart.catalog.database.store import Store
+from livecart.catalog.database.store import Store, open_store
 from tests.catalog.catalog_stores import allow_shop, empty_tables, mysql_database, open_upgraded
 
 DATABASES = ["sqlite", pytest.param("mysql", marks=pytest.mark.services)]
@@ -35,18 +37,32 @@ def _mysql_url():
         yield url
 
 
+@pytest.fixture(scope="session")
+def _sqlite_file(tmp_path_factory):
+    """An upgraded, empty database to copy: making its tables takes the disk a second."""
+    path = tmp_path_factory.mktemp("upgraded") / "catalog.db"
+    open_upgraded(f"sqlite:///{path}").close()
+    return path
+
+
+@pytest.fixture
+def sqlite_url(_sqlite_file, tmp_path) -> str:
+    """An upgraded, empty SQLite file of the test's own."""
+    return f"sqlite:///{shutil.copy(_sqlite_file, tmp_path / 'catalog.db')}"
+
+
 @pytest.fixture(params=DATABASES)
-def store_url(request, tmp_path) -> str:
+def store_url(request) -> str:
     """An upgraded, empty database."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'catalog.db'}"
+        return request.getfixturevalue("sqlite_url")
     return request.getfixturevalue("_mysql_url")
 
 
 @pytest.fixture
 def store(store_url, clock):
     """A store with nothing but shop.example.com as an allowed host."""
-    opened = open_upgraded(store_url, now_s=clock)
+    opened = open_store(store_url, now_s=clock)
     empty_tables(opened)
     allow_shop(opened)
     yield opened
@@ -54,9 +70,9 @@ def store(store_url, clock):
 
 
 @pytest.fixture
-def sqlite_store(tmp_path, clock) -> Store:
+def sqlite_store(sqlite_url, clock) -> Store:
     """For what does not depend on the database."""
-    opened = open_upgraded(f"sqlite:///{tmp_path / 'catalog.db'}", now_s=clock)
+    opened = open_store(sqlite_url, now_s=clock)
     allow_shop(opened)
     yield opened
     opened.close()

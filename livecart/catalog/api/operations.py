@@ -38,12 +38,10 @@ _ERRORS: _Responses = {
     429: {"model": ErrorAnswer, "description": "`rate_limited`: ask again after `Retry-After` seconds"},
     503: {"model": ErrorAnswer, "description": "`unavailable`, `busy`: ask again after `Retry-After` seconds"},
 }
-_WRITE_Responses = dict[int | str, dict[str, Any]]
-_ERRORS: _Responses = {
+_WRITE_ERRORS: _Responses = {
     409: {"model": ConflictAnswer, "description": "`conflict`: somebody else was first; holds both values"},
 }
-_VERSION_Responses = dict[int | str, dict[str, Any]]
-_ERRORS: _Responses = {
+_VERSION_ERRORS: _Responses = {
     428: {"model": ErrorAnswer, "description": "`version_required`: send If-Match"},
 }
 
