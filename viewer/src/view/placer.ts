@@ -8,7 +8,7 @@ import type { StageGeometry } from './stage'
 import { TRAY_BUTTON_PX } from './tray-view'
 
 /** Faces move between the looks of the recogniser: that much of their size is left free around them. */
-const FACE_MARGIN = 0.08
+const FACE_MARGIN = 0.15
 const BOTTOM_LEFT = { x: 0, y: 1 }
 const BOTTOM_RIGHT = { x: 1, y: 1 }
 const BUTTON: CardSize = { variant: 'button', width: TRAY_BUTTON_PX, height: TRAY_BUTTON_PX }
