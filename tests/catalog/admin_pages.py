@@ -32,7 +32,7 @@ BASE = "http://admin.example"
 def room_view(room: str = "room-1", **values) -> RoomView:
     return RoomView(
         **{
-            "id": room, "source": "rtmp://127.0.0.1/live", "state": "live", "detail": "", "since_s": 0.0, "rate_hz": 1.0,
+            "id": room, "source": "rtmp://host/live", "state": "live", "detail": "", "since_s": 0.0, "rate_hz": 1.0,
             "products": None, "pinned": None, "muted": [], "cards": [], "decode_mode": "key_frames",
             "frames_sampled": 7, "frames_decoded": 7, "gate": {}, "connections": 1, "failures": 0, "stalls": 0,
             "last_event_id": 0, **values,

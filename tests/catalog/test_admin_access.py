@@ -189,7 +189,9 @@ def test_every_page_has_a_strict_policy(site):
         assert answer.headers["cache-control"] == "no-store"
         assert answer.headers["x-content-type-options"] == "nosniff"
         nonce = scripts.split("'nonce-")[1].split("'")[0]
-        assert answer.text.count("<script") == answer.text.count(f'<script nonce="{nonce}"') > 0 or path == "/live/rooms"
+        assert (
+            answer.text.count("<script") == answer.text.count(f'<script nonce="{nonce}"') > 0 or path == "/live/rooms"
+        )
         assert "onclick=" not in answer.text
         assert "onchange=" not in answer.text
 

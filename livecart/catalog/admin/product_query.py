@@ -34,6 +34,10 @@ class _Is(BaseFilter):
     label = later("is")
     data_type = FilterDataType.STRING
 
+    def parse_value(self, raw: Any) -> str:
+        """The library takes a value with commas apart."""
+        return ",".join(raw) if isinstance(raw, list) else str(raw)
+
     def apply(self, ctx: FilterApplyContext) -> Any:
         """The column has exactly this value."""
         return getattr(ProductRow, ctx.field_name) == ctx.value

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette_admin.base import BaseAdmin
 from starlette_admin.i18n import I18nConfig, TimezoneConfig
+from starlette_admin.security.csrf import CSRFMiddleware
 from starlette_admin.theme import ClassMap, DefaultTheme
 from starlette_admin.views import CustomView
 
@@ -53,6 +54,15 @@ class _Policy(Extension):
         return source
 
 
+class _Csrf(CSRFMiddleware):
+    """The library's, which would leave the files of a form open."""
+
+    async def _get_submitted_token(self, request: Request) -> str | None:
+        token = await super()._get_submitted_token(request)
+        await request.close()
+        return token
+
+
 class Site(BaseAdmin):
     """All pages. Reached under `/`; `Guard` makes that wherever it is mounted."""
 
@@ -78,6 +88,9 @@ class Site(BaseAdmin):
             i18n_config=I18nConfig(default_locale="zh", language_header_name=None, language_switcher=["zh", "en"]),
             timezone_config=TimezoneConfig(default_timezone="Asia/Shanghai"),
         )
+
+    def _init_csrf(self) -> None:
+        self.middlewares.append(Middleware(_Csrf, secret_key=str(self.secret_key)))
 
     def _setup_templates(self) -> None:
         super()._setup_templates()

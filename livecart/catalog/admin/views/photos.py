@@ -61,15 +61,15 @@ class PhotosPage(Page):
     async def add(self, request: Request) -> Response:
         """Keep the photos of the form, each or none of them on its own."""
         need(request, "edit")
-        form = await request.form()
-        sku = text_of(form, "sku")
-        files = [file for file in form.getlist("photos") if isinstance(file, UploadFile) and file.filename]
-        if not files:
-            flash(request, t("photo_missing"), "error")
-            return self.back(request, sku=sku)
-        fresh: list[str] = []
-        for file in files:
-            fresh += await self._add(request, sku, await file.read(), file.filename or "")
+        async with request.form() as form:
+            sku = text_of(form, "sku")
+            files = [file for file in form.getlist("photos") if isinstance(file, UploadFile) and file.filename]
+            if not files:
+                flash(request, t("photo_missing"), "error")
+                return self.back(request, sku=sku)
+            fresh: list[str] = []
+            for file in files:
+                fresh += await self._add(request, sku, await file.read(), file.filename or "")
         url = request.url_for("admin:photos").include_query_params(sku=sku)
         return RedirectResponse(f"{url}{''.join(f'&fresh={digest}' for digest in fresh)}", 303)
 

@@ -13,7 +13,7 @@ from starlette_admin.exceptions import ActionFailed, FormValidationError
 from starlette_admin.fields import BaseField, BooleanField, StringField, TagsField
 from starlette_admin.filters import FilterGroup
 from starlette_admin.flash import flash
-from starlette_admin.types import RowActionsDisplayType
+from starlette_admin.types import RequestAction, RowActionsDisplayType
 
 from livecart.catalog.admin import product_query
 from livecart.catalog.admin.moments import moment
@@ -35,7 +35,7 @@ from livecart.catalog.records import products
 from livecart.catalog.values import BRAND_CHARS, NAME_CHARS, SKU_CHARS, URL_CHARS, Product, ProductPatch
 from livecart.errors import CatalogError, Conflict, InvalidValue, NotFound
 
-_NOT_LISTED = ("url", "words", "labels", "threshold", "all_rooms", "rooms", "currency")
+_NOT_LISTED = ("url", "words", "labels", "threshold", "all_rooms", "currency")
 _ONLY_LISTED = ("photos", "source", "updated_at_s")
 
 
@@ -45,10 +45,15 @@ def _text(name: str, *, hint: str | None = None, **options: Any) -> StringField:
     return StringField(name, label, help_text=help_text, searchable=name in product_query.FILTERS, **options)
 
 
-def _tags(name: str, *, label: str | None = None, hint: str | None = None) -> TagsField:
+def _tags(name: str, *, label: str | None = None, hint: str | None = None, **options: Any) -> TagsField:
     help_text = None if hint is None else later(hint)
     return TagsField(
-        name, later(label or name), help_text=help_text, orderable=False, searchable=name in product_query.FILTERS
+        name,
+        later(label or name),
+        help_text=help_text,
+        orderable=False,
+        searchable=name in product_query.FILTERS,
+        **options,
     )
 
 
@@ -72,7 +77,7 @@ def _fields() -> list[BaseField]:
             searchable=False,
             getter=lambda _, product: product.rooms is None,
         ),
-        _tags("rooms", label="product_rooms", hint="product_rooms_hint"),
+        _tags("rooms", label="product_rooms", hint="product_rooms_hint", formatter={RequestAction.LIST: _listed_rooms}),
         _text("photos", getter=lambda _, product: str(len(product.photos))),
         _text("source"),
         _text("updated_at_s", getter=lambda _, product: moment(product.updated_at_s)),
@@ -85,7 +90,11 @@ def _fields() -> list[BaseField]:
 
 def _price(request: Request, product: Product) -> str:
     price = values_of(product)["price"]
-    return f"{price} {product.currency or ''}".strip() if str(request.state.action) == "LIST" else price
+    return f"{price} {product.currency or ''}".strip() if request.state.action == RequestAction.LIST else price
+
+
+def _listed_rooms(_: Request, rooms: Sequence[str] | None) -> list[str]:
+    return [t("every_room")] if rooms is None else list(rooms) or [t("no_room")]
 
 
 class ProductView(Listing):
