@@ -28,22 +28,23 @@ _HEAD_START_S = 6.0
 Scene = Callable[[float], NDArray[np.uint8]]
 
 
-def write_hls(folder: Path, seconds: float, scene: Scene) -> None:
+def write_hls(folder: Path, seconds: float, scene: Scene, *, fps: int = FPS) -> None:
     """Segments of one second in `folder`.
 
     Args:
         folder: is there.
         seconds: length.
         scene: the picture at a time in seconds, (HEIGHT_PX, WIDTH_PX, 3).
+        fps: pictures a second; `LiveHls.taken_at_s` goes by the default.
     """
     options = {"hls_time": "1", "hls_list_size": "0", "hls_segment_filename": str(folder / "%d.ts")}
     with av.open(str(folder / "all.m3u8"), "w", format="hls", options=options) as output:
-        stream = output.add_stream("libx264", rate=FPS, options={"preset": "ultrafast", "x264-params": "scenecut=0"})
+        stream = output.add_stream("libx264", rate=fps, options={"preset": "ultrafast", "x264-params": "scenecut=0"})
         stream.width, stream.height, stream.pix_fmt = WIDTH_PX, HEIGHT_PX, "yuv420p"
-        stream.codec_context.gop_size = FPS
+        stream.codec_context.gop_size = fps
         stream.codec_context.thread_count = 1
-        for number in range(round(seconds * FPS)):
-            rgb = scene(number / FPS).copy()
+        for number in range(round(seconds * fps)):
+            rgb = scene(number / fps).copy()
             for bit in range(BITS):
                 white = number >> (BITS - 1 - bit) & 1
                 rgb[:FIELD_PX, bit * FIELD_PX : (bit + 1) * FIELD_PX] = 255 if white else 0

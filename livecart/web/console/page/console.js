@@ -37,7 +37,7 @@ function drawState() {
 function drawNote() {
   const note = document.querySelector('#picture-note')
   const atS = stage.pictureAtS
-  const behindS = atS === undefined ? 0 : Math.max(0, Date.now() / 1000 - clockAheadS - atS)
+  const behindS = atS === undefined ? 0 : Math.max(0, Date.now() / 1000 - stage.clockAheadS - atS)
   if (!stage.hasPicture) setText(note, t('noPlayback'))
   else setText(note, atS === undefined ? t('asTheyCome') : t('inStep', behindS.toFixed(0)))
 }
@@ -51,16 +51,11 @@ async function wish(method, path, body) {
   }
 }
 
-/** This machine's clock minus the server's. */
-let clockAheadS = 0
-const stage = new Stage(source, {
-  playing: (isPlaying) => tell('play', isPlaying ? '' : 'playProblem'),
-  drawn: () => undefined,
-})
+const stage = new Stage(source, (isPlaying) => tell('play', isPlaying ? '' : 'playProblem'))
 const panels = new Panels(wish)
 const feed = new Feed(`${root}/rooms/${encodeURIComponent(room)}`, ticket, {
   update(update) {
-    clockAheadS = Date.now() / 1000 - update.server_time_s
+    stage.clockAheadS = Date.now() / 1000 - update.server_time_s
     if (update.look) stage.add(update.look)
     panels.take(update)
     drawState()

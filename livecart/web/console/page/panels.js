@@ -163,7 +163,7 @@ export class Panels {
       ['look', t('capturedToLook'), seconds(this.toLook.last), spread(this.toLook)],
       ['card', t('capturedToCard'), seconds(this.toCard.last), spread(this.toCard)],
       ['sampled', t('sampled'), rate(this.rates.sampled)],
-      ['decoded', t('decoded'), rate(this.rates.decoded), room.decode_mode.replace('_', ' ')],
+      ['decoded', t('decoded'), rate(this.rates.decoded), word(room.decode_mode)],
       ['looks', t('looks'), rate(this.rates.looks)],
       ['viewers', t('viewers'), String(viewers)],
     ])

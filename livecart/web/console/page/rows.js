@@ -32,12 +32,14 @@ export function drawRows(list, items, keyOf, make, update) {
     return element
   })
   for (const element of known.values()) {
-    // Somebody is about to press a button in it.
-    if (element.contains(document.activeElement)) element.classList.add('past')
-    else element.remove()
+    // The focus must not fall back to the page's beginning when the row of a button that was pressed goes.
+    if (element.contains(document.activeElement)) {
+      list.tabIndex = -1
+      list.focus({ preventScroll: true })
+    }
+    element.remove()
   }
   wanted.forEach((element, index) => {
-    element.classList.remove('past')
     // Moving an element takes its focus away: only what is not in its place is moved.
     if (list.children[index] !== element) list.insertBefore(element, list.children[index] ?? null)
   })

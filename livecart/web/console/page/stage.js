@@ -3,22 +3,33 @@
 const SVG = 'http://www.w3.org/2000/svg'
 /** Looks that wait for their frame: a minute of them, at two a second. */
 const MOST_LOOKS = 120
-/** A look older than this against the picture says nothing about it. */
-const LASTS_S = 3
+/** Where nothing changes there is no new look: an older one is drawn faintly, and at last not at all. */
+const FRESH_S = 2
+const LASTS_S = 15
 const LABEL_PX = 13
+const HLS_SETTINGS = {
+  // It would be made of a blob, which the page's policy does not let in.
+  enableWorker: false,
+  // A host wants to be near the live edge: a picture that fell behind catches up.
+  liveSyncDurationCount: 3,
+  liveMaxLatencyDurationCount: 8,
+  maxLiveSyncPlaybackRate: 1.5,
+}
 
 export class Stage {
   /**
    * @param source where the stream is played; empty: nowhere.
-   * @param on `playing` with whether the stream plays, `drawn` after each drawing.
+   * @param onPlaying told whether the stream plays.
    */
-  constructor(source, on) {
+  constructor(source, onPlaying) {
     this.stage = document.querySelector('#stage')
     this.video = document.querySelector('#stream')
     this.svg = document.querySelector('#sights')
-    this.on = on
+    this.onPlaying = onPlaying
     this.looks = []
     this.drawn = null
+    /** This machine's clock minus the server's. */
+    this.clockAheadS = 0
     this.shows = { boxes: true, texts: true }
     this.hasPicture = source !== ''
     if (this.hasPicture) this.play(source)
@@ -54,7 +65,8 @@ export class Stage {
   /** Draws the look that belongs to the picture, if another than before. */
   draw() {
     const look = this.due()
-    this.on.drawn(look)
+    const atS = this.pictureAtS ?? Date.now() / 1000 - this.clockAheadS
+    this.svg.classList.toggle('old', look !== null && atS - look.captured_at_s > FRESH_S)
     if (look === this.drawn) return
     this.drawn = look
     this.svg.replaceChildren()
@@ -103,7 +115,7 @@ export class Stage {
 
   play(source) {
     const { video } = this
-    const tell = (isPlaying) => this.on.playing(isPlaying)
+    const tell = (isPlaying) => this.onPlaying(isPlaying)
     video.addEventListener('playing', () => tell(true))
     const isHls = new URL(source, document.baseURI).pathname.endsWith('.m3u8')
     // Chrome plays HLS without telling the playlist's dates, which boxes and cards go by; Safari tells them.
@@ -113,8 +125,7 @@ export class Stage {
       video.src = source
       return
     }
-    // Its worker would be made of a blob, which the page's policy does not let in.
-    const hls = new window.Hls({ enableWorker: false })
+    const hls = new window.Hls(HLS_SETTINGS)
     hls.on(window.Hls.Events.ERROR, (_, { fatal, type }) => {
       if (!fatal) return
       tell(false)
