@@ -1,9 +1,9 @@
 """Between the rooms' decisions and the outbox: says where faces are, and has products cut out.
 
-    look ──────▶ saw(look) ──▶ faces of its picture, in a thread ─▶ avoid, crops
+    look, frame ▶ saw(look) ─▶ faces of its picture, in a thread ─▶ avoid, crops
     decision ──▶ put(event) ─▶ waits for them, the room's order kept ──────────▶ outbox
 
-An event waits for the faces of its look's picture, `wait_s` at most, and the room's later events behind it; other
+An event waits for the faces of its picture, `wait_s` at most, and the room's later events behind it; other
 rooms do not. Without a detector, or where it fails, events go out with what was known last, and no crop is made: nobody
 could say that it holds no face. Of faces nothing is kept but the rectangles of each room's newest search.
 """
@@ -24,7 +24,7 @@ from livecart.pipeline.crop_maker import CropMaker, CropMeter, CropOrder
 from livecart.pipeline.crops import CropBook, CropSink
 from livecart.pipeline.faces import Face, FaceFinder, FacesSettings
 from livecart.pipeline.runner import EventSink
-from livecart.types import BoxXyxyPx, CardEvent, Look, Picture
+from livecart.types import BoxXyxyPx, CardEvent, Frame, Look, Picture
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +59,9 @@ class _Search:
 @dataclass(slots=True)
 class _Room:
     look: Look | None = None
-    #: In the newest look's picture; None: none was begun.
+    #: The newest that was decided on: the look's, or one that is like it.
+    picture: Picture | None = None
+    #: In that picture; None: none was begun.
     search: _Search | None = None
     searched_at_s: float = float("-inf")
     faces: tuple[BoxXyxyPx, ...] | None = None
@@ -108,7 +110,13 @@ class EventFinisher:
         """A look is about to be decided: the events put next follow from it."""
         if self._finder is not None:
             room = self._rooms.setdefault(look.room, _Room())
-            room.look, room.search = look, None
+            room.look, room.picture, room.search = look, look.picture, None
+
+    def saw_frame(self, frame: Frame) -> None:
+        """A frame is about to be decided on without a look: the events put next are about its picture."""
+        room = self._rooms.get(frame.room)
+        if room is not None:
+            room.picture, room.search = frame.picture, None
 
     def put(self, event: CardEvent) -> None:
         """Take an event, and hand it on when it is finished; never waits."""
@@ -140,7 +148,7 @@ class EventFinisher:
                     self._order(search, order)
         if not (look.candidates or room.shown):
             # No event can follow from it, and a picture is a megabyte.
-            room.look = None
+            room.look = room.picture = None
 
     async def drain(self, name: str) -> None:
         """Wait until the room's events are handed on: `wait_s` for each picture at most."""
@@ -161,12 +169,12 @@ class EventFinisher:
             self._crops.forget_room(name)
 
     def _search(self, room: _Room, *, at_once: bool) -> _Search | None:
-        """The search in the newest look's picture, begun here if it is time; None: there is none."""
-        if room.search is not None or self._finder is None or room.look is None or room.look.picture is None:
+        """The search in the newest picture, begun here if it is time; None: there is none."""
+        if room.search is not None or self._finder is None or room.picture is None:
             return room.search
         if not at_once and self._clock() - room.searched_at_s < self._settings.every_s:
             return None
-        search = _Search(room.look.picture)
+        search = _Search(room.picture)
         future = self._finder.search(search.picture)
         if future is None:
             self._meter.face_search("busy")
@@ -223,9 +231,10 @@ class EventFinisher:
         order = self._crops.of_card(event, room.look)
         if order is None:
             return
-        if search is not None:
+        if search is not None and search.picture is room.look.picture:
             self._order(search, order)
         elif room.look.picture is not None:
+            # The box is the look's: nothing may be cut out of another picture by it.
             self._crops.make(order, room.look.picture, None)
 
     def _order(self, search: _Search, order: CropOrder) -> None:

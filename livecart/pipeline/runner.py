@@ -42,10 +42,17 @@ _HURRY_S = 1.5
 
 
 class EventSink(Protocol):
-    """Where a room's events go."""
+    """Where events go."""
 
     def put(self, event: CardEvent) -> None:
         """Leave an event; never waits."""
+
+
+class RoomSink(EventSink, Protocol):
+    """Where a room's events go, and the pictures that they are about."""
+
+    def saw_frame(self, frame: Frame) -> None:
+        """A frame is about to be decided on without a look; the events that follow are put next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,7 @@ class Shared:
 
     loop: asyncio.AbstractEventLoop
     mailbox: Mailbox
-    sink: EventSink
+    sink: RoomSink
     metrics: LiveMetrics
     #: What may be shown; None: whatever the recogniser names.
     offers: Offers | None = None
@@ -242,6 +249,8 @@ class RoomRunner:
             else:
                 self._shared.mailbox.put(frame)
         elif verdict.reason in ("unchanged", "familiar", "followed"):
+            if verdict.reason != "unchanged":
+                self._call(self._shared.sink.saw_frame, frame)
             told = self._call(self._on_unchanged, key, verdict.boxes)
             if self.plan.lossless and told is not None:
                 told.result()

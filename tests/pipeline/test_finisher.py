@@ -14,7 +14,7 @@ from livecart.pipeline.crops import CropBook
 from livecart.pipeline.faces import Face, FaceFinder, FacesSettings, open_finder
 from livecart.pipeline.finisher import EventFinisher
 from livecart.pipeline.ingest.picture import ArrayPicture
-from livecart.types import Candidate, CardEvent, Look
+from livecart.types import Candidate, CardEvent, Frame, Look
 
 BOX = (100.0, 100.0, 200.0, 300.0)
 FACE = (250.0, 20.0, 320.0, 110.0)
@@ -194,6 +194,23 @@ async def test_updates_are_searched_once_a_second_and_repeat_the_last_between(be
     await room.until(lambda: len(room.told()) == 3)
     assert room.told()[2:] == [("update", (moved,))]
     assert room.detector.asked == 2
+
+
+async def test_a_frame_that_was_followed_without_a_look_is_searched_for_its_update(bench):
+    room = bench()
+    room.look("card")
+    await room.until(lambda: room.book.crop_of("a"))
+    moved = (10.0, 10.0, 50.0, 60.0)
+    room.detector.faces = (Face(moved, 0.8),)
+    room.now_s += 1
+    pixels = ArrayPicture(np.full((360, 640, 3), 80, np.uint8))
+    room.finisher.saw_frame(Frame("room-1", pixels, room.now_s, room.now_s))
+    room.put("update")
+    room.put("card:b")
+    await room.until(lambda: len(room.told()) == 3)
+    assert room.told()[1:] == [("update", (moved,)), ("card", (moved,))]
+    # The product's box is that of the look, whose picture is another one.
+    assert room.meter.crops == {("card", "kept"): 1, ("card", "unsearched"): 1}
 
 
 async def test_looks_without_events_are_not_searched(bench):
