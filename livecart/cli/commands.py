@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from livecart.app import run_rooms
+from livecart.cli.catalog_commands import catalog_cli
 from livecart.cli.evaluate import EvaluateOptions, evaluate
 from livecart.cli.options import DEFAULT_RECOGNIZER, RECOGNIZER_VARIABLE, RoomOptions
 from livecart.cli.running import run_command, set_up_logging
@@ -61,6 +62,8 @@ cli = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+cli.add_typer(catalog_cli, name="catalog")
 
 Recognizer = Annotated[
     str,

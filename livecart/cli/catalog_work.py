@@ -1,0 +1,217 @@
+"""What `livecart catalog` does: each a function over the open catalog. Answers are for programs, and in a sentence."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from livecart.catalog.records import hosts, products, tokens
+from livecart.catalog.service import CatalogService
+from livecart.catalog.sync.syncer import Synced, Syncer
+from livecart.catalog.transfer.folder import CATALOG_FILE, export_folder, import_folder
+from livecart.catalog.transfer.links_file import export_links, import_links
+from livecart.catalog.transfer.spreadsheet import read_table, write_csv
+from livecart.catalog.transfer.table_import import import_table
+from livecart.errors import FeedError, SettingsError
+
+_DAY_S = 86_400.0
+#: Of what is left out, what changes: as many lines as a person reads.
+_MOST_LINES = 20
+_VALID = {True: "有效 valid", False: "失效 void"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`told` is what --json prints, `lines` what a person reads; `is_good` False: exit status 1."""
+
+    told: dict[str, Any]
+    lines: Sequence[str]
+    is_good: bool = True
+    #: Written to standard output as it is, in place of the lines.
+    secret: str | None = field(default=None, repr=False)
+
+
+def who() -> str:
+    """For the audit log: who typed the command."""
+    return f"cli:{getpass.getuser()}"
+
+
+def upgrade(service: CatalogService) -> Answer:
+    """Make the tables, or bring them to this version."""
+    service.store.upgrade()
+    with service.store.read() as session:
+        count = products.count(session)
+    return Answer({"products": count}, [f"已就绪 ready: {count} 个商品 products"])
+
+
+def bring_in(service: CatalogService, source: Path, *, allow: Sequence[str], dry_run: bool) -> Answer:
+    """Take in a folder, a product_links.json or a table.
+
+    Raises:
+        SettingsError: it is none of these, or cannot be tried without doing it.
+        CatalogError: something in it cannot be taken in.
+    """
+    is_table = source.suffix.casefold() in {".csv", ".xlsx"}
+    if dry_run and not is_table:
+        raise SettingsError("--dry-run is for tables (.csv, .xlsx)")
+    with service.store.write(who()) as session:
+        for pattern in allow:
+            hosts.allow(session, pattern)
+    if source.is_dir() or source.name == CATALOG_FILE:
+        return _from_folder(service, source if source.is_dir() else source.parent)
+    try:
+        data = source.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"{source}: cannot be read: {error.strerror or error}") from error
+    if is_table:
+        return _from_table(service, data, source.name, dry_run)
+    if source.suffix.casefold() != ".json":
+        raise SettingsError(f"{source}: name a catalog folder, a product_links.json, a .csv or a .xlsx")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise FeedError(f"{source}: is not UTF-8 text: {error.reason} at byte {error.start}") from error
+    done = service.store.edit(who(), lambda session: import_links(session, text, str(source)))
+    return Answer(asdict(done), [_counts(done.created, done.changed, done.unchanged)])
+
+
+def take_out(service: CatalogService, target: Path) -> Answer:
+    """Write the catalog as a folder, a product_links.json or a .csv.
+
+    Raises:
+        SettingsError: the file cannot be written.
+    """
+    try:
+        with service.store.read(consistent=True) as session:
+            if target.suffix.casefold() == ".csv":
+                with target.open("w", encoding="utf-8", newline="") as file:
+                    file.writelines(write_csv(products.every(session)))
+            elif target.suffix.casefold() == ".json":
+                target.write_text(export_links(session), encoding="utf-8")
+            else:
+                done = export_folder(session, service.photos, target)
+                lines = [f"{target}: {done.products} 个商品 products, {done.photos} 张照片 photos"]
+                lines += [
+                    f"链接未获准，已略去 left out, link not allowed: {sku}" for sku in done.left_out[:_MOST_LINES]
+                ]
+                return Answer({"target": str(target), **asdict(done)}, lines)
+            count = products.count(session)
+    except OSError as error:
+        raise SettingsError(f"{target}: cannot be written: {error.strerror or error}") from error
+    return Answer({"target": str(target), "products": count}, [f"{target}: {count} 个商品 products"])
+
+
+def list_hosts(service: CatalogService) -> Answer:
+    """Hosts that links may lead to."""
+    with service.store.read() as session:
+        allowed = list(hosts.allowed(session))
+    return Answer({"hosts": allowed}, allowed or ["（空 none）"])
+
+
+def change_host(service: CatalogService, pattern: str, *, is_allowed: bool) -> Answer:
+    """Put a host on the list, or take it off."""
+    with service.store.write(who()) as session:
+        if is_allowed:
+            hosts.allow(session, pattern)
+        elif not hosts.forbid(session, pattern):
+            raise SettingsError(f"{pattern} is not on the list; `livecart catalog hosts list` shows it")
+    return list_hosts(service)
+
+
+def create_token(service: CatalogService, name: str, role: tokens.Role, days: float | None) -> Answer:
+    """Make a token for the API; it is shown this once."""
+    with service.store.write(who()) as session:
+        token, info = tokens.issue(session, name, role, lifetime_s=None if days is None else days * _DAY_S)
+    return Answer({"token": token, **asdict(info)}, [], secret=token)
+
+
+def list_tokens(service: CatalogService) -> Answer:
+    """All tokens, without what they are."""
+    with service.store.read() as session:
+        every = tokens.every(session)
+    told = [asdict(token) | {"valid": _is_valid(token, service.store.now_s())} for token in every]
+    lines = [
+        f"{one['id']:>4}  {one['role']:<5}  {'有效 valid' if one['valid'] else '失效 void'}  {one['name']}"
+        for one in told
+    ]
+    return Answer({"tokens": told}, lines or ["（空 none）"])
+
+
+def revoke_token(service: CatalogService, token_id: int) -> Answer:
+    """Make a token void."""
+    with service.store.write(who()) as session:
+        tokens.revoke(session, token_id)
+    return Answer({"revoked": token_id}, [f"已作废 revoked: {token_id}"])
+
+
+def sync(service: CatalogService, feed: str | None, *, dry_run: bool) -> Answer:
+    """Read the feeds now.
+
+    Raises:
+        SettingsError: there is no such feed.
+    """
+    feeds = [one for one in service.settings.feeds if feed in (None, one.name)]
+    if not feeds:
+        known = ", ".join(one.name for one in service.settings.feeds) or "none"
+        raise SettingsError(f"no feed {feed or 'is configured'}; [[catalog.feeds]] of --config has: {known}")
+    results = {
+        one.name: Syncer(service.store, one.source(), guard=one.guard).sync_once(dry_run=dry_run) for one in feeds
+    }
+    lines = [line for name, result in results.items() for line in _synced_lines(name, result)]
+    told = {name: _synced(result) for name, result in results.items()}
+    is_good = all(_is_good(result) for result in results.values())
+    return Answer({"feeds": told}, lines, is_good)
+
+
+def _from_folder(service: CatalogService, folder: Path) -> Answer:
+    done = import_folder(service.store, service.photos, folder, who=who())
+    counts = done.upserted
+    lines = [f"{_counts(counts.created, counts.changed, counts.unchanged)}, {done.photos} 张照片 photos"]
+    lines += [f"照片不可用 no photo: {sku}: {path}: {reason}" for sku, path, reason in done.bad_photos[:_MOST_LINES]]
+    bad = [{"sku": sku, "path": path, "reason": reason} for sku, path, reason in done.bad_photos]
+    return Answer({**asdict(counts), "photos": done.photos, "bad_photos": bad}, lines)
+
+
+def _from_table(service: CatalogService, data: bytes, name: str, dry_run: bool) -> Answer:
+    done = import_table(service.store, read_table(data, name), who=who(), dry_run=dry_run)
+    lines = [_counts(done.created, done.changed, done.unchanged) + ("（试算 dry run）" if dry_run else "")]
+    lines += [f"有误 wrong: {row}" for row in done.bad_rows[:_MOST_LINES]]
+    return Answer({**asdict(done), "dry_run": dry_run}, lines, is_good=not done.bad)
+
+
+def _counts(created: int, changed: int, unchanged: int) -> str:
+    return f"新增 created {created}, 修改 changed {changed}, 未变 unchanged {unchanged}"
+
+
+def _is_valid(token: tokens.TokenInfo, now_s: float) -> bool:
+    return token.revoked_at_s is None and (token.expires_at_s is None or token.expires_at_s > now_s)
+
+
+def _is_good(result: Synced) -> bool:
+    refused = result.difference is not None and result.difference.refused is not None
+    return result.outcome in {"done", "unchanged", "dry", "busy"} and not refused
+
+
+def _synced(result: Synced) -> dict[str, Any]:
+    run = None if result.run is None else asdict(result.run)
+    difference = None if result.difference is None else asdict(result.difference)
+    return {"outcome": result.outcome, "run": run, "difference": difference}
+
+
+def _synced_lines(name: str, result: Synced) -> list[str]:
+    found = result.difference
+    if found is not None:
+        counts = f"新增 create {found.created}, 修改 change {found.changed}, 下架 remove {found.removed}"
+        lines = [f"{name}: {counts}, 有误 bad {found.bad}"]
+        if found.refused:
+            lines.append(f"{name}: 将被拒绝 would be refused: {found.refused}")
+        lines += [f"  + {sku}" for sku in found.created_skus[:_MOST_LINES]]
+        lines += [f"  ~ {sku}: {before} → {after}" for sku, before, after in found.changes[:_MOST_LINES]]
+        return [*lines, *(f"  - {sku}" for sku in found.removed_skus[:_MOST_LINES])]
+    run = result.run
+    detail = f": {run.detail}" if run is not None and run.detail else ""
+    counts = "" if run is None else f", {_counts(run.created, run.changed, 0)}, 下架 removed {run.removed}"
+    return [f"{name}: {result.outcome}{counts}{detail}"]
