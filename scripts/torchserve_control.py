@@ -11,13 +11,14 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -241,7 +242,15 @@ def _launch(plan: Plan, config: Path, temporary: str, threads: int) -> Server:
         launcher = subprocess.Popen(
             command, cwd=plan.folder, env=environment, stdout=console, stderr=console, start_new_session=True
         )
-        launcher.wait()
+        try:
+            launcher.wait()
+        except BaseException:
+            # Java is in the launcher's group, and may not be known by its number yet.
+            with suppress(ProcessLookupError):
+                os.killpg(launcher.pid, signal.SIGKILL)
+            launcher.wait()
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
     try:
         pid = int((Path(temporary) / ".model_server.pid").read_text())
         created_at_s = psutil.Process(pid).create_time()

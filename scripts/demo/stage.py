@@ -1,0 +1,100 @@
+"""Everything of the demo, up: the stream, TorchServe, livecart, and their addresses."""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from demo.origin import serving
+from demo.shop import Shop, drawn_shop, fill_catalog, following_archive, link_hosts
+from demo.station import PLAYLIST, Station
+from demo.system import System, running
+from livecart.catalog.service_settings import CatalogSettings
+from torchserve_plan import MODEL, ROOT
+
+ARCHIVE = ROOT / "model_store" / f"{MODEL}.mar"
+#: The clip is kept here; `make clean` removes it.
+KEPT = ROOT / "build" / "demo"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What runs. `token` opens the staff's pages, where there is a catalog."""
+
+    shop: Shop
+    station: Station
+    system: System
+    token: str | None
+
+
+def choose_shop(source: str | None, catalog: Path | None, tell: Callable[[str], None]) -> Shop:
+    """The user's own stream and products, or the drawn ones.
+
+    Raises:
+        DemoError: the clip cannot be made.
+    """
+    if source is not None:
+        return Shop(source, catalog, None)
+    tell("制作视频与商品目录 making the clip and its catalog (once, half a minute of one core) ...")
+    return drawn_shop(KEPT)
+
+
+@contextmanager
+def staged(shop: Shop, archive: Path, tell: Callable[[str], None]) -> Iterator[Stage]:
+    """Everything, up; on leaving all of it ends and the temporary folder goes.
+
+    Raises:
+        DemoError: something does not start.
+    """
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="livecart-demo-")))
+        media = folder / "media"
+        media.mkdir()
+        station = Station(shop.source, media)
+        stack.callback(station.stop)
+        station.start()
+        address = stack.enter_context(serving(station, media))
+        token, settings = None, None
+        if shop.catalog is not None:
+            tell("导入商品 taking in the products ...")
+            settings = CatalogSettings(url=f"sqlite:///{folder / 'catalog.db'}", folder=str(folder / "catalog"))
+            allowed = link_hosts(shop.catalog)
+            token = fill_catalog(settings, shop.catalog, allowed)
+            snapshot = folder / "catalog" / "published" / "catalog.snapshot"
+            store = folder / "store"
+            store.mkdir()
+            archive = following_archive(archive, store / archive.name, snapshot, allowed)
+        system = stack.enter_context(
+            running(
+                folder,
+                archive,
+                flv_url=f"{address}/live.flv",
+                playback_url=f"{address}/{PLAYLIST}",
+                catalog=settings,
+                tell=tell,
+            )
+        )
+        yield Stage(shop, station, system, token)
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the block as Ctrl-C does, once: a second signal does not interrupt the clearing up."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def told(number: int, _frame: FrameType | None) -> None:
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt(number)
+
+    before = {number: signal.signal(number, told) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
