@@ -2,13 +2,16 @@
 
 After a look the decision tells what the recogniser saw. From then on
 
-- products that were seen are followed (follow.py): a look is due when one is lost, else every `confirm_every_s`;
+- products that were seen are followed (follow.py): a look is due when one is lost, or when there is nothing but known
+  scenery where it should be, else every `confirm_every_s`;
 - the rest of the picture is compared with what was looked at before (scenery.py): a look is due when something new
-  comes, and for `alert_s` after that every changed frame is looked at, since one look may miss a product;
+  comes, and for `alert_s` after that, or until a product was seen and is decided on, every changed frame is looked at,
+  since one look may miss a product;
 - else a look is due every `familiar_every_s`.
 
 While a look could decide something, and until the first answer, every changed frame is due. Pictures in which nothing
-was seen are remembered as scenery; those of the time of alert only once it has passed without a product.
+was seen are remembered as scenery; those of the time of alert, or after a product was lost, are on trial first: if a
+product is seen soon after, it may have been in them.
 """
 
 from __future__ import annotations
@@ -24,8 +27,10 @@ from livecart.pipeline.scenery import KnownPicture, Planes, ShareBox, novelty
 #: Presentation and capture time: which frame it is.
 FrameKey = tuple[float, float]
 
-#: Pictures remembered in which nothing was seen, in which the same products were, and of the time of alert.
+#: Pictures remembered in which nothing was seen, in which the same products were, and on trial.
 _EMPTY, _OCCUPIED, _ON_TRIAL = 6, 2, 4
+#: So long before a product is seen it may have been in the picture already.
+_TRIAL_S = 1.5
 #: Frames that were asked about and not answered.
 _ASKED = 16
 #: By how much of its side a box is made larger, each way, where what moves with a product is left out.
@@ -37,8 +42,8 @@ _ROUNDING_S = 0.05
 class FamiliarSettings:
     """See the module. Times of the stream in seconds, levels as in `novelty`, correlations -1 to 1."""
 
-    confirm_every_s: float = 4.0
-    familiar_every_s: float = 4.0
+    confirm_every_s: float = 5.0
+    familiar_every_s: float = 6.0
     alert_s: float = 2.0
     novel_levels: float = 20.0
     follow_score: float = 0.6
@@ -50,7 +55,7 @@ class Seen:
 
     Attributes:
         boxes: Products in it by sku, as shares of the picture; None where only a label spoke for one.
-        undecided: One more look could decide something.
+        undecided: One more look could soon announce one of them.
         missing: A product whose card is shown was not seen.
     """
 
@@ -61,16 +66,27 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Whether a frame need not be looked at. `boxes`: where the products went that were followed."""
+    """Whether a frame need not be looked at.
+
+    `boxes`: where the products went that were followed. `arrival`: something new came while nothing was in sight.
+    """
 
     kind: Literal["familiar", "followed", "due"]
     boxes: Mapping[str, ShareBox] = field(default_factory=dict)
+    arrival: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
     planes: Planes
+    pts_s: float
     on_alert: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _OnTrial:
+    picture: KnownPicture
+    pts_s: float
 
 
 @dataclass(slots=True)
@@ -79,6 +95,8 @@ class _Target:
 
     planes: Planes
     box: ShareBox
+    #: Whether it differed from known scenery when it was seen; None: not found out yet.
+    stood_out: bool | None = None
 
 
 _DUE = Judged("due")
@@ -91,41 +109,44 @@ class Familiar:
         self._settings = settings
         self._empty: deque[KnownPicture] = deque(maxlen=_EMPTY)
         self._occupied: deque[KnownPicture] = deque(maxlen=_OCCUPIED)
-        self._on_trial: deque[KnownPicture] = deque(maxlen=_ON_TRIAL)
+        self._on_trial: deque[_OnTrial] = deque(maxlen=_ON_TRIAL)
         self._asked: dict[FrameKey, _Asked] = {}
         self._targets: dict[str, _Target] = {}
         self._last: Seen | None = None
         self._alert_until_s = float("-inf")
 
-    def judge(self, planes: Planes, pts_s: float, looked_at_s: float) -> Judged:
-        """Judge a changed frame of `planes` as `halved` makes them; the last look was at `looked_at_s`."""
+    def judge(self, planes: Planes, pts_s: float, looked_at_s: float, *, wanted: bool = False) -> Judged:
+        """Judge a changed frame of `planes` as `halved` makes them; the last look was at `looked_at_s`.
+
+        `wanted`: the decision asks for a look. It has to, unless all it would know is whether a product is gone, and
+        the picture shows that.
+        """
         if pts_s < looked_at_s:
             self.forget()
         last, settings = self._last, self._settings
         if last is None or last.undecided or None in last.boxes.values():
             return _DUE
-        boxes: dict[str, ShareBox] = {}
-        for sku, target in self._targets.items():
-            found = follow(target.planes, planes, target.box)
-            if found is None or found.score < settings.follow_score:
-                return _DUE
-            boxes[sku] = found.box
+        if wanted and not last.missing:
+            return _DUE
+        boxes = self._follow(planes)
         if len(boxes) < len(last.boxes):
-            return _DUE  # the frame in which they were seen is not known any more
+            return _DUE
         if self._is_new(planes, boxes):
+            arrival = not boxes and not last.missing and pts_s >= self._alert_until_s
             self._alert_until_s = pts_s + settings.alert_s
+            return Judged("due", arrival=arrival)
         every_s = settings.confirm_every_s if boxes else settings.familiar_every_s
         if pts_s < self._alert_until_s or pts_s - looked_at_s >= every_s - _ROUNDING_S:
             return _DUE
         for sku, box in boxes.items():
-            self._targets[sku] = _Target(planes, box)
+            self._targets[sku] = _Target(planes, box, self._targets[sku].stood_out)
         return Judged("followed", boxes) if boxes else Judged("familiar")
 
     def asked(self, key: FrameKey, planes: Planes, pts_s: float) -> None:
         """The frame goes to the recogniser."""
         while len(self._asked) >= _ASKED:
             del self._asked[next(iter(self._asked))]
-        self._asked[key] = _Asked(planes, pts_s < self._alert_until_s)
+        self._asked[key] = _Asked(planes, pts_s, pts_s < self._alert_until_s)
 
     def told(self, key: FrameKey, seen: Seen) -> None:
         """What was seen in a frame that was asked about; later ones first is no matter, the newest counts."""
@@ -140,13 +161,19 @@ class Familiar:
         if before is None or set(before.boxes) != set(seen.boxes):
             self._occupied.clear()
         if seen.boxes:
-            self._on_trial.clear()
+            self._end_trial(asked.pts_s - _TRIAL_S)
             self._occupied.append(KnownPicture(asked.planes))
-        elif not seen.undecided and not seen.missing:
-            self._remember_empty(asked)
+            if not seen.undecided:
+                self._alert_until_s = float("-inf")
+        elif asked.on_alert or seen.missing:
+            self._on_trial.append(_OnTrial(KnownPicture(asked.planes), asked.pts_s))
+        elif not seen.undecided:
+            self._end_trial(asked.pts_s)
+            self._empty.append(KnownPicture(asked.planes))
 
     def lost(self, key: FrameKey | None) -> None:
         """The frame was not answered; None: whichever it was."""
+        self._last = None
         if key is None:
             self._asked.clear()
         else:
@@ -161,17 +188,34 @@ class Familiar:
         self._last = None
         self._alert_until_s = float("-inf")
 
-    def _remember_empty(self, asked: _Asked) -> None:
-        picture = KnownPicture(asked.planes)
-        if asked.on_alert:
-            self._on_trial.append(picture)
-            return
-        self._empty.extend(self._on_trial)
+    def _follow(self, planes: Planes) -> dict[str, ShareBox]:
+        """Where the products are now, without those that were lost."""
+        settings, boxes = self._settings, {}
+        for sku, target in self._targets.items():
+            found = follow(target.planes, planes, target.box)
+            if found is None or found.score < settings.follow_score:
+                continue
+            if target.stood_out is None:
+                target.stood_out = self._stands_out(target.planes, target.box)
+            if not target.stood_out or self._stands_out(planes, found.box):
+                boxes[sku] = found.box
+        return boxes
+
+    def _stands_out(self, planes: Planes, box: ShareBox) -> bool:
+        """Whether there is something else than scenery in the box; False where no scenery is known."""
+        levels = self._settings.novel_levels
+        return bool(self._empty) and novelty(planes, list(self._empty), enough=levels, within=box) >= levels
+
+    def _end_trial(self, until_s: float) -> None:
+        """What was on trial is scenery if it is older than that, else forgotten."""
+        self._empty.extend(each.picture for each in self._on_trial if each.pts_s <= until_s)
         self._on_trial.clear()
-        self._empty.append(picture)
 
     def _is_new(self, planes: Planes, boxes: Mapping[str, ShareBox]) -> bool:
-        known = [*self._empty, *self._on_trial, *(self._occupied if boxes else ())]
+        known = [*self._empty, *(self._occupied if boxes else ())]
+        if self._last is not None and not self._last.missing:
+            # While a product is missing, what it was not seen in tells nothing: it may have been turned away.
+            known += [each.picture for each in self._on_trial]
         beside = [_widened(box) for box in boxes.values()]
         levels = self._settings.novel_levels
         return novelty(planes, known, beside=beside, enough=levels) >= levels

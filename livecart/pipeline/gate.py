@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from livecart.errors import SettingsError
@@ -62,8 +62,8 @@ class GateSettings:
     hash_bits: int = 8
     blurred_share: float = 0.6
     follow: bool = True
-    confirm_every_s: float = 4.0
-    familiar_every_s: float = 4.0
+    confirm_every_s: float = 5.0
+    familiar_every_s: float = 6.0
     alert_s: float = 2.0
     novel_levels: float = 20.0
     follow_score: float = 0.6
@@ -89,11 +89,16 @@ class GateSettings:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of a frame, and why. `boxes`: where the products of the last look went, if it was "followed"."""
+    """What becomes of a frame, and why.
+
+    `boxes`: where the products of the last look went, if it was "followed". `arrival`: something new came while nothing
+    was in sight; it may not have come in as a whole yet.
+    """
 
     look: bool
     reason: LookReason | SkipReason
     boxes: Mapping[str, ShareBox] = field(default_factory=dict)
+    arrival: bool = False
 
 
 class Gate:
@@ -138,9 +143,7 @@ class Gate:
     def judge(self, frame: Frame) -> Verdict:
         """Whether `frame` is worth a look. One that is becomes what later frames are compared with."""
         seen = signature(frame.picture)
-        reason = self._reason_to_look(seen, frame.pts_s)
-        verdict = Verdict(False, "unchanged") if reason is None else self._known(seen, frame.pts_s, reason)
-        verdict = verdict or self._settle(seen, frame.pts_s, reason or "forced")
+        verdict = self._verdict(seen, frame.pts_s)
         if verdict.look:
             self._wanted.clear()
             self._reference, self._looked_at_s = Reference(seen), frame.pts_s
@@ -169,14 +172,18 @@ class Gate:
             return "forced"
         return None
 
-    def _known(self, seen: Signature, pts_s: float, reason: LookReason) -> Verdict | None:
-        """The verdict on a changed picture in which nothing is new; None where it is due."""
-        if self._familiar is None or reason != "changed" or self._wanted.is_set():
-            return None
+    def _verdict(self, seen: Signature, pts_s: float) -> Verdict:
+        reason = self._reason_to_look(seen, pts_s)
+        if reason is None:
+            return Verdict(False, "unchanged")
+        if self._familiar is None or reason != "changed":
+            return self._settle(seen, pts_s, reason)
         planes = halved(seen.planes)
         with self._lock:
-            judged = self._familiar.judge(planes, pts_s, self._looked_at_s)
-        return None if judged.kind == "due" else Verdict(False, judged.kind, judged.boxes)
+            judged = self._familiar.judge(planes, pts_s, self._looked_at_s, wanted=self._wanted.is_set())
+        if judged.kind != "due":
+            return Verdict(False, judged.kind, judged.boxes)
+        return replace(self._settle(seen, pts_s, reason), arrival=judged.arrival)
 
     def _settle(self, seen: Signature, pts_s: float, reason: LookReason) -> Verdict:
         """Look, or wait for a better picture of the same thing."""

@@ -37,8 +37,9 @@ _log = logging.getLogger(__name__)
 #: At the end of a file that plays in real time: how long its last frames may still be at the recogniser.
 _LAST_LOOKS_S = 5.0
 
-#: How long the stream is sampled faster for one decision.
-_HURRY_S = 1.5
+#: How long the stream is sampled faster for one decision, and when something new comes: a product that is still being
+#: brought in is whole half a second later.
+_HURRY_S, _ARRIVAL_S = 1.5, 0.5
 
 
 class EventSink(Protocol):
@@ -173,7 +174,7 @@ class RoomRunner:
         self._emit(events)
         if self._gate is not None:
             decision = self._decision
-            self._gate.told(key, Seen(decision.in_sight, undecided=decision.undecided, missing=decision.missing))
+            self._gate.told(key, Seen(decision.in_sight, undecided=decision.deciding, missing=decision.missing))
         self._set_pace(look)
 
     def on_lost(self, frame: Frame, _outcome: Outcome) -> None:
@@ -240,6 +241,8 @@ class RoomRunner:
             return
         key = (frame.pts_s, frame.captured_at_s)
         verdict = self._judge(frame)
+        if verdict is not None and verdict.arrival:
+            self._pace.hurry(frame.pts_s, frame.pts_s + _ARRIVAL_S)
         if verdict is None or verdict.look:
             # Told before it is put: the event loop hears of it before it can hear of its look.
             self._call(self._await_look, key)
@@ -311,8 +314,9 @@ class RoomRunner:
         """Sample faster while a product is in sight that may soon be announced, for a while."""
         since_s = self._deciding_since_s
         if not self._decision.deciding:
+            if since_s is not None:
+                self._pace.relax()
             self._deciding_since_s = None
-            self._pace.relax()
         elif since_s is None or look.pts_s < since_s:
             self._deciding_since_s = look.pts_s
             late_s = 0.0 if self.plan.lossless else max(0.0, time.time() - look.captured_at_s)

@@ -65,20 +65,28 @@ class KnownPicture:
         return np.asarray(fits.min(axis=0), np.float32)
 
 
-def novelty(planes: Planes, known: Sequence[KnownPicture], *, beside: Sequence[ShareBox] = (), enough: float) -> float:
+def novelty(
+    planes: Planes,
+    known: Sequence[KnownPicture],
+    *,
+    enough: float,
+    beside: Sequence[ShareBox] = (),
+    within: ShareBox | None = None,
+) -> float:
     """How badly the least known block of a picture fits, in levels, luma and chroma added; infinite with none known.
 
     Args:
         planes: the picture, as `halved` makes it; pictures of another size know nothing of it.
         known: what it is compared with.
-        beside: blocks that touch one of these boxes do not count.
         enough: a value at or above this one is enough to know: the search ends there, and so it begins only for blocks
             that do not fit at their own place by as much.
+        beside: blocks that touch one of these boxes do not count.
+        within: nor do those that do not touch this one.
     """
     known = [picture for picture in known if picture.shape == planes.shape]
     if not known:
         return float("inf")
-    at_y, at_x = _grid(planes.shape[1], planes.shape[2], beside)
+    at_y, at_x = _grid(planes.shape[1], planes.shape[2], beside, within)
     if not at_y.size:
         return 0.0
     blocks = sliding_window_view(planes, (_BLOCK_PX, _BLOCK_PX), axis=(1, 2))[:, at_y, at_x].astype(np.int16)
@@ -102,14 +110,20 @@ def novelty(planes: Planes, known: Sequence[KnownPicture], *, beside: Sequence[S
     return worst
 
 
-def _grid(height: int, width: int, beside: Sequence[ShareBox]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _grid(
+    height: int, width: int, beside: Sequence[ShareBox], within: ShareBox | None
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """First rows and columns of the blocks that count."""
     rows, columns = np.arange(0, height - _BLOCK_PX + 1, _BLOCK_PX), np.arange(0, width - _BLOCK_PX + 1, _BLOCK_PX)
-    counts = np.ones((rows.size, columns.size), bool)
-    for x1, y1, x2, y2 in beside:
-        down = (rows + _BLOCK_PX > y1 * height) & (rows < y2 * height)
-        across = (columns + _BLOCK_PX > x1 * width) & (columns < x2 * width)
-        counts[np.ix_(down, across)] = False
+
+    def touching(box: ShareBox) -> NDArray[np.bool_]:
+        down = (rows + _BLOCK_PX > box[1] * height) & (rows < box[3] * height)
+        across = (columns + _BLOCK_PX > box[0] * width) & (columns < box[2] * width)
+        return down[:, None] & across[None, :]
+
+    counts = np.ones((rows.size, columns.size), bool) if within is None else touching(within)
+    for box in beside:
+        counts &= ~touching(box)
     at_row, at_column = np.nonzero(counts)
     return rows[at_row], columns[at_column]
 

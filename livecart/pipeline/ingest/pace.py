@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 
+#: Looks closer together than this are of nearly the same picture.
+_LEAST_HURRIED_HZ = 2.5
+
 
 class Pace:
     """Samples per second of stream time. Any thread may set it; a reader sees it with the next packet.
 
     Args:
         rate_hz: as a rule.
-        hurried_hz: while something is about to be decided; never slower than the rule.
+        hurried_hz: while something comes in or is about to be decided; never slower than the rule. None: twice the rule,
+            at least 2.5.
     """
 
-    def __init__(self, rate_hz: float, hurried_hz: float) -> None:
+    def __init__(self, rate_hz: float, hurried_hz: float | None = None) -> None:
         self._period_s = 1.0 / rate_hz
-        self._hurried_s = min(1.0 / hurried_hz, self._period_s)
+        self._hurried_s = min(1.0 / (hurried_hz or max(2 * rate_hz, _LEAST_HURRIED_HZ)), self._period_s)
         self._hurry_from_s = self._hurry_to_s = -math.inf
         #: Whether nothing but key frames is to be decoded, where they come often enough, as long as nothing hurries.
         self.economy = False

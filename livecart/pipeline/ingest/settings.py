@@ -33,8 +33,9 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     #: Sampled frames per second of stream time, 0.1 to 10.
     rate_hz: float = 1.0
-    #: The same for the moment in which a product was seen and is not announced yet; no less than `rate_hz` counts.
-    hurried_hz: float = 2.5
+    #: The same for the moment in which something comes in or is about to be announced, 0.1 to 10, and no less than
+    #: `rate_hz`. None: twice `rate_hz`, at least 2.5.
+    hurried_hz: float | None = None
     #: Of files only: play at the file's own pace, as a stream would come, instead of as fast as frames are taken.
     realtime: bool = False
     #: Decode every frame, also those that no sample needs: to compare with, and for streams that mark frames as key
@@ -60,6 +61,8 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     def __post_init__(self) -> None:
         for key, (lowest, highest) in _BOUNDS.items():
             value = getattr(self, key)
+            if value is None and key == "hurried_hz":
+                continue
             if not math.isfinite(value) or not lowest <= value <= highest:
                 raise SettingsError(f"ingest.{key} is {value}; it must be {lowest:g} to {highest:g}")
         if self.backoff_max_s < self.backoff_first_s:
