@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import threading
 import time
 from decimal import Decimal
 
 import pytest
 
+from livecart.catalog.publish.snapshot_folder import SnapshotFolder
 from livecart.catalog.records import cards, hosts, photos, tokens
 from livecart.catalog.records.blobs import BlobFolder
 from livecart.errors import SettingsError
 from livecart.rooms_file import read_rooms_file
+from snapshot_sources import LinkSource
 from tests.catalog.photo_files import photo
 from tests.live.catalog_rooms import MAX_AGE_S, ROOM, Shop, on_air, rooms_file
 from tests.live.conftest import until
@@ -121,6 +125,8 @@ async def test_the_snapshot_is_for_those_with_a_token(config, shop, tmp_path, mo
         assert (await show.client.get("/catalog/snapshot", headers=bearer)).status_code == 304
         _publish(tmp_path, b"second")
         assert (await show.client.get("/catalog/snapshot", headers=bearer)).content == b"second"
+        archive_link = show.url.replace("http://", f"http://archive:{token}@") + "/catalog/snapshot"
+        assert await asyncio.to_thread(_followed, archive_link) == (b"second", None)
         with shop.store.write("shop") as session:
             tokens.revoke(session, info.id)
         assert (await show.client.get("/catalog/snapshot", auth=basic)).status_code == 401
@@ -182,9 +188,18 @@ def _kept(shop):
         return len(cards.latest(session))
 
 
-def _publish(folder, data):
-    from livecart.catalog.publish.snapshot_folder import SnapshotFolder
+def _followed(link):
+    """What an archive that follows the link gets, and what it gets when it asks again."""
+    source, stop = LinkSource(link, max_bytes=1000), threading.Event()
+    file = io.BytesIO()
+    with source.ask({}, stop) as answer:
+        answer.copy_to(file, stop)
+        validators = answer.validators
+    with source.ask(validators, stop) as again:
+        return file.getvalue(), again
 
+
+def _publish(folder, data):
     place = SnapshotFolder(folder / "catalog" / "published")
     with place.staged() as path:
         path.write_bytes(data)
