@@ -13,15 +13,19 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, Protocol, TypeVar
 
+import numpy as np
+
 from livecart.errors import SettingsError
 from livecart.pipeline.faces.centerface import Face
 from livecart.pipeline.faces.detector import FaceDetector, find_weights, open_detector
 from livecart.pipeline.faces.settings import FacesSettings
+from livecart.pipeline.ingest.picture import ArrayPicture
 from livecart.types import Picture
 
 _log = logging.getLogger(__name__)
 
 _LOAD_AGAIN_S = 60.0
+_USUAL_SIZES_PX = ((1280, 720), (720, 1280))
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -68,11 +72,11 @@ class FaceFinder:
         Raises:
             SettingsError: it cannot be loaded; it is tried again all the same.
         """
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._loaded)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._warm_up)
 
     def start_later(self) -> None:
         """Load the detector in the background; what goes wrong is told to the first search."""
-        future = self.run(self._loaded)
+        future = self.run(self._warm_up)
         if future is not None:
             future.add_done_callback(lambda result: result.cancelled() or result.exception())
 
@@ -96,6 +100,11 @@ class FaceFinder:
 
     def _done(self, _future: asyncio.Future[T]) -> None:
         self._waiting -= 1
+
+    def _warm_up(self) -> None:
+        # The first picture of a size takes ten times as long: an event would not wait for it.
+        for width_px, height_px in _USUAL_SIZES_PX:
+            self._loaded().detect(ArrayPicture(np.zeros((height_px, width_px, 3), np.uint8)))
 
     def _search(self, picture: Picture) -> tuple[Face, ...]:
         detector = self._loaded()
