@@ -57,7 +57,7 @@ def host_router(control: RoomControl) -> APIRouter:
         """Do not show a product; its card goes."""
         return _room(room, control.mute(room, body.sku, body.for_s))
 
-    @router.delete("/{room}/mute/{sku}")
+    @router.delete("/{room}/mute/{sku:path}")
     async def unmute(room: str, sku: str) -> Response:
         """End a mute."""
         return _room(room, control.unmute(room, sku))

@@ -70,12 +70,17 @@ export class Panels {
   draw() {
     if (!this.update) return
     const { room, cards } = this.update
-    drawRows(document.querySelector('#cards'), cards, ({ sku }) => sku, makeRow, (element, card) =>
-      this.drawRow(element, card, room.pinned === card.sku ? [['pinned', t('pinned')]] : [], [
-        room.pinned === card.sku ? this.button('unpin', 'DELETE', 'pin') : this.pinButton(card),
-        this.button('mute', 'POST', 'mute', { sku: card.sku }),
-        this.button('withdraw', 'POST', 'withdraw', { sku: card.sku }),
-      ]),
+    drawRows(
+      document.querySelector('#cards'),
+      cards,
+      ({ sku }) => sku,
+      makeRow,
+      (element, card) =>
+        this.drawRow(element, card, room.pinned === card.sku ? [['pinned', t('pinned')]] : [], [
+          room.pinned === card.sku ? this.button('unpin', 'DELETE', 'pin') : this.pinButton(card),
+          this.button('mute', 'POST', 'mute', { sku: card.sku }),
+          this.button('withdraw', 'POST', 'withdraw', { sku: card.sku }),
+        ]),
     )
     this.drawSeen()
     this.drawWishes()
@@ -87,10 +92,16 @@ export class Panels {
       (element, line) => setText(element, `${line.text} ${percent(line.confidence)}`),
     )
     this.drawCounts()
-    drawRows(document.querySelector('#log'), this.log, ({ key }) => key, makeEntry, (element, { atS, text }) => {
-      setText(element.firstChild, new Date(atS * 1000).toLocaleTimeString(document.documentElement.lang))
-      setText(element.lastChild, text())
-    })
+    drawRows(
+      document.querySelector('#log'),
+      this.log,
+      ({ key }) => key,
+      makeEntry,
+      (element, { atS, text }) => {
+        setText(element.firstChild, new Date(atS * 1000).toLocaleTimeString(document.documentElement.lang))
+        setText(element.lastChild, text())
+      },
+    )
   }
 
   drawSeen() {
@@ -120,10 +131,18 @@ export class Panels {
     const { room } = this.update
     const wishes = room.muted.map((sku) => ['muted', sku])
     if (room.pinned !== null) wishes.unshift(['pinned', room.pinned])
-    drawRows(document.querySelector('#wishes'), wishes, ([kind, sku]) => `${kind} ${sku}`, makeRow, (row, [kind, sku]) =>
-      this.drawRow(row, { name: this.known.get(sku)?.name ?? sku, sku }, [[kind === 'muted' ? 'unsure' : kind, t(kind)]], [
-        kind === 'pinned' ? this.button('unpin', 'DELETE', 'pin') : this.unmuteButton(sku),
-      ]),
+    drawRows(
+      document.querySelector('#wishes'),
+      wishes,
+      ([kind, sku]) => `${kind} ${sku}`,
+      makeRow,
+      (row, [kind, sku]) =>
+        this.drawRow(
+          row,
+          { name: this.known.get(sku)?.name ?? sku, sku },
+          [[kind === 'muted' ? 'unsure' : kind, t(kind)]],
+          [kind === 'pinned' ? this.button('unpin', 'DELETE', 'pin') : this.unmuteButton(sku)],
+        ),
     )
   }
 
@@ -139,7 +158,11 @@ export class Panels {
     }
     drawRows(
       facts,
-      [...badges, ...parts.filter(Boolean).map((part) => ['', part])].map(([kind, text], index) => ({ kind, text, index })),
+      [...badges, ...parts.filter(Boolean).map((part) => ['', part])].map(([kind, text], index) => ({
+        kind,
+        text,
+        index,
+      })),
       ({ index }) => index,
       () => h('span'),
       (span, { kind, text }) => {
@@ -147,11 +170,17 @@ export class Panels {
         setText(span, text)
       },
     )
-    drawRows(buttons, actions, ({ key }) => key, () => h('button', { type: 'button' }), (button, { key, act }) => {
-      setText(button, t(key))
-      button.setAttribute('aria-label', `${t(key)}：${product.name}`)
-      button.onclick = act
-    })
+    drawRows(
+      buttons,
+      actions,
+      ({ key }) => key,
+      () => h('button', { type: 'button' }),
+      (button, { key, act }) => {
+        setText(button, t(key))
+        button.setAttribute('aria-label', `${t(key)}：${product.name}`)
+        button.onclick = act
+      },
+    )
   }
 
   drawCounts() {
@@ -167,7 +196,10 @@ export class Panels {
       ['looks', t('looks'), rate(this.rates.looks)],
       ['viewers', t('viewers'), String(viewers)],
     ])
-    const counts = (table) => Object.entries(table).filter(([, count]) => count).map(([name, count]) => [name, word(name), String(count)])
+    const counts = (table) =>
+      Object.entries(table)
+        .filter(([, count]) => count)
+        .map(([name, count]) => [name, word(name), String(count)])
     drawFigures(document.querySelector('#gate'), counts(room.gate))
     drawFigures(document.querySelector('#outcomes'), counts(outcomes))
   }

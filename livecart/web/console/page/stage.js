@@ -76,8 +76,7 @@ export class Stage {
     this.svg.setAttribute('viewBox', `0 0 ${width} ${height}`)
     const { clientWidth, clientHeight } = this.stage
     const framePxPerCssPx = 1 / Math.min(clientWidth / width, clientHeight / height)
-    if (this.shows.texts)
-      for (const { text, box } of look.texts) this.box(box, 'read', text, framePxPerCssPx, look)
+    if (this.shows.texts) for (const { text, box } of look.texts) this.box(box, 'read', text, framePxPerCssPx, look)
     if (this.shows.boxes)
       for (const product of look.products) {
         if (!product.box) continue
