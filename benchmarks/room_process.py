@@ -41,7 +41,7 @@ WAYS = {
     "naive": Way(
         "every frame decoded, every sampled one recognised",
         {
-            "ingest": {"every_frame": True, "hurried_hz": 0.1},
+            "ingest": {"every_frame": True, "hurried_hz": 0.1, "economy": "never"},
             "gate": {"forced_every_s": 0.001, "max_wait_s": 0.0, "blurred_share": 0.0, "follow": False},
         },
     ),

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from livecart.errors import RecognizerBusy, RecognizerError, SettingsError
 from livecart.pipeline.mailbox import Letter, Mailbox
 from livecart.pipeline.meter import Meter, Outcome, Tally
+from livecart.pipeline.places import Places
 from livecart.types import Frame, Look
 
 _log = logging.getLogger(__name__)
@@ -31,9 +32,10 @@ class DispatcherSettings:
     """How hard to ask.
 
     Attributes:
-        in_flight: Requests at once, 1 or more. About twice TorchServe's workers keeps all of them busy. More only wait
-            in its queue, and past `timeout_s` it works off requests that nobody waits for any longer: on two cores,
-            with 16 of them and a third of a second for each frame, no frame was answered in time.
+        in_flight: Requests at once to begin with, 1 or more. From how long they take it follows whether more would be
+            answered sooner or only wait in the server's queue (places.py), where it works off requests that nobody
+            waits for any longer: on two cores, with 16 and a third of a second each, none was answered in time.
+        in_flight_most: Requests at once at most; not above `in_flight`: always so many.
         backoff_first_s: Longest wait before the first retry, above 0; it doubles with each further one.
         backoff_max_s: Longest wait of all. Each wait is drawn evenly from half its longest to its longest.
         lossless_patience_s: How long a frame of a file is tried before it is given up.
@@ -41,14 +43,16 @@ class DispatcherSettings:
     """
 
     in_flight: int = 4
+    in_flight_most: int = 32
     backoff_first_s: float = 0.1
     backoff_max_s: float = 1.0
     lossless_patience_s: float = 60.0
     drain_s: float = 2.0
 
     def __post_init__(self) -> None:
-        if self.in_flight < 1:
-            raise SettingsError(f"dispatcher in_flight is {self.in_flight}; it must be 1 or more")
+        for key in ("in_flight", "in_flight_most"):
+            if getattr(self, key) < 1:
+                raise SettingsError(f"dispatcher {key} is {getattr(self, key)}; it must be 1 or more")
         if not 0 < self.backoff_first_s <= self.backoff_max_s:
             raise SettingsError(
                 f"dispatcher backoff_first_s is {self.backoff_first_s}, backoff_max_s {self.backoff_max_s}; "
@@ -117,9 +121,14 @@ class Dispatcher:
         self._jitter = jitter
         self._rooms: dict[str, _Room] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._places = asyncio.Semaphore(self._settings.in_flight)
+        self._places = Places(self._settings.in_flight, self._settings.in_flight_most)
         self._place_freed = asyncio.Event()
         self._logged: dict[str, tuple[float, int]] = {}
+
+    @property
+    def most_in_flight(self) -> int:
+        """How many requests may be at the recogniser at once, as found out by now."""
+        return self._places.limit
 
     async def run(self) -> None:
         """Serve until the mailbox is closed, then wait up to `drain_s`; cancelled, drop what is in flight at once."""
@@ -241,8 +250,12 @@ class Dispatcher:
                 return ("gave_up" if attempt else "stale"), None
             if not letter.lossless and self._mailbox.newer_waits(letter):
                 return ("gave_up" if attempt else "replaced"), None
-            return "answered", await self._recognize(letter.frame)
+            began_s = time.monotonic()
+            look = await self._recognize(letter.frame)
+            self._places.answered(time.monotonic() - began_s)
+            return "answered", look
         except RecognizerBusy as busy:
+            self._places.refused()
             return busy
         except RecognizerError as error:
             self._log_seldom("refused", letter.frame.room, error)

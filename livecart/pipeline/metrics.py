@@ -41,6 +41,7 @@ class LiveMetrics:
         self._look_age = self._histogram("captured_to_look_seconds", "From a frame's capture to its look's decision")
         self._card_age = self._histogram("captured_to_card_seconds", "From the deciding frame's capture to its card")
         self._in_flight = Gauge(f"{_PREFIX}in_flight", "Frames at the recogniser now", registry=self.registry)
+        self._economy = Gauge(f"{_PREFIX}economy", "1: the machine is short, key frames only", registry=self.registry)
         self._sums = _Sums()
         self._rooms: set[str] = set()
         self._recognizer_stages: set[str] = set()
@@ -113,6 +114,10 @@ class LiveMetrics:
     def in_flight(self, change: int) -> None:
         """One frame more, or less, is at the recogniser."""
         self._in_flight.inc(change)
+
+    def economy(self, on: bool) -> None:
+        """Whether rooms economise."""
+        self._economy.set(int(on))
 
     def reload(self, outcome: str) -> None:
         """The file of rooms was edited: "taken" or "refused"."""

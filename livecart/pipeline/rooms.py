@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 from livecart.pipeline.crops import CropBook, CropSink
 from livecart.pipeline.decision import RoomState
 from livecart.pipeline.dispatcher import Dispatcher, DispatcherSettings
+from livecart.pipeline.economy import Economy
 from livecart.pipeline.faces import FaceFinder, FacesSettings
 from livecart.pipeline.finisher import EventFinisher
 from livecart.pipeline.look_watch import LookWatch
@@ -76,7 +77,8 @@ class Rooms:
         self._sink = sink
         self._finisher = EventFinisher(sink, finder, metrics, book=self.crops, unsure=unsure, settings=faces)
         self._offers = offers
-        self._meter = _StaleWatch(metrics, self._on_stale)
+        self._economy = Economy()
+        self._meter = _StaleWatch(metrics, self._on_stale, self._economy)
         self._mailbox = Mailbox(max_age_s, meter=self._meter)
         self._dispatcher_settings = dispatcher
         self._runners: dict[str, RoomRunner] = {}
@@ -250,26 +252,37 @@ class Rooms:
 
     async def _tick(self) -> None:
         while True:
-            self._each_room(lambda runner: runner.tick(time.time()))
+            was_on, is_on = self._economy.on, self._economy.tick(time.monotonic())
+            if was_on != is_on:
+                _log.warning(
+                    "frames %s: %s", "wait" if is_on else "wait no more", "key frames only" if is_on else "all"
+                )
+            self.metrics.economy(is_on)
+            self._each_room(lambda runner: runner.tick(time.time(), short=self._economy.on))
             await asyncio.sleep(_TICK_S)
 
 
 class _StaleWatch:
-    """A `Meter` that passes everything on, and tells of frames that grew too old before they were taken."""
+    """A `Meter` that passes everything on, and tells of frames that waited long or grew too old."""
 
-    def __init__(self, metrics: LiveMetrics, on_stale: Callable[[str], None]) -> None:
+    def __init__(self, metrics: LiveMetrics, on_stale: Callable[[str], None], economy: Economy) -> None:
         self._metrics = metrics
         self._on_stale = on_stale
+        self._economy = economy
 
     def frame(self, room: str, outcome: Outcome) -> None:
         """See `Meter`. The mailbox counts `stale` in the event loop."""
         self._metrics.frame(room, outcome)
+        if outcome in ("stale", "replaced"):
+            self._economy.lost()
         if outcome == "stale":
             self._on_stale(room)
 
     def stage(self, stage: Stage, seconds: float) -> None:
         """See `Meter`."""
         self._metrics.stage(stage, seconds)
+        if stage == "queue":
+            self._economy.waited(seconds)
 
     def incident(self, room: str, incident: Incident) -> None:
         """See `Meter`."""

@@ -100,6 +100,7 @@ class RoomRunner:
         self._awaited: FrameKey | None = None
         self._like_awaited: FrameKey | None = None
         self._pace = Pace(plan.ingest.rate_hz, plan.ingest.hurried_hz)
+        self._pace.economy = plan.ingest.economy == "always"
         self._deciding_since_s: float | None = None
         self._feed: Feed = open_feed(plan, self._deliver, self._on_state, self._pace)
 
@@ -204,8 +205,13 @@ class RoomRunner:
         """Withdraw cards whose products were not confirmed in time."""
         self._emit(self._decision.recheck_offers())
 
-    def tick(self, now_s: float) -> None:
-        """Wall clock passes. A file's time is its own, so that nothing follows from it there."""
+    def tick(self, now_s: float, *, short: bool = False) -> None:
+        """Wall clock passes; `short`: the machine cannot follow all rooms.
+
+        A file's time is its own, so that nothing follows from it there.
+        """
+        mode = self.plan.ingest.economy
+        self._pace.economy = mode == "always" or (mode == "auto" and short and not self.plan.lossless)
         if not self.plan.lossless and not self.finished.is_set():
             self._emit(self._decision.tick(now_s))
 

@@ -22,7 +22,7 @@ from livecart.types import Frame, Look
 
 PICTURE = ArrayPicture(np.full((72, 128, 3), 90, np.uint8))
 PATIENCE_S = 20
-QUICK = DispatcherSettings(in_flight=4, backoff_first_s=0.01, backoff_max_s=0.02, drain_s=1.0)
+QUICK = DispatcherSettings(in_flight=4, in_flight_most=4, backoff_first_s=0.01, backoff_max_s=0.02, drain_s=1.0)
 
 
 def frame(room: str, number: float = 0.0) -> Frame:
@@ -160,7 +160,7 @@ async def test_it_is_asked_again_only_while_the_frame_is_fresh():
 async def test_a_newer_frame_ends_the_older_ones_retries_at_once():
     recognizer = Recognizer()
     recognizer.behave["a"] = fails(RecognizerBusy("full"), times=1)
-    patient = DispatcherSettings(in_flight=4, backoff_first_s=1000.0, backoff_max_s=1000.0)
+    patient = DispatcherSettings(in_flight=4, in_flight_most=4, backoff_first_s=1000.0, backoff_max_s=1000.0)
     async with running(recognizer, "a", settings=patient) as service:
         service.mailbox.put(frame("a", 1.0))
         await service.until(lambda: service.tally.incidents["busy"] == 1)
@@ -175,7 +175,7 @@ async def test_a_frame_that_waits_to_be_sent_again_is_in_nobodys_way():
     """With one place only, a room that fails for ever leaves it to the others between its attempts."""
     recognizer = Recognizer()
     recognizer.behave["bad"] = fails(RecognizerBusy("full"))
-    lone = DispatcherSettings(in_flight=1, backoff_first_s=1000.0, backoff_max_s=1000.0, drain_s=0)
+    lone = DispatcherSettings(in_flight=1, in_flight_most=1, backoff_first_s=1000.0, backoff_max_s=1000.0, drain_s=0)
     async with running(recognizer, "bad", "good", settings=lone) as service:
         service.mailbox.put(frame("bad"))
         await service.until(lambda: service.tally.incidents["busy"] == 1)
@@ -188,7 +188,7 @@ async def test_a_frame_that_waits_to_be_sent_again_is_in_nobodys_way():
 async def test_with_one_place_a_retry_gets_it_while_no_frame_comes():
     recognizer = Recognizer()
     recognizer.behave["a"] = fails(RecognizerBusy("full"), times=2)
-    lone = DispatcherSettings(in_flight=1, backoff_first_s=0.01, backoff_max_s=0.01)
+    lone = DispatcherSettings(in_flight=1, in_flight_most=1, backoff_first_s=0.01, backoff_max_s=0.01)
     async with running(recognizer, "a", settings=lone) as service:
         service.mailbox.put(frame("a"))
         await service.outcome("answered")
@@ -282,7 +282,9 @@ async def test_a_file_loses_nothing_and_keeps_its_order():
 async def test_a_file_is_not_tried_for_ever():
     recognizer = Recognizer()
     recognizer.behave["file"] = fails(RecognizerBusy("down"))
-    impatient = DispatcherSettings(in_flight=2, backoff_first_s=0.01, backoff_max_s=0.02, lossless_patience_s=0.1)
+    impatient = DispatcherSettings(
+        in_flight=2, in_flight_most=2, backoff_first_s=0.01, backoff_max_s=0.02, lossless_patience_s=0.1
+    )
     async with running(recognizer, "file", settings=impatient) as service:
         assert await asyncio.to_thread(service.mailbox.put_blocking, Frame("file", PICTURE, 0.0, 0.0))
         await service.outcome("gave_up")

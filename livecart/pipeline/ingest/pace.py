@@ -13,7 +13,7 @@ class Pace:
 
     Args:
         rate_hz: as a rule.
-        hurried_hz: while something comes in or is about to be decided; never slower than the rule. None: twice the rule,
+        hurried_hz: while something comes in or is about to be decided; never slower than the rule. None: twice it,
             at least 2.5.
     """
 

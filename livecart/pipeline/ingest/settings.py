@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import msgspec
 
@@ -36,6 +37,9 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     #: The same for the moment in which something comes in or is about to be announced, 0.1 to 10, and no less than
     #: `rate_hz`. None: twice `rate_hz`, at least 2.5.
     hurried_hz: float | None = None
+    #: When only key frames are decoded, where they come every 4 s or more often, unless something is about to be
+    #: announced: "auto", while the machine is short; "always"; "never".
+    economy: Literal["auto", "always", "never"] = "auto"
     #: Of files only: play at the file's own pace, as a stream would come, instead of as fast as frames are taken.
     realtime: bool = False
     #: Decode every frame, also those that no sample needs: to compare with, and for streams that mark frames as key
