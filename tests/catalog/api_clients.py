@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 
 from livecart.catalog.api import ApiSettings, ApiStats, catalog_router
 from livecart.catalog.database.store import Store
@@ -15,6 +16,7 @@ from livecart.catalog.records.blobs import BlobFolder
 from livecart.catalog.service import CatalogService
 from livecart.catalog.service_settings import CatalogSettings
 from livecart.catalog.stock.open import open_cache
+from livecart.http_replies import error
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -41,6 +43,12 @@ def service_of(store: Store, folder: Path, **settings) -> CatalogService:
 
 def app_of(service: CatalogService, settings: ApiSettings = FAST, stats: ApiStats | None = None) -> FastAPI:
     app = FastAPI(openapi_url=None)
+
+    @app.exception_handler(HTTPException)
+    async def refused(_, refused):
+        # As livecart.web does it, for what is no operation at all.
+        return error(refused.status_code, "bad_request", refused.detail)
+
     app.include_router(catalog_router(service, settings=settings, stats=stats))
     return app
 

@@ -33,10 +33,10 @@ def client(service, store):
 def show_cards(store, count=3, room="room-1"):
     with store.write("test") as session:
         for number in range(count):
-            cards.record(session, _card(f"{number:032x}", room, 1000.0 + number))
+            cards.record(session, make_card(f"{number:032x}", room, 1000.0 + number))
 
 
-def _card(card_id, room, at_s):
+def make_card(card_id, room, at_s):
     return CardEvent(
         event="card",
         event_id=1,

@@ -101,7 +101,9 @@ class BulkBody(Body):
 class OrderBody(Body):
     """All photos of the product, in the order they are to have."""
 
-    digests: Annotated[list[Annotated[str, Field(pattern="^[0-9a-f]{64}$")]], Field(max_length=50)]
+    digests: Annotated[
+        list[Annotated[str, Field(pattern="^[0-9a-f]{64}$", examples=["e3b0c44298fc1c14" * 4])]], Field(max_length=50)
+    ]
 
 
 class RoomBody(Body):

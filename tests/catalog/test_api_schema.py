@@ -1,0 +1,155 @@
+"""The API's OpenAPI: described and with examples; and requests made up from it never meet a fault of ours.
+
+LIVECART_API_EXAMPLES=500 makes up more of them.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import pytest
+import schemathesis
+import uvicorn
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import checks
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from sqlalchemy import update
+
+from livecart.catalog.api import ApiStats
+from livecart.catalog.api.route import ROLE
+from livecart.catalog.database.store import open_store
+from livecart.catalog.database.tables_service import TokenRow
+from livecart.catalog.records import cards, products, reviews
+from tests.catalog.api_clients import app_of, client_of, service_of, token_of
+from tests.catalog.catalog_stores import allow_shop, patch
+from tests.catalog.photo_files import photo
+from tests.catalog.test_api_records import make_card
+
+EXAMPLES = int(os.environ.get("LIVECART_API_EXAMPLES", "12"))
+CHECKS = [
+    checks.not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+
+
+@pytest.fixture(scope="module")
+def served(_sqlite_file, tmp_path_factory):
+    """A catalog with something in it, served; its URL, its token and its OpenAPI."""
+    folder = tmp_path_factory.mktemp("served")
+    (folder / "catalog.db").write_bytes(_sqlite_file.read_bytes())
+    store = open_store(f"sqlite:///{folder / 'catalog.db'}")
+    allow_shop(store)
+    service = service_of(store, folder)
+    with store.write("test") as session:
+        products.create(session, patch("1001", stock=3))
+        cards.record(session, make_card("0123456789abcdef", "room-1", 1000.0))
+        reviews.submit(session, service.crops, photo(1), reason="low_margin", room="room-1", sku="1001")
+    stats = ApiStats()
+    app = app_of(service, stats=stats)
+    token = token_of(store, "admin")
+    with store.write("test") as session:
+        # Out of reach of made-up numbers: nobody is to revoke it.
+        session.execute(update(TokenRow).values(id=2**40))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off", ws="none"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}", token, client_of(app, token).get("openapi.json").json(), stats
+    server.should_exit = True
+    thread.join()
+    service.cache.close()
+    store.close()
+
+
+OPERATIONS = [
+    "GET /products", "POST /products", "POST /products/bulk", "GET /products/{sku}", "PATCH /products/{sku}",
+    "DELETE /products/{sku}", "GET /products/{sku}/photos", "POST /products/{sku}/photos",
+    "PUT /products/{sku}/photos/order", "DELETE /products/{sku}/photos/{digest}", "GET /photos/{digest}",
+    "GET /rooms", "PUT /rooms/{room}", "DELETE /rooms/{room}", "GET /rooms/{room}/products",
+    "PUT /rooms/{room}/products", "POST /stock/confirm", "PUT /stock/{sku}", "GET /cards", "GET /cards/{card_id}",
+    "POST /viewer-events", "GET /figures/products", "GET /figures/rooms", "GET /reviews",
+    "GET /reviews/{review_id}/crop", "POST /reviews/{review_id}/decision", "GET /hosts", "PUT /hosts/{host}",
+    "DELETE /hosts/{host}", "GET /feeds", "POST /feeds/{name}/dry-run", "POST /tables", "GET /catalog.csv",
+    "GET /product_links.json", "PUT /product_links.json", "GET /tokens", "POST /tokens", "DELETE /tokens/{token_id}",
+    "GET /audit",
+]  # fmt: skip
+
+
+def operations_of(openapi):
+    return {
+        f"{method.upper()} {path.removeprefix('/catalog/v1')}": operation
+        for path, methods in openapi["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+def test_every_operation_is_listed_here(served):
+    assert sorted(operations_of(served[2])) == sorted(OPERATIONS)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_operation_is_described_with_examples(served, name):
+    openapi = served[2]
+    operation = operations_of(openapi)[name]
+    assert operation["description"]
+    assert operation[ROLE] in {"read", "edit", "admin"}
+    assert operation["security"] == [{"token": []}]
+    for status, answer in operation["responses"].items():
+        content = answer.get("content", {}).get("application/json")
+        if content and "$ref" in content["schema"]:
+            assert has_example(openapi, content["schema"]), status
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    assert body is None or "example" in body or has_example(openapi, body["schema"])
+
+
+def has_example(openapi, schema):
+    """Whether the schema, or each of its parts that must be there, shows what it looks like."""
+    if "$ref" in schema:
+        schema = openapi["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
+    if {"example", "examples", "const", "enum"} & set(schema) or schema.get("type") in {"boolean", "null"}:
+        return True
+    if "anyOf" in schema:
+        return True
+    if schema.get("type") == "array":
+        return has_example(openapi, schema["items"])
+    parts = [schema["properties"][part] for part in schema.get("required", [])]
+    return any(has_example(openapi, part) for part in parts) if parts else schema.get("type") == "object"
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_made_up_requests_meet_no_fault_of_ours(served, name):
+    url, token, openapi, stats = served
+    schema = schemathesis.openapi.from_dict(openapi)
+    schema.config.update(base_url=url)
+    schema.config.generation.update(with_security_parameters=False)
+    method, path = name.split(" ")
+    operation = schema[f"/catalog/v1{path}"][method]
+
+    @given(case=operation.as_strategy() | operation.as_strategy(generation_mode=schemathesis.GenerationMode.NEGATIVE))
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    def ask(case):
+        # A made-up token would only ever be told 401; one that works must not be revoked by chance.
+        case.headers = {key: value for key, value in (case.headers or {}).items() if key.lower() != "authorization"}
+        answer = case.call(base_url=url, headers={"Authorization": f"Bearer {token}"})
+        # What is no HTTP (a Content-Length of letters) is uvicorn's to refuse.
+        if answer.content != b"Invalid HTTP request received.":
+            case.validate_response(answer, checks=CHECKS)
+
+    ask()
+    assert stats.failures == 0
