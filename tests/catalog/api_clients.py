@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import uvicorn
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
@@ -56,6 +61,21 @@ def app_of(service: CatalogService, settings: ApiSettings = FAST, stats: ApiStat
 def token_of(store: Store, role: str = "admin", **options) -> str:
     with store.write("setup") as session:
         return tokens.issue(session, f"test {role}", role, **options)[0]
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """Its URL, while the block lasts."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off", ws="none"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 def client_of(app: FastAPI, token: str | None, **options) -> TestClient:

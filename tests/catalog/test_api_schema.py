@@ -6,12 +6,9 @@ LIVECART_API_EXAMPLES=500 makes up more of them.
 from __future__ import annotations
 
 import os
-import threading
-import time
 
 import pytest
 import schemathesis
-import uvicorn
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import checks
 from schemathesis.specs.openapi.checks import (
@@ -26,7 +23,7 @@ from livecart.catalog.api.route import ROLE
 from livecart.catalog.database.store import open_store
 from livecart.catalog.database.tables_service import TokenRow
 from livecart.catalog.records import cards, products, reviews
-from tests.catalog.api_clients import app_of, client_of, service_of, token_of
+from tests.catalog.api_clients import app_of, client_of, service_of, serving, token_of
 from tests.catalog.catalog_stores import allow_shop, patch
 from tests.catalog.photo_files import photo
 from tests.catalog.test_api_records import make_card
@@ -58,15 +55,8 @@ def served(_sqlite_file, tmp_path_factory):
     with store.write("test") as session:
         # Out of reach of made-up numbers: nobody is to revoke it.
         session.execute(update(TokenRow).values(id=2**40))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off", ws="none"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}", token, client_of(app, token).get("openapi.json").json(), stats
-    server.should_exit = True
-    thread.join()
+    with serving(app) as url:
+        yield url, token, client_of(app, token).get("openapi.json").json(), stats
     service.cache.close()
     store.close()
 
