@@ -26,6 +26,7 @@ _FOLDER = Path(__file__).parent
 _NONCE = 'nonce="{{ request.state.csp_nonce }}"'
 #: What the library's templates do that the policy forbids or a sku could break; and what small screens need.
 _MENDED = {
+    '<div class="table-responsive">': '<div class="table-responsive" tabindex="0">',
     "<script": f"<script {_NONCE}",
     "<style": f"<style {_NONCE}",
     '<td data-column="{{ field.name }}"': '<td data-column="{{ field.name }}" data-label="{{ field.label }}"',

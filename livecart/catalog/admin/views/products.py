@@ -80,7 +80,7 @@ def _fields() -> list[BaseField]:
         _tags("rooms", label="product_rooms", hint="product_rooms_hint", formatter={RequestAction.LIST: _listed_rooms}),
         _text("photos", getter=lambda _, product: str(len(product.photos))),
         _text("source"),
-        _text("updated_at_s", getter=lambda _, product: moment(product.updated_at_s)),
+        _text("updated_at_s", getter=lambda _, product: moment(product.updated_at_s)[:16]),
     ]
     for field in fields:
         field.orderable = field.name in product_query.SORTABLE

@@ -38,6 +38,19 @@
         }
     });
 
+    // The library's tag inputs do not say what they are for.
+    // jQuery calls this after those of the library that were there before.
+    window.jQuery(function () {
+        document.querySelectorAll("label[for]").forEach(function (label) {
+            const field = document.getElementById(label.htmlFor);
+            const shown = field && field.nextElementSibling;
+            if (!shown || !shown.classList.contains("select2")) return;
+            shown.querySelectorAll("[role=combobox], input, textarea").forEach(function (part) {
+                part.setAttribute("aria-label", label.textContent.trim());
+            });
+        });
+    });
+
     const live = document.querySelector("[data-lc-refresh]");
     if (live) {
         window.setInterval(async function () {
