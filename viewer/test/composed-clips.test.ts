@@ -1,7 +1,7 @@
 /**
  * Events of the live system over clips composed with real hosts (benchmarks/bench_placement.py): no card stands on a
  * face or on the product. Beside the events, the file has what was where five times a second, so that a card is held
- * against faces as they move on until the next event, too: there it may meet one in less than 3 of 100 moments.
+ * against faces as they move on until the next event, too.
  */
 
 import { readFileSync } from 'node:fs'
@@ -28,6 +28,9 @@ interface Clip {
 
 const FILE = process.env.COMPOSED_CLIPS ?? 'test/composed-clips.json'
 const { clips } = JSON.parse(readFileSync(FILE, 'utf8')) as { clips: readonly Clip[] }
+
+/** A head that turns quickly is told of with the next event only: other recordings than the kept one may show it. */
+const MOST_MOMENTS_ON_FACES = process.env.COMPOSED_CLIPS ? 0.03 : 0
 
 /** As styles.css lays the variants out. */
 const SIZES = [
@@ -138,7 +141,6 @@ describe.each(clips)('$name', (clip) => {
     if (process.env.COMPOSED_CLIPS) console.log(clip.name, screen.name, JSON.stringify(tally))
     expect(tally.placements).toBeGreaterThan(0)
     expect(tally).toMatchObject({ onFaces: 0, onProducts: 0, hidden: 0, docked: 0 })
-    // A head that turns quickly once the product is gone is told of with the next event only.
-    expect(tally.momentsOnFaces / tally.moments).toBeLessThan(0.03)
+    expect(tally.momentsOnFaces / tally.moments).toBeLessThanOrEqual(MOST_MOMENTS_ON_FACES)
   })
 })
