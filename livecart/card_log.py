@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from livecart.catalog.database.store import Store
@@ -91,7 +90,7 @@ class CardLog:
                 await asyncio.sleep(retry_s)
                 retry_s = min(2 * retry_s, _LAST_RETRY_S)
                 continue
-            except SQLAlchemyError:
+            except Exception:  # noqa: BLE001  whatever it was, it must not be met again for ever
                 self.stats.failures += 1
                 if len(batch) > 1:
                     # One of them: those after it must not wait for it for ever.
