@@ -250,10 +250,7 @@ class Dispatcher:
                 return ("gave_up" if attempt else "stale"), None
             if not letter.lossless and self._mailbox.newer_waits(letter):
                 return ("gave_up" if attempt else "replaced"), None
-            began_s = time.monotonic()
-            look = await self._recognize(letter.frame)
-            self._places.answered(time.monotonic() - began_s)
-            return "answered", look
+            return "answered", await self._timed(letter.frame)
         except RecognizerBusy as busy:
             self._places.refused()
             return busy
@@ -263,6 +260,12 @@ class Dispatcher:
         finally:
             self._places.release()
             self._place_freed.set()
+
+    async def _timed(self, frame: Frame) -> Look:
+        began_s = time.monotonic()
+        look = await self._recognize(frame)
+        self._places.answered(time.monotonic() - began_s)
+        return look
 
     async def _back_off(self, errand: _Errand, attempt: int) -> bool:
         """Wait before asking again; False where a newer frame of the live room makes that pointless."""

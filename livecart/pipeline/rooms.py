@@ -254,9 +254,7 @@ class Rooms:
         while True:
             was_on, is_on = self._economy.on, self._economy.tick(time.monotonic())
             if was_on != is_on:
-                _log.warning(
-                    "frames %s: %s", "wait" if is_on else "wait no more", "key frames only" if is_on else "all"
-                )
+                _log.warning("the machine %s", "is short: key frames only" if is_on else "can follow again: all frames")
             self.metrics.economy(is_on)
             self._each_room(lambda runner: runner.tick(time.time(), short=self._economy.on))
             await asyncio.sleep(_TICK_S)

@@ -22,6 +22,7 @@ class SampleGrid:
         self._due_s: float | None = None
         #: The time at which the last sample was due.
         self._taken_s: float | None = None
+        self._last_pts_s: float | None = None
 
     @property
     def due_s(self) -> float | None:
@@ -35,11 +36,15 @@ class SampleGrid:
             self._due_s = self._taken_s + period_s
 
     def take(self, pts_s: float, early_s: float = ROUNDING_S) -> bool:
-        """Whether the frame at `pts_s` is to be sampled; up to `early_s` too early will do. Counts it if so."""
+        """Whether the frame at `pts_s` is to be sampled; up to `early_s` too early will do. Counts it if so.
+
+        A frame that was sampled is not sampled again: a key frame is decoded anew for those that refer to it.
+        """
         if self._due_s is None:
             self._due_s = pts_s
-        if pts_s < self._due_s - early_s:
+        if pts_s < self._due_s - early_s or pts_s == self._last_pts_s:
             return False
+        self._last_pts_s = pts_s
         missed = max(0, int((pts_s + ROUNDING_S - self._due_s) // self.period_s))
         self._taken_s = self._due_s + missed * self.period_s
         self._due_s = self._taken_s + self.period_s

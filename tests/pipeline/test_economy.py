@@ -1,0 +1,100 @@
+"""When rooms economise, and what they decode then."""
+
+from __future__ import annotations
+
+import pytest
+from streams import Seen, encode
+
+from livecart.pipeline.economy import Economy
+from livecart.pipeline.ingest import IngestSettings, Pace, StreamReader
+
+
+def run(economy: Economy, seconds: range, *, short: bool) -> list[int]:
+    """The seconds in which economy was on."""
+    on = []
+    for now_s in seconds:
+        if short:
+            economy.waited(0.6)
+        if economy.tick(float(now_s)):
+            on.append(now_s)
+    return on
+
+
+def test_one_short_second_is_none():
+    economy = Economy()
+    assert run(economy, range(1), short=True) == run(economy, range(1, 20), short=False) == []
+
+
+def test_short_waits_are_none():
+    economy = Economy()
+    for now_s in range(20):
+        economy.waited(0.4)
+        assert not economy.tick(float(now_s))
+
+
+def test_it_begins_with_the_second_and_ends_half_a_minute_after_the_last():
+    economy = Economy()
+    assert run(economy, range(10), short=True) == list(range(1, 10))
+    assert run(economy, range(10, 60), short=False) == list(range(10, 39))
+
+
+def test_it_lasts_longer_where_it_comes_back_at_once():
+    economy = Economy()
+    run(economy, range(10), short=True)
+    run(economy, range(10, 45), short=False)
+    run(economy, range(45, 50), short=True)
+    assert run(economy, range(50, 200), short=False)[-1] == 49 + 60 - 1
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    path = tmp_path_factory.mktemp("clips") / "clip.mp4"
+    encode(path, seconds=20.0, key_every_s=2.0, size_px=(96, 64), b_frames=0)
+    return path
+
+
+def read(path, pace: Pace):
+    seen = Seen()
+    reader = StreamReader(str(path), "room", IngestSettings(), seen.deliver, seen.on_state, pace=pace)
+    reader.start()
+    assert reader.join(30)
+    assert reader.stop()
+    return [round(pts_s - seen.pts_s[0], 2) for pts_s in seen.pts_s], reader.stats.snapshot()
+
+
+def test_economy_decodes_key_frames_alone(clip):
+    pace = Pace(1.0)
+    pace.economy = True
+    pts_s, counts = read(clip, pace)
+    # The distance of key frames is learned first.
+    assert pts_s[:-1] == [0.0, 1.0, 2.0, 3.0, *range(4, 20, 2)]
+    # At its end what was held back holds a sample.
+    assert pts_s[-1] == 19.0
+    assert counts.decode_mode == "key_frames"
+    assert counts.frames_decoded < 180
+
+
+def test_what_hurries_is_decoded_in_between(clip):
+    pace = Pace(1.0, 4.0)
+    pace.economy = True
+    pace.hurry(10.0, 10.9)
+    pts_s, _ = read(clip, pace)
+    assert [each for each in pts_s if 10 <= each <= 14] == pytest.approx([10.0, 10.25, 10.5, 10.75, 12.0, 14.0], abs=0.04)
+
+
+def test_without_economy_a_hurry_adds_samples_and_the_rate_goes_on_from_there(clip):
+    pace = Pace(1.0, 4.0)
+    pace.hurry(5.0, 5.6)
+    pts_s, _ = read(clip, pace)
+    assert [each for each in pts_s if 4 <= each < 8] == pytest.approx([4.0, 5.0, 5.25, 5.5, 6.5, 7.5], abs=0.04)
+
+
+def test_a_hurry_is_twice_the_rate_and_never_slower():
+    assert Pace(1.0).period_s(0.0) == 1.0
+    for rate_hz, wanted_s in ((0.5, 0.4), (1.0, 0.4), (2.0, 0.25), (10.0, 0.05)):
+        pace = Pace(rate_hz)
+        pace.hurry(0.0, 1.0)
+        assert pace.period_s(0.5) == pytest.approx(wanted_s)
+    slow = Pace(5.0, 1.0)
+    slow.hurry(0.0, 1.0)
+    assert slow.period_s(0.5) == pytest.approx(0.2)
