@@ -192,6 +192,13 @@ async def test_boxes_texts_figures_and_cards_of_the_room(visit: Open) -> None:
     await page.locator("#gate", has_text="首帧").wait_for()
     await page.locator("#outcomes", has_text="已识别").wait_for()
     await page.locator("#picture-note", has_text="同步").wait_for()
+    # Labels keep their size when the picture's changes.
+    label = sure.locator("text")
+    before = await label.bounding_box()
+    await page.set_viewport_size({"width": 820, "height": 600})
+    await asyncio.sleep(0.5)
+    after = await label.bounding_box()
+    assert abs(after["height"] - before["height"]) < 3
     # The room as viewers see it: their card over the picture.
     await page.locator("live-cart .card").wait_for()
 

@@ -28,13 +28,13 @@ export class Stage {
     this.onPlaying = onPlaying
     this.looks = []
     this.drawn = null
+    this.drawnSize = ''
     /** This machine's clock minus the server's. */
     this.clockAheadS = 0
     this.shows = { boxes: true, texts: true }
     this.hasPicture = source !== ''
     if (this.hasPicture) this.play(source)
     else this.video.hidden = true
-    new ResizeObserver(() => this.redraw()).observe(this.stage)
     setInterval(() => this.draw(), 100)
   }
 
@@ -67,14 +67,18 @@ export class Stage {
     const look = this.due()
     const atS = this.pictureAtS ?? Date.now() / 1000 - this.clockAheadS
     this.svg.classList.toggle('old', look !== null && atS - look.captured_at_s > FRESH_S)
-    if (look === this.drawn) return
+    const { clientWidth, clientHeight } = this.stage
+    // Before it is laid out there is nothing to fit into.
+    if (!clientWidth || !clientHeight) return
+    const size = `${clientWidth} ${clientHeight}`
+    if (look === this.drawn && size === this.drawnSize) return
     this.drawn = look
+    this.drawnSize = size
     this.svg.replaceChildren()
     if (!look) return
     const { frame_width: width, frame_height: height } = look
     // Fitted as the video is: object-fit contain.
     this.svg.setAttribute('viewBox', `0 0 ${width} ${height}`)
-    const { clientWidth, clientHeight } = this.stage
     const framePxPerCssPx = 1 / Math.min(clientWidth / width, clientHeight / height)
     if (this.shows.texts) for (const { text, box } of look.texts) this.box(box, 'read', text, framePxPerCssPx, look)
     if (this.shows.boxes)
