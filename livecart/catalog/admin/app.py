@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
@@ -36,6 +38,9 @@ def admin_app(
     Raises:
         OSError: the folder cannot be written.
     """
+    # It tells of every page, and of every stranger who has to sign in.
+    logging.getLogger("starlette_admin").setLevel(logging.WARNING)
+    logging.getLogger("starlette_admin.auth.base").setLevel(logging.ERROR)
     store = service.store
     signing = secret or signing_secret(service.folder)
     site = Site(TokenSignIn(store, FailureLimit()), signing, HomePage(service, live))
