@@ -6,4 +6,5 @@ stock/     link, price and stock at the speed of cards (`open_cache`, `StockCach
 transfer/  product_links.json, catalog folders, CSV and Excel
 sync/      other shops' and platforms' feeds
 publish/   changes become the snapshot that archives follow
+api/       all of it over HTTP, for programs
 """

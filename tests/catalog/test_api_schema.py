@@ -24,11 +24,12 @@ from livecart.catalog.database.store import open_store
 from livecart.catalog.database.tables_service import TokenRow
 from livecart.catalog.records import cards, products, reviews
 from tests.catalog.api_clients import app_of, client_of, service_of, serving, token_of
-from tests.catalog.catalog_stores import allow_shop, patch
+from tests.catalog.catalog_stores import allow_shop, empty_tables, patch
+from tests.catalog.conftest import DATABASES
 from tests.catalog.photo_files import photo
 from tests.catalog.test_api_records import make_card
 
-EXAMPLES = int(os.environ.get("LIVECART_API_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("LIVECART_API_EXAMPLES", "8"))
 CHECKS = [
     checks.not_a_server_error,
     status_code_conformance,
@@ -37,12 +38,16 @@ CHECKS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def served(_sqlite_file, tmp_path_factory):
+@pytest.fixture(scope="module", params=DATABASES)
+def served(request, tmp_path_factory):
     """A catalog with something in it, served; its URL, its token and its OpenAPI."""
     folder = tmp_path_factory.mktemp("served")
-    (folder / "catalog.db").write_bytes(_sqlite_file.read_bytes())
-    store = open_store(f"sqlite:///{folder / 'catalog.db'}")
+    if request.param == "sqlite":
+        (folder / "catalog.db").write_bytes(request.getfixturevalue("_sqlite_file").read_bytes())
+        store = open_store(f"sqlite:///{folder / 'catalog.db'}")
+    else:
+        store = open_store(request.getfixturevalue("_mysql_url"))
+        empty_tables(store)
     allow_shop(store)
     service = service_of(store, folder)
     with store.write("test") as session:

@@ -103,20 +103,13 @@ def _cell(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "1" if value else "0"
     if isinstance(value, tuple):
-        plain = not any(set(entry) & set("|;；、\n") or entry.startswith("[") for entry in value) and value != (
-            NO_ROOM,
-        )
-        return "|".join(value) if plain else _json_list(value)
+        return json.dumps(value, ensure_ascii=False) if _needs_json(value) else "|".join(value)
     return str(value)
 
 
 def _needs_json(values: tuple[str, ...]) -> bool:
     """Whether joined by | they would be read as something else."""
     return values == (NO_ROOM,) or any(set(entry) & set("|;；、\n") or entry.startswith("[") for entry in values)
-
-
-def _json_list(values: tuple[str, ...]) -> str:
-    return json.dumps(values, ensure_ascii=False)
 
 
 def _guarded(text: str) -> str:
