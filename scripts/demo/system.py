@@ -17,13 +17,13 @@ import requests
 
 import torchserve_control as control
 from demo.errors import DemoError
+from livecart.catalog.publish.snapshot_folder import CURRENT
 from livecart.catalog.service_settings import CatalogSettings
 from torchserve_control import Server
 from torchserve_plan import ROOT, Plan, ServerError, available_cores, free_port
 
 ROOM = "demo"
 _READY_S, _CATALOG_S, _END_S = 120.0, 180.0, 15.0
-_LOADED = "livecart_catalog_events_total{"
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,11 @@ def running(
     with ExitStack() as stack:
         log = folder / "livecart.log"
         livecart = stack.enter_context(_livecart(config, log))
+        if catalog is not None:
+            # Before the recogniser, which then begins with it, and does not compete for the cores.
+            tell("发布商品目录 publishing the catalog ...")
+            published = Path(catalog.folder) / "published" / CURRENT
+            _wait("no catalog is published", published.exists, livecart, log, _CATALOG_S)
         tell("启动识别服务 starting TorchServe ...")
         # One worker: the browser and the stream want something of the machine as well.
         plan = Plan(
@@ -99,9 +104,6 @@ def running(
         except ServerError as error:
             raise DemoError(str(error)) from error
         system = System(f"http://127.0.0.1:{http_port}", server, log)
-        if catalog is not None:
-            tell("发布商品目录 publishing the catalog ...")
-            _wait("the recogniser has no catalog", lambda: _has_catalog(server), livecart, log, _CATALOG_S)
         tell("等待直播间 waiting for the room ...")
         _wait("livecart is not ready", lambda: _is_ready(system.url), livecart, log, _READY_S)
         yield system
@@ -165,14 +167,6 @@ def _wait(what: str, done: Callable[[], bool], livecart: subprocess.Popen[bytes]
         if time.monotonic() > end_s:
             raise DemoError(f"{what} after {limit_s:g} s:\n{tail}")
         time.sleep(0.3)
-
-
-def _has_catalog(server: Server) -> bool:
-    try:
-        text = requests.get(f"{server.metrics_url}/metrics", timeout=10).text
-    except requests.RequestException:
-        return False
-    return any(line.startswith(_LOADED) and 'Outcome="loaded"' in line for line in text.splitlines())
 
 
 def _is_ready(url: str) -> bool:
