@@ -134,6 +134,7 @@ async def test_the_snapshot_is_for_those_with_a_token(config, shop, tmp_path, mo
 
 
 async def test_api_and_staff_pages_are_there_and_an_edit_over_http_is_seen_at_once(config, shop, monkeypatch):
+    config.write_text(config.read_text().replace(f"max_age_s = {MAX_AGE_S}", "max_age_s = 60.0"))
     shop.sell("red", stock=5)
     with shop.store.write("shop") as session:
         token, _ = tokens.issue(session, "till", "edit")
@@ -149,7 +150,7 @@ async def test_api_and_staff_pages_are_there_and_an_edit_over_http_is_seen_at_on
         assert answer.status_code == 200, answer.text
         await until(lambda: show.told() == ["card", ("withdraw", "off_sale")])
         # Not at the age's end: this process made the edit.
-        assert time.monotonic() - began_s < 0.5
+        assert time.monotonic() - began_s < 10
         page = await show.client.get("/admin/", follow_redirects=True)
         assert (page.status_code, "livecart" in page.text) == (200, True)
         assert await show.metric('livecart_catalog_api_requests_total{what="answered"}') == 3
