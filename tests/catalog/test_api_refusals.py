@@ -7,11 +7,12 @@ import time
 import zipfile
 
 import pytest
+import requests
 
 from livecart.catalog.api import ApiSettings, ApiStats
 from livecart.catalog.records import products, tokens
 from livecart.errors import SettingsError, StoreUnavailable
-from tests.catalog.api_clients import app_of, client_of, service_of, token_of
+from tests.catalog.api_clients import app_of, client_of, service_of, serving, token_of
 from tests.catalog.catalog_stores import link
 from tests.catalog.photo_files import photo
 
@@ -239,6 +240,15 @@ def test_a_body_that_is_too_large_is_refused_by_its_length_and_without_one(clien
 
 def product_with(more):
     return b'{"sku": "a", "name": "x", "url": "https://shop.example.com/", %b}' % more
+
+
+def test_who_sends_too_much_is_told_so_on_a_real_connection(client, store):
+    headers = {"Authorization": f"Bearer {token_of(store, 'edit')}"}
+    with serving(client.app) as url, requests.Session() as session:
+        for sent in (b" " * 8 * MIB, iter([b" " * MIB] * 8)):
+            answer = session.post(f"{url}/catalog/v1/products", data=sent, headers=headers, timeout=20)
+            assert code_of(answer) == (413, "too_large")
+        assert session.get(f"{url}/catalog/v1/hosts", headers=headers, timeout=20).status_code == 200
 
 
 MALFORMED = {

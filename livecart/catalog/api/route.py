@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from livecart.catalog.api.faults import Refused, answer_to
+from livecart.catalog.api.faults import answer_to
 from livecart.catalog.api.gate import Gate, Needs
 from livecart.catalog.api.settings import ApiStats
 
@@ -36,9 +36,6 @@ def guarded(gate: Gate, stats: ApiStats) -> type[APIRoute]:
                     code, response = answer_to(fault)
                     stats.refused[code] += 1
                     stats.failures += response.status_code == 500
-                    if isinstance(fault, Refused) and fault.status == 413:
-                        # What is left of the body is not read.
-                        response.headers["Connection"] = "close"
                 stats.answered += 1
                 response.headers.setdefault("Cache-Control", "no-store")
                 response.headers["X-Content-Type-Options"] = "nosniff"
