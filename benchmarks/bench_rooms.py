@@ -1,17 +1,21 @@
 """How many live rooms this machine carries, TorchServe included, and what a room costs in each stage.
 
-The clip: drawn products, 720p30 at 2 Mbit/s, a key frame every 2 s, one show every 20 s. A small server of our own
+The clip: drawn products, 720p30 at 2 Mbit/s, a key frame every 2 s, one show of 6 to 9 s every 20 s, in which the
+product is brought in, turned, half hidden, near and far; between shows the drawn host moves on, so that every frame
+differs from the one before. A small server of our own
 plays it as HTTP-FLV live streams, one a room, their shows and key frames spread in time (benchmarks/live_source.py;
 what it uses of the processor is reported and is not part of a room). `livecart run` and TorchServe (a worker of one
 thread for each core) run as processes of their own, with default settings, over N rooms.
 
 N passes when, after a warm-up, 95 % of the cards of the measured time were emitted within 1 s of their frame's capture,
 no frame grew stale, frames were sampled as often as asked, every room stayed live, and cards came for 80 % of the shows
-or more. The largest N is searched by doubling and halving. Then the same for the naive way: every frame is decoded,
+or more. The largest N is searched: from what the first N cost it follows which one to try next, and between the last
+that passed and the first that did not the middle is tried. Then the same for the naive way: every frame is decoded,
 every sampled one recognised ([ingest] every_frame, a [gate] for which every frame is due). The ratio is the point;
 rooms depend on the machine and on what else runs there, which is shown beside them.
 
-    python benchmarks/bench_rooms.py                            everything, 20 to 30 minutes
+    python benchmarks/bench_rooms.py                            everything, about 7 minutes on an idle machine
+    python benchmarks/bench_rooms.py --max-runs 8               a finer search
     python benchmarks/bench_rooms.py --rooms 8 --way livecart   one N, one way
     python benchmarks/bench_rooms.py --rooms 2 --seconds 10     does it work at all?
     python benchmarks/bench_rooms.py --set dispatcher.in_flight=4 --set recognizer.text='"never"'     other settings
@@ -59,6 +63,9 @@ SHOW_EVERY_S = 20.0
 #: What the project promises for a 2-core machine, in rooms.
 TARGET_ROOMS = 40
 _CLIENTS_OF_WARM_UP = 8
+#: Rooms tried first, each way, and the share of the cores that the rooms tried next should use.
+_START = {"livecart": 12, "naive": 4}
+_BUSY_SHARE = 0.85
 #: livecart's default: frames are scaled down to it.
 _LONGEST_SIDE_PX = 960
 
@@ -156,6 +163,10 @@ def measure_way(name: str, stage: Stage) -> dict[str, Any]:
     options, way = stage.options, WAYS[name]
     runs: list[dict[str, Any]] = []
 
+    def suggest() -> int | None:
+        used = runs[-1].get("cores_used")
+        return round(runs[-1]["rooms"] * _BUSY_SHARE * torchserve_plan.available_cores() / used) if used else None
+
     def passes(rooms: int) -> bool:
         result = one_run(way, rooms, stage, lambda doing: console.print(f"{name}, {rooms} rooms: {doing} …"))
         runs.append(result)
@@ -165,7 +176,8 @@ def measure_way(name: str, stage: Stage) -> dict[str, Any]:
     if options.rooms:
         most = options.rooms if passes(options.rooms) else 0
     else:
-        most = largest_passing(passes, start=options.start, most=options.most, max_runs=options.max_runs)
+        start = options.start or _START[name]
+        most = largest_passing(passes, start=start, most=options.most, max_runs=options.max_runs, suggest=suggest)
     return {"title": way.title, "rooms": most, "runs": runs}
 
 
@@ -243,8 +255,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rooms", type=number, metavar="N", help="measure N rooms only, without a search")
     parser.add_argument("--way", choices=[*WAYS, "both"], default="both", help="(default: both)")
     parser.add_argument("--rate", type=float, default=1.0, metavar="HZ", help="frames sampled a second (default: 1)")
-    parser.add_argument("--seconds", type=float, default=60.0, metavar="S", help="measured in each run (default: 60)")
-    parser.add_argument("--warm-up", type=float, default=20.0, metavar="S", help="before that (default: 20)")
+    parser.add_argument("--seconds", type=float, default=45.0, metavar="S", help="measured in each run (default: 45)")
+    parser.add_argument("--warm-up", type=float, default=15.0, metavar="S", help="before that (default: 15)")
     parser.add_argument(
         "--set",
         type=_setting,
@@ -254,9 +266,9 @@ def _arguments() -> argparse.Namespace:
         help="a setting of rooms.toml for both ways, VALUE as JSON; more than once",
     )
     search = parser.add_argument_group("search")
-    search.add_argument("--start", type=number, default=4, metavar="N", help="rooms tried first (default: 4)")
+    search.add_argument("--start", type=number, metavar="N", help=f"rooms tried first (default: {_START})")
     search.add_argument("--most", type=number, default=128, metavar="N", help="rooms tried at most (default: 128)")
-    search.add_argument("--max-runs", type=number, default=8, metavar="N", help="runs of each way (default: 8)")
+    search.add_argument("--max-runs", type=number, default=3, metavar="N", help="runs of each way (default: 3)")
     clip = parser.add_argument_group("clip and archive, kept in the work folder")
     clip.add_argument("--work", type=Path, default=ROOT / "build" / "bench-rooms", help="(default: %(default)s)")
     clip.add_argument("--size", default="720x1280", choices=("720x1280", "1280x720"), help="(default: 720x1280)")

@@ -41,6 +41,7 @@ class LiveMetrics:
         self._look_age = self._histogram("captured_to_look_seconds", "From a frame's capture to its look's decision")
         self._card_age = self._histogram("captured_to_card_seconds", "From the deciding frame's capture to its card")
         self._in_flight = Gauge(f"{_PREFIX}in_flight", "Frames at the recogniser now", registry=self.registry)
+        self._places = Gauge(f"{_PREFIX}places", "Frames that may be at the recogniser at once", registry=self.registry)
         self._economy = Gauge(f"{_PREFIX}economy", "1: the machine is short, key frames only", registry=self.registry)
         self._sums = _Sums()
         self._rooms: set[str] = set()
@@ -115,9 +116,10 @@ class LiveMetrics:
         """One frame more, or less, is at the recogniser."""
         self._in_flight.inc(change)
 
-    def economy(self, on: bool) -> None:
-        """Whether rooms economise."""
-        self._economy.set(int(on))
+    def load(self, *, places: int, economy: bool) -> None:
+        """How many frames may be at the recogniser at once, and whether rooms economise."""
+        self._places.set(places)
+        self._economy.set(int(economy))
 
     def reload(self, outcome: str) -> None:
         """The file of rooms was edited: "taken" or "refused"."""

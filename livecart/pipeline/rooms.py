@@ -81,6 +81,7 @@ class Rooms:
         self._meter = _StaleWatch(metrics, self._on_stale, self._economy)
         self._mailbox = Mailbox(max_age_s, meter=self._meter)
         self._dispatcher_settings = dispatcher
+        self._dispatcher: Dispatcher | None = None
         self._runners: dict[str, RoomRunner] = {}
         self._last_ids: OrderedDict[str, int] = OrderedDict()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -102,7 +103,7 @@ class Rooms:
             finally:
                 self.metrics.in_flight(-1)
 
-        dispatcher = Dispatcher(
+        dispatcher = self._dispatcher = Dispatcher(
             self._mailbox,
             counted,
             on_look=self._on_look,
@@ -255,7 +256,7 @@ class Rooms:
             was_on, is_on = self._economy.on, self._economy.tick(time.monotonic())
             if was_on != is_on:
                 _log.warning("the machine %s", "is short: key frames only" if is_on else "can follow again: all frames")
-            self.metrics.economy(is_on)
+            self.metrics.load(places=0 if self._dispatcher is None else self._dispatcher.most_in_flight, economy=is_on)
             self._each_room(lambda runner: runner.tick(time.time(), short=self._economy.on))
             await asyncio.sleep(_TICK_S)
 

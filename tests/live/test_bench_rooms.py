@@ -33,6 +33,18 @@ def test_a_search_that_runs_out_of_runs_tells_what_it_knows():
     assert largest_passing(lambda load: load <= 21, start=4, most=128, max_runs=4) == 16
 
 
+def test_a_search_tries_what_is_suggested_where_that_tells_something():
+    tried = []
+
+    def passes(load):
+        tried.append(load)
+        return load <= 21
+
+    suggested = iter([20, 3, 22, None])
+    assert largest_passing(passes, start=4, most=128, max_runs=4, suggest=lambda: next(suggested)) == 20
+    assert tried == [4, 20, 40, 22]
+
+
 def test_a_looped_clip_is_one_endless_stream(tmp_path):
     clip = tmp_path / "clip.mp4"
     encode(clip, seconds=2.0, fps=30, key_every_s=1.0)

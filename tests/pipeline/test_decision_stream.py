@@ -38,6 +38,20 @@ def test_a_jump_by_hours_is_no_absence():
     assert room.look(40_001, product("A"), captured_at_s=START_S + 5) == []
 
 
+def test_a_followed_product_moves_its_card_and_stays():
+    room = Driver(smoothing_s=0)
+    room.show(0, 1, product("A"))
+    box = tuple((edge + 100) / side for edge, side in zip(HELD, (720, 1280, 720, 1280), strict=True))
+    for number in range(2, 9):
+        room.call("on_unchanged", number, START_S + number, {"A": box})
+    updates = [event for event in room.events if event.event == "update"]
+    assert len(updates) == 1
+    assert updates[0].box == pytest.approx(tuple(edge + 100 for edge in HELD), abs=0.1)
+    assert updates[0].pts_s == 2
+    assert room.room.in_sight == {"A": pytest.approx(box)}
+    assert not room.room.missing
+
+
 def test_an_outage_is_no_absence():
     room = Driver(silence_s=60)
     room.show(0, 3, product("A"))
