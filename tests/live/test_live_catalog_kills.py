@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import signal
 import threading
 import time
 from dataclasses import dataclass, field
@@ -116,4 +117,31 @@ async def test_no_card_stands_for_a_sold_out_product_after_its_bound(servers, tm
     ]
     assert faults == []
     assert len(shown) >= 2
+    shop.store.close()
+
+
+@pytest.mark.services
+@pytest.mark.timeout(120)
+async def test_a_database_that_hangs_takes_the_card_within_the_bound_and_gives_it_back(
+    servers, tmp_path, archive, flv, monkeypatch
+):
+    database, redis_server = servers
+    database.create("shop")
+    shop = Shop(database.url("shop"))
+    shop.sell("red", stock=1)
+    catalog = f'url = "{database.url("shop")}"\ncache = "{redis_server.url}"\npublish = false'
+    with ByteServer(flv, bytes_per_s=len(flv) / 6.0, then="hang") as stream:
+        path = rooms_file(tmp_path, recognizer=archive.url, source=stream.url, catalog=catalog)
+        async with on_air(path, monkeypatch) as show:
+            await until(lambda: show.told() == ["card"])
+            database._process.send_signal(signal.SIGSTOP)
+            began_s = time.monotonic()
+            try:
+                await until(lambda: show.told() == ["card", ("withdraw", "off_sale")])
+                assert time.monotonic() - began_s < BOUND_S
+                # Probes and viewers are answered meanwhile.
+                assert (await show.client.get("/healthz")).status_code == 200
+            finally:
+                database._process.send_signal(signal.SIGCONT)
+            await until(lambda: show.told()[-1] == "card", 30)
     shop.store.close()
