@@ -14,7 +14,7 @@ from recognition.errors import SnapshotError
 from recognition.gallery import PhotoIndex, PrintIndex, build_indexes
 from recognition.labels import LabelSet
 from recognition.links import LinkedProduct
-from recognition.negatives import shadows_of
+from recognition.negatives import Doubts, shadows_of, twins_of
 from recognition.photo_features import CELLS, DESCRIPTOR_BYTES
 from recognition.snapshot import Snapshot, open_snapshot
 from recognition.snapshot_format import DIGEST_BYTES
@@ -31,8 +31,8 @@ _PRINTS = "text_print_"
 class LoadedCatalog:
     """P products and N photos. ``names`` has a document for each product, ``prints`` one for each photo.
 
-    ``label_classes`` and ``label_products`` (n,) pair classes of the network with products that name them; ``shadows``
-    has the row of the negatives of each product that has any.
+    ``label_classes`` and ``label_products`` (n,) pair classes of the network with products that name them; ``doubts``
+    has the rows of negatives.
     """
 
     snapshot: Snapshot
@@ -44,7 +44,7 @@ class LoadedCatalog:
     label_classes: NDArray[np.intp]
     label_products: NDArray[np.intp]
     sold_out: frozenset[str]
-    shadows: Mapping[int, int]
+    doubts: Doubts
 
     @property
     def with_photos(self) -> bool:
@@ -111,7 +111,7 @@ def open_catalog(
         label_classes=np.array([pair[0] for pair in pairs], dtype=np.intp),
         label_products=np.array([pair[1] for pair in pairs], dtype=np.intp),
         sold_out=frozenset(snapshot.product(row).sku for row in sold_out),
-        shadows=shadows,
+        doubts=Doubts(shadows, twins_of(shadows, snapshot.photo_product, snapshot.photo_digest)),
     )
 
 

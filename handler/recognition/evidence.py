@@ -113,7 +113,7 @@ def _of_region(
     products, evidence = gather(catalog, scene, region, labels)
     if not products:
         return []
-    sure = doubted(products, features(evidence), catalog.shadows, weights)
+    sure = doubted(products, features(evidence), catalog.doubts, weights)
     return [
         Sighting(
             product=product,

@@ -2,13 +2,13 @@
 
 A product with negatives gets a shadow: a row behind all products that holds the negatives as its photos. It is looked
 for as products are, and never shown. What a shadow gains speaks against its own product alone, and for no other: that
-a thing is not this product says nothing of what it is.
+a thing is not this product says nothing of what it is. Only where a negative is another product's own photo does it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -59,24 +59,53 @@ def shadows_of(product_at: Callable[[int], CatalogProduct], count: int) -> dict[
     return {skus[owner]: shadow for owner, shadow in shadow_of.items() if owner in skus}
 
 
-def doubted(
-    products: Sequence[int], rows: NDArray[np.float32], shadows: Mapping[int, int], weights: Weights
-) -> dict[int, float]:
+def twins_of(
+    shadows: Mapping[int, int], photo_product: NDArray[np.int32], photo_digest: NDArray[np.uint8]
+) -> dict[int, frozenset[int]]:
+    """Of products with a shadow, those of whose own photos (N,), by digest (N, 32), one is among its negatives."""
+    if not shadows:
+        return {}
+    digests = np.ascontiguousarray(photo_digest).view("V32").ravel()
+    hidden = np.isin(photo_product, list(shadows.values()))
+    twins = {}
+    for product, shadow in shadows.items():
+        owners = photo_product[np.isin(digests, digests[photo_product == shadow]) & ~hidden]
+        twins[product] = frozenset(owners.tolist()) - {product}
+    return twins
+
+
+@dataclass(frozen=True)
+class Doubts:
+    """Of a catalog: ``shadows`` as of ``shadows_of``, ``twins`` as of ``twins_of``."""
+
+    shadows: Mapping[int, int]
+    twins: Mapping[int, frozenset[int]]
+
+
+def doubted(products: Sequence[int], rows: NDArray[np.float32], doubts: Doubts, weights: Weights) -> dict[int, float]:
     """Confidences of the candidates ``products`` (C,), shadows left out, with features ``rows`` (C, F).
 
-    What a product with negatives loses, none of the others gains. One without has the confidence of
-    ``fuse.confidences``.
+    What a product with negatives loses is lost to all but its twins, which are judged as if it were not there. Where
+    there are none, the confidences are those of ``fuse.confidences``.
     """
-    hidden = set(shadows.values())
+    hidden = set(doubts.shadows.values())
     real = [place for place, product in enumerate(products) if product not in hidden]
     sure = confidences(rows[real], weights)
     found = {products[place]: float(confidence) for place, confidence in zip(real, sure, strict=True)}
     place_of = {product: place for place, product in enumerate(products)}
-    for product in found:
-        place = place_of.get(shadows.get(product, -1))
-        if place is not None:
-            found[product] *= _belief(rows[place_of[product]], rows[place])
-    return found
+    beliefs = {
+        product: _belief(rows[place_of[product]], rows[place_of[shadow]])
+        for product, shadow in doubts.shadows.items()
+        if product in found and shadow in place_of
+    }
+    for product in list(found):
+        rivals = {rival: belief for rival, belief in beliefs.items() if product in doubts.twins[rival] and belief < 0.5}
+        if rivals:
+            others = [place for place in real if products[place] not in rivals]
+            alone = float(confidences(rows[others], weights)[others.index(place_of[product])])
+            share = max(rivals.values())
+            found[product] = share * found[product] + (1.0 - share) * alone
+    return {product: confidence * beliefs.get(product, 1.0) for product, confidence in found.items()}
 
 
 def _belief(product: NDArray[np.float32], shadow: NDArray[np.float32]) -> float:

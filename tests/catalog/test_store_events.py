@@ -191,11 +191,13 @@ def test_an_approved_crop_becomes_a_photo(review):
         assert audit.latest(session, subject="review")[0].after["state"] == "approved"
 
 
-def test_a_corrected_crop_becomes_a_photo_of_the_other_and_a_negative_of_this(review):
+def test_a_corrected_crop_becomes_a_photo_of_the_other_and_a_negative_of_this_and_the_other_way_round(review):
+    with review.store.write("alice") as session:
+        own = [photos.add(session, review.photos, "1001", photo(seed)).photos[-1].digest for seed in (7, 8, 9)]
     entry = review.submit()
     review.decide(entry, "corrected", corrected_sku="1002")
-    assert (review.photos_of("1001"), review.photos_of("1002")) == ([], [entry.crop_digest])
-    assert (review.negatives_of("1001"), review.negatives_of("1002")) == ([entry.crop_digest], [])
+    assert (review.photos_of("1001"), review.photos_of("1002")) == (own, [entry.crop_digest])
+    assert (review.negatives_of("1001"), review.negatives_of("1002")) == ([entry.crop_digest], own[1::-1])
 
 
 def test_a_rejected_crop_teaches_a_negative_only_and_shows_in_the_next_snapshot(review):

@@ -51,7 +51,7 @@ def add(session: Session, photo_blobs: BlobFolder, sku: str, data: bytes) -> Pro
     )
     if any(row.digest == digest for row in known):
         return products.get(session, sku)
-    for row in known[: len(known) - MOST_PER_PRODUCT + 1]:
+    for row in known[: max(0, len(known) - MOST_PER_PRODUCT + 1)]:
         session.delete(row)
     session.flush()
     row = NegativeRow(product_id=product_id, digest=digest, kind=checked.kind, created_at_s=now_s(session))

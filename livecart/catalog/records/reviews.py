@@ -25,6 +25,8 @@ ReviewReason = Literal["wrong_report", "low_margin"]
 REASONS: tuple[ReviewReason, ...] = get_args(ReviewReason)
 #: Waiting crops beyond this are not taken: a broken recogniser must not fill the disk.
 MOST_PENDING = 5000
+#: Of a product that another was taken for: so many of its photos tell the two apart.
+_TWIN_PHOTOS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,8 @@ def decide(
 ) -> Review:
     """Say what a crop shows. Approved, it becomes a photo of its product; corrected, of the other one.
 
-    Corrected or rejected, it becomes a negative of the product that it was taken for, as long as that is there.
+    Corrected or rejected, it becomes a negative of the product that it was taken for, as long as that is there. The two
+    products of a correction are twins: photos of the one become negatives of the other as well.
 
     Raises:
         NotFound: no such entry, or no such product, or the crop's file is gone.
@@ -143,8 +146,13 @@ def decide(
     crop = crops.read(row.crop_digest, suffix)
     if state != "rejected":
         photos.add(session, photo_blobs, shown, crop, name=f"review-{row.crop_digest[:16]}.{suffix}")
-    if state != "approved" and products.find(session, row.sku) is not None:
+    taken_for = None if state == "approved" else products.find(session, row.sku)
+    if taken_for is not None:
         negatives.add(session, photo_blobs, row.sku, crop)
+        if corrected_sku is not None:
+            # Else the crop, which was cut out of a stream, would be taken for either of them in a stream.
+            for photo in taken_for.photos[:_TWIN_PHOTOS]:
+                negatives.add(session, photo_blobs, corrected_sku, photo_blobs.read(photo.digest, SUFFIX[photo.kind]))
     row.state, row.corrected_sku, row.version = state, corrected_sku, row.version + 1
     row.decided_at_s, row.decided_by = now_s(session), context_of(session).who
     session.flush()
