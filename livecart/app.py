@@ -20,6 +20,7 @@ from watchfiles import awatch
 
 from livecart.bus import Bus, open_bus
 from livecart.errors import SettingsError
+from livecart.fresh_looks import FreshLooks
 from livecart.health import Health
 from livecart.host_console import make_host_console
 from livecart.pipeline.crops import CropBook, CropSink
@@ -160,6 +161,9 @@ class _Served:
         self._console = make_host_console(engine.rooms, engine.outbox, self._book, self._hub, file)
         self._server = HttpServer(self._api(catalog), file.http.host, file.http.port)
         self._follower = _FileFollower(config, file, self._book, engine.metrics)
+        self._fresh = None
+        if catalog is not None:
+            self._fresh = FreshLooks(catalog.published_version, engine.client.served_catalog, self._look_again)
 
     def _api(self, catalog: CatalogRun | None) -> FastAPI:
         token, viewers = self._file.http.token, self._file.viewers
@@ -178,6 +182,12 @@ class _Served:
             self._book, self._health, registry, token, hosts=self._console.guard, viewers=open_routes, mounts=mounts
         )
 
+    def _look_again(self) -> None:
+        for view in self._engine.rooms.views():
+            runner = self._engine.rooms.get(view.id)
+            if runner is not None:
+                runner.look_again()
+
     async def until(self, stop: asyncio.Event, on_ready: Callable[[str], None]) -> None:
         """Run the rooms and answer, until `stop` is set."""
         metrics = self._engine.metrics
@@ -191,6 +201,8 @@ class _Served:
                 "viewer_hub": self._hub.run,
                 "viewer_pings": self._hub.beat,
             }
+            if self._fresh is not None:
+                works["fresh_looks"] = self._fresh.run
             for name, work in works.items():
                 tasks.append(asyncio.create_task(keep_running(name, work, metrics), name=f"livecart {name}"))
             serving = asyncio.create_task(keep_running("http", self._server.run, metrics), name="livecart http")

@@ -50,6 +50,15 @@ class CatalogRun:
         """What the catalog answers over HTTP; each route says itself who may ask."""
         return [files_router(self.service), catalog_router(self.service, stats=self.api_stats)]
 
+    def published_version(self) -> int | None:
+        """The snapshot published last, by whichever process; None: none.
+
+        Raises:
+            PublishError: the folder does not say.
+        """
+        published = self.service.snapshots.current()
+        return None if published is None else published.version
+
     def pages(self, rooms: LiveRooms, see: See) -> ASGIApp:
         """The staff's pages.
 

@@ -187,6 +187,14 @@ class RecognizerClient:
             raise self._refusal(status, body)
         return decode_reply(body)
 
+    async def served_catalog(self) -> str | None:
+        """The id of the catalog that it answers with now, asked with a tiny picture; None: it has none.
+
+        Raises:
+            RecognizerBusy, RecognizerError: as for `recognize`.
+        """
+        return (await self.ask(_TINY_PNG, "image/png", text="never")).model.catalog
+
     async def ready(self) -> bool:
         """Whether a frame sent now would be answered. Never raises for a server that is down or wrong.
 

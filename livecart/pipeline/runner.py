@@ -344,6 +344,10 @@ class RoomRunner:
         if self._decision.undecided:
             self._want_look()
 
+    def look_again(self) -> None:
+        """Take the next good frame for a new one: the recogniser knows other products now."""
+        self._want_look()
+
     def _want_look(self) -> None:
         if self._gate is not None:
             self._gate.want_look()
