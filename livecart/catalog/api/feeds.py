@@ -10,6 +10,8 @@ from livecart.catalog.api.answers import DryRunAnswer, FeedsAnswer
 from livecart.catalog.api.operations import Writing, json_reply, reads, writes
 from livecart.catalog.service import CatalogService
 from livecart.catalog.sync import runs
+from livecart.catalog.sync.http_json import HttpJsonSource
+from livecart.catalog.sync.merchant_xml import MerchantXmlSource
 from livecart.catalog.sync.syncer import Difference, Syncer
 from livecart.errors import NotFound
 
@@ -40,7 +42,12 @@ def add_feeds(router: APIRouter, service: CatalogService) -> None:
         feed = feeds.get(name)
         if feed is None:
             raise NotFound(f"no feed is named {name!r}; the settings have {', '.join(feeds) or 'none'}")
-        synced = Syncer(service.store, feed.source(), guard=feed.guard).sync_once(dry_run=True)
+        source = feed.source()
+        try:
+            synced = Syncer(service.store, source, guard=feed.guard).sync_once(dry_run=True)
+        finally:
+            if isinstance(source, HttpJsonSource | MerchantXmlSource):
+                source.close()
         difference = synced.difference or Difference()
         detail = None if synced.run is None else synced.run.detail
         refused = difference.refused or (detail if synced.outcome == "failed" else None)
