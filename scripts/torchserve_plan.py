@@ -99,10 +99,10 @@ def effective_config(plan: Plan, workers: int | None) -> str:
 def free_port() -> int:
     """A base port from which all five ports are free, below those that systems give out by themselves."""
     offsets = [port - PORTS["inference_address"] for port in PORTS.values()]
-    bases = range(18080, 32000, 10)
+    bases = list(range(18080, 32000, 10))
     # Not from the first on: others who look at the same time would find the same.
     first = secrets.randbelow(len(bases))
-    for base in (*bases[first:], *bases[:first]):
+    for base in bases[first:] + bases[:first]:
         if all(_is_free(base + offset) for offset in offsets):
             return base
     raise ServerError("no free ports found")

@@ -25,8 +25,8 @@ _log = logging.getLogger(__name__)
 
 PLAYLIST = "live.m3u8"
 _HLS = {
-    "hls_time": "1",
-    "hls_list_size": "8",
+    "hls_time": "2",
+    "hls_list_size": "6",
     "hls_delete_threshold": "4",
     # Each file is there whole or not at all.
     "hls_flags": "delete_segments+temp_file+program_date_time",

@@ -113,10 +113,14 @@ def _rooms_toml(port: int, http_port: int, flv_url: str, playback_url: str, cata
     text = f"""[recognizer]
 base_url = "http://127.0.0.1:{port}"
 management_url = "http://127.0.0.1:{port + 1}"
+# Viewers see a frame some seconds after it was sent: there is time, on a slow machine too.
+timeout_s = 8.0
 
-# Viewers see a frame some seconds after it was sent: there is time.
+[dispatcher]
+in_flight = 1
+
 [queue]
-max_age_s = 4.0
+max_age_s = 5.0
 
 [http]
 port = {http_port}
