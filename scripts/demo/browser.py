@@ -46,6 +46,15 @@ _RECORD = """() => {
 }"""
 
 
+#: Left, top, width, height of the part of the page that the stream's picture takes.
+_STREAM_RECT = """() => {
+  const video = document.querySelector('video'), v = video.getBoundingClientRect()
+  const scale = Math.min(v.width / video.videoWidth, v.height / video.videoHeight)
+  const width = video.videoWidth * scale, height = Math.min(video.videoHeight * scale, innerHeight - v.top)
+  return [v.left + (v.width - width) / 2, v.top, width, height]
+}"""
+
+
 class Sample(msgspec.Struct, frozen=True):
     """A card over one frame: `date_s` is the frame's date in the playlist, `now_s` when it was on the screen."""
 
@@ -118,6 +127,12 @@ def recording(page: Page) -> Recording:
 
 
 def picture(page: Page, path: Path) -> None:
-    """The page as it looks now: PNG or JPEG by the name."""
+    """The stream's picture with what is drawn over it, as it looks now: PNG or JPEG by the name."""
+    left, top, width, height = page.evaluate(_STREAM_RECT)
     jpeg = path.suffix in {".jpg", ".jpeg"}
-    page.screenshot(path=path, type="jpeg" if jpeg else "png", quality=82 if jpeg else None)
+    page.screenshot(
+        path=path,
+        clip={"x": left, "y": top, "width": width, "height": height},
+        type="jpeg" if jpeg else "png",
+        quality=80 if jpeg else None,
+    )
