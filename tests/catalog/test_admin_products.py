@@ -10,7 +10,8 @@ import pytest
 from livecart.catalog.records import audit, products, rooms
 from livecart.catalog.values import ProductPatch
 from tests.catalog.admin_pages import SHOP, Client, Pages, pages
-from tests.catalog.catalog_stores import link, patch
+from tests.catalog.catalog_stores import link, mysql_database, patch
+from tests.catalog.conftest import DATABASES
 
 EVIL = "<script>alert(1)</script>\"'&<img src=x onerror=alert(2)>"
 
@@ -18,6 +19,16 @@ EVIL = "<script>alert(1)</script>\"'&<img src=x onerror=alert(2)>"
 @pytest.fixture
 def site(tmp_path):
     with pages(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture(params=DATABASES)
+def any_site(request, tmp_path):
+    """On each database."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("site")
+        return
+    with mysql_database() as url, pages(tmp_path, url=url) as opened:
         yield opened
 
 
@@ -106,7 +117,8 @@ def test_only_what_was_changed_is_written(site):
     assert entry.after == {"price": "13.50"}
 
 
-def test_two_editors_lose_nothing(site):
+def test_two_editors_lose_nothing(any_site):
+    site = any_site
     create(site, patch("2001", stock=5, price=Decimal("12.90")))
     mine, theirs = site.client("edit"), site.client("admin")
     base = mine.base_of("/products/edit?pk=2001")
@@ -160,7 +172,8 @@ def test_a_form_without_its_base_saves_nothing(site, base):
     assert get(site, "2001").version == 1
 
 
-def test_lists_are_searched_filtered_and_sorted(site):
+def test_lists_are_searched_filtered_and_sorted(any_site):
+    site = any_site
     create(
         site,
         patch("1", name="便宜咖啡", price=Decimal(5), brand="A"),
