@@ -92,9 +92,17 @@ def test_a_catalog_as_a_snapshot_and_built_in(make_variables: dict[str, str], tm
 
 def test_help_lists_every_command(make_variables: dict[str, str]) -> None:
     told = make(make_variables, "help")
-    targets = "setup archive catalog serve stop status predict rollout demo test check bench clean"
+    targets = (
+        "setup archive catalog serve stop status predict rollout demo demo-check demo-photos test check bench clean"
+    )
     for target in targets.split():
         assert re.search(rf"^{target} ", told, re.MULTILINE), target
+
+
+def test_the_demo_s_catalog_is_not_the_archive_s(make_variables: dict[str, str]) -> None:
+    told = make(make_variables, "-n", "demo", "SOURCE=live.mp4", "CATALOG=my-shop")
+    assert "--source 'live.mp4' --catalog 'my-shop'" in told
+    assert "my-shop" not in told.replace("--catalog 'my-shop'", "")
 
 
 def test_plain_torchserve_uses_the_configuration_as_it_is(archive: Path, tmp_path: Path) -> None:

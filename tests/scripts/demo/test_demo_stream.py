@@ -1,0 +1,104 @@
+"""A file as a live stream: its own pace, times that only grow over the loop, HLS with dates beside HTTP-FLV."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from datetime import datetime
+from itertools import islice, pairwise
+from pathlib import Path
+
+import av
+import pytest
+import requests
+
+from demo.errors import DemoError
+from demo.feed import open_feed
+from demo.origin import serving
+from demo.station import FlvFanOut, Station
+from tests.scripts.demo.demo_clip import FPS, write_clip
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", seconds=1.0)
+
+
+def test_times_grow_over_the_loop_at_the_clip_s_pace(clip: Path) -> None:
+    feed = open_feed(str(clip))
+    began_s = time.monotonic()
+    times = [timed.at_s for timed in islice(feed.packets(threading.Event()), 2 * FPS + 1)]
+    took_s = time.monotonic() - began_s
+    feed.close()
+    assert all(later > earlier for earlier, later in pairwise(times))
+    assert times[2 * FPS] == pytest.approx(2.0, abs=0.001)
+    assert took_s >= 1.95
+
+
+def test_a_stop_ends_the_wait(clip: Path) -> None:
+    feed, stop = open_feed(str(clip)), threading.Event()
+    packets = feed.packets(stop)
+    next(packets)
+    stop.set()
+    assert list(packets) == []
+    feed.close()
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [("/nowhere/clip.mp4", "neither a file nor a URL"), ("http://127.0.0.1:9/live.flv", "cannot be opened")],
+)
+def test_what_cannot_be_opened_is_named(source: str, why: str) -> None:
+    with pytest.raises(DemoError, match=f"{re.escape(source)}.*{why}"):
+        open_feed(source)
+
+
+def test_what_browsers_do_not_play_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DemoError, match="its video is mpeg4"):
+        open_feed(str(write_clip(tmp_path / "old.mp4", seconds=0.2, codec="mpeg4")))
+
+
+def test_hls_and_flv_of_one_clock(clip: Path, tmp_path: Path) -> None:
+    station = Station(str(clip), tmp_path)
+    station.start()
+    try:
+        with serving(station, tmp_path) as url:
+            # The clip is over by then, and has begun anew.
+            time.sleep(1.2)
+            arrivals = []
+            with av.open(f"{url}/live.flv", timeout=10, options={"analyzeduration": "500000"}) as flv:
+                for packet in flv.demux(video=0):
+                    assert packet.pts is not None
+                    arrivals.append(time.time() - float(packet.pts * packet.time_base))
+                    if packet.pts * packet.time_base > 4.5:
+                        break
+            playlist = requests.get(f"{url}/live.m3u8", timeout=5)
+            assert playlist.headers["Access-Control-Allow-Origin"] == "*"
+            [first, *_] = re.findall(r"#EXT-X-PROGRAM-DATE-TIME:(\S+)\n(\S+\.ts)", playlist.text)
+            assert station.began_at_s is not None
+            assert abs(datetime.fromisoformat(first[0]).timestamp() - station.began_at_s) < 0.1
+            # livecart takes a frame's earliest arrival for its capture.
+            assert abs(min(arrivals) - station.began_at_s) < 0.3
+            assert requests.get(f"{url}/{first[1]}", timeout=5).content[:1] == b"G"
+            assert requests.get(f"{url}/gone.ts", timeout=5).status_code == 404
+    finally:
+        station.stop()
+    assert station.problem is None
+    assert not [thread.name for thread in threading.enumerate() if thread.name in {"station", "origin"}]
+
+
+def test_a_reader_that_joins_begins_at_the_last_key_frame_and_a_slow_one_is_cut_off() -> None:
+    out = FlvFanOut()
+    out.write(b"header")
+    out.header_written()
+    out.write(b"old")
+    out.key_frame_next()
+    out.write(b"key")
+    with out.reading() as reader:
+        out.write(b"next")
+        assert reader.read(0) == b"headerkeynext"
+        assert reader.read(0) == b""
+        for _ in range(9):
+            out.write(bytes(1_000_000))
+        assert reader.read(0) is None
