@@ -195,6 +195,8 @@ def test_lists_are_searched_filtered_and_sorted(any_site):
     assert skus("filter=rooms__is=room-1") == ["3"]
     assert sorted(skus("filter=brand__is=A OR stock__sold_out")) == ["1", "3"]
     assert client.get("/products/list?filter=url__is=x").status_code == 400
+    for query, total in (("q=饼干", 1), ("q=没有", 0), ("page=9", 3), ("", 3)):
+        assert f"共 {total} 条" in client.get(f"/products/list?{query}").text
 
 
 def test_off_sale_and_on_sale_for_many(site):

@@ -155,13 +155,20 @@ class ProductView(Listing):
         filters: FilterGroup | None = None,
     ) -> Sequence[Product]:
         """One page of products."""
-        return await read(
+        found = await read(
             self.store,
             lambda session: product_query.page(session, q or "", filters, sorts or (), skip=skip, limit=limit),
         )
+        if (found and len(found) < limit) or (not found and skip == 0):
+            # The last page says how many there are: nothing has to be gone through again for that.
+            request.state.total = skip + len(found)
+        return found
 
     async def count(self, request: Request, q: str | None = None, filters: FilterGroup | None = None) -> int:
         """How many there are on all pages."""
+        known: int | None = getattr(request.state, "total", None)
+        if known is not None:
+            return known
         return await read(self.store, lambda session: product_query.count(session, q or "", filters))
 
     async def find_by_pk(self, request: Request, pk: Any) -> Product | None:
