@@ -142,10 +142,10 @@ check: setup viewer/node_modules/.complete  ## Ruff, mypy, the import rules; the
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q tests/test_imports.py
 
-bench: archive  ## Requests/s and latency against a plain handler and against no server
-	@$(BIN)/python benchmarks/bench_serving.py
+bench: archive viewer  ## All benchmarks, about an hour; one of them: make bench ONLY=gate
+	@$(BIN)/python benchmarks/run_all.py $(ONLY)
 
 clean: ## Remove what was built; .venv and downloaded weights stay
 	@test ! -x $(BIN)/python || $(BIN)/python scripts/serve.py --folder $(STATE) stop
-	@rm -rf $(STATE) $(ARCHIVE) viewer/dist viewer/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(STATE) $(ARCHIVE) build/demo viewer/dist viewer/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

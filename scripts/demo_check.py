@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,17 +22,11 @@ sys.path.insert(0, str(ROOT))
 import numpy as np
 from rich.console import Console
 
-from demo.browser import Recording, find_chromium, picture, recording, watching
-from demo.cards import card_events
+from demo.audience import watch
+from demo.browser import find_chromium
 from demo.errors import DemoError
-from demo.judgement import Verdict, judge
-from demo.stage import ARCHIVE, Stage, choose_shop, ended_by_signals, staged
-from livecart.pipeline.clip_score import read_truth
-from livecart.types import CardEvent
-
-_SIZE_PX = (1280, 900)
-#: Beyond the clip's length: the viewer is behind, and the first show may have begun.
-_LONGER_S = 14.0
+from demo.judgement import Verdict
+from demo.stage import ARCHIVE, choose_shop, ended_by_signals, staged
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,52 +43,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             chromium = find_chromium()
             shop = choose_shop(None, None, tell)
             with staged(shop, options.archive, tell) as stage:
-                verdict, first_s = _watch(stage, chromium, options.screenshot, tell)
+                tell(f"打开浏览器 a browser opens {stage.system.watch_url}")
+                watched = watch(stage, chromium, tell=tell, screenshot=options.screenshot)
     except DemoError as error:
         print(f"demo-check: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("demo-check: interrupted; nothing is left running", file=sys.stderr)
         return 130
-    first_at_s = None if first_s is None else first_s - began_s
+    verdict = watched.verdict
+    first_at_s = None if watched.first_card_s is None else watched.first_card_s - began_s
     _report(console, verdict, first_at_s, as_json=options.json)
     for problem in verdict.problems():
         print(f"demo-check: {problem}", file=sys.stderr)
     return 1 if verdict.problems() else 0
-
-
-def _watch(stage: Stage, chromium: str, screenshot: Path | None, tell: Any) -> tuple[Verdict, float | None]:
-    """Watch one turn of the clip; the verdict, and when the first card was drawn (of `time.monotonic`)."""
-    assert stage.shop.truth is not None  # noqa: S101 - the drawn clip has one
-    truth = read_truth(stage.shop.truth)
-    events: list[CardEvent] = []
-    threading.Thread(target=_listen, args=(stage.system.events_url, events), daemon=True).start()
-    tell(f"打开浏览器 a browser opens {stage.system.watch_url}")
-    first_s: float | None = None
-    with watching(chromium, stage.system.watch_url, size=_SIZE_PX) as page:
-        tell(f"播放中 playing; one turn of the clip takes {truth.duration_s:g} s")
-        end_s = time.monotonic() + truth.duration_s + _LONGER_S
-        told = 0
-        while time.monotonic() < end_s:
-            page.wait_for_timeout(250)
-            seen = recording(page).seen
-            names = [sample.name for at, sample in enumerate(seen) if at == 0 or seen[at - 1].name != sample.name]
-            if names and first_s is None:
-                first_s = time.monotonic()
-            if len(names) > told:
-                tell(f"卡片 card: {names[-1]}")
-                if screenshot is not None and told < 2:
-                    page.wait_for_timeout(600)
-                    picture(page, screenshot)
-                told = len(names)
-        recorded: Recording = recording(page)
-    assert stage.station.began_at_s is not None  # noqa: S101 - it has been seen
-    return judge(recorded, events, truth, stage.station.began_at_s), first_s
-
-
-def _listen(url: str, events: list[CardEvent]) -> None:
-    for event in card_events(url):
-        events.append(event)
 
 
 def _report(console: Console, verdict: Verdict, first_at_s: float | None, *, as_json: bool) -> None:

@@ -45,8 +45,14 @@ def choose_shop(source: str | None, catalog: Path | None, tell: Callable[[str], 
 
 
 @contextmanager
-def staged(shop: Shop, archive: Path, tell: Callable[[str], None]) -> Iterator[Stage]:
+def staged(shop: Shop, archive: Path, tell: Callable[[str], None], *, most_viewers: int = 200) -> Iterator[Stage]:
     """Everything, up; on leaving all of it ends and the temporary folder goes.
+
+    Args:
+        shop: what is streamed and sold.
+        archive: the built one.
+        tell: what is being waited for.
+        most_viewers: that this machine may connect.
 
     Raises:
         DemoError: something does not start.
@@ -77,6 +83,7 @@ def staged(shop: Shop, archive: Path, tell: Callable[[str], None]) -> Iterator[S
                 playback_url=f"{address}/{PLAYLIST}",
                 catalog=settings,
                 tell=tell,
+                most_viewers=most_viewers,
             )
         )
         yield Stage(shop, station, system, token)

@@ -67,6 +67,7 @@ def running(
     playback_url: str,
     catalog: CatalogSettings | None,
     tell: Callable[[str], None],
+    most_viewers: int,
 ) -> Iterator[System]:
     """Both, ready: the recogniser has its catalog, and frames are looked at.
 
@@ -77,6 +78,7 @@ def running(
         playback_url: the stream for browsers.
         catalog: filled already; None: the archive's own.
         tell: what is being waited for.
+        most_viewers: that this machine may connect.
 
     Raises:
         DemoError: one of them does not start; with the end of its log.
@@ -84,7 +86,12 @@ def running(
     port = free_port()
     config = folder / "rooms.toml"
     http_port = port + 5
-    config.write_text(_rooms_toml(port, http_port, flv_url, playback_url, catalog), encoding="utf-8")
+    config.write_text(
+        _rooms_toml(
+            port, http_port, flv_url=flv_url, playback_url=playback_url, catalog=catalog, most_viewers=most_viewers
+        ),
+        encoding="utf-8",
+    )
     with ExitStack() as stack:
         log = folder / "livecart.log"
         livecart = stack.enter_context(_livecart(config, log))
@@ -109,7 +116,9 @@ def running(
         yield system
 
 
-def _rooms_toml(port: int, http_port: int, flv_url: str, playback_url: str, catalog: CatalogSettings | None) -> str:
+def _rooms_toml(
+    port: int, http_port: int, *, flv_url: str, playback_url: str, catalog: CatalogSettings | None, most_viewers: int
+) -> str:
     text = f"""[recognizer]
 base_url = "http://127.0.0.1:{port}"
 management_url = "http://127.0.0.1:{port + 1}"
@@ -124,6 +133,9 @@ max_age_s = 5.0
 
 [http]
 port = {http_port}
+
+[viewers]
+most_per_ip = {most_viewers}
 
 [[rooms]]
 id = {json.dumps(ROOM)}
