@@ -86,12 +86,15 @@ def running(
     port = free_port()
     config = folder / "rooms.toml"
     http_port = port + 5
-    config.write_text(
-        _rooms_toml(
-            port, http_port, flv_url=flv_url, playback_url=playback_url, catalog=catalog, most_viewers=most_viewers
-        ),
-        encoding="utf-8",
+    text = _rooms_toml(
+        port,
+        http_port,
+        flv_url=flv_url,
+        playback_url=playback_url,
+        catalog=catalog,
+        most_viewers=most_viewers,
     )
+    config.write_text(text, encoding="utf-8")
     with ExitStack() as stack:
         log = folder / "livecart.log"
         livecart = stack.enter_context(_livecart(config, log))
