@@ -55,11 +55,13 @@ class Seen:
 
     Attributes:
         boxes: Products in it by sku, as shares of the picture; None where only a label spoke for one.
+        shown: Those of them whose cards are shown: the others may be lost without a look.
         undecided: One more look could soon announce one of them.
         missing: A product whose card is shown was not seen.
     """
 
     boxes: Mapping[str, ShareBox | None] = field(default_factory=dict)
+    shown: frozenset[str] = frozenset()
     undecided: bool = False
     missing: bool = False
 
@@ -113,6 +115,8 @@ class Familiar:
         self._asked: dict[FrameKey, _Asked] = {}
         self._targets: dict[str, _Target] = {}
         self._last: Seen | None = None
+        #: The last look was lost: the next frame is due whatever it shows.
+        self._retry = False
         self._alert_until_s = float("-inf")
 
     def judge(self, planes: Planes, pts_s: float, looked_at_s: float, *, wanted: bool = False) -> Judged:
@@ -124,12 +128,12 @@ class Familiar:
         if pts_s < looked_at_s:
             self.forget()
         last, settings = self._last, self._settings
-        if last is None or last.undecided or None in last.boxes.values():
+        if last is None or self._retry or last.undecided:
             return _DUE
         if wanted and not last.missing:
             return _DUE
         boxes = self._follow(planes)
-        if len(boxes) < len(last.boxes):
+        if not last.shown <= boxes.keys():
             return _DUE
         if self._is_new(planes, boxes):
             arrival = not boxes and not last.missing and pts_s >= self._alert_until_s
@@ -146,6 +150,7 @@ class Familiar:
         """The frame goes to the recogniser."""
         while len(self._asked) >= _ASKED:
             del self._asked[next(iter(self._asked))]
+        self._retry = False
         self._asked[key] = _Asked(planes, pts_s, pts_s < self._alert_until_s)
 
     def told(self, key: FrameKey, seen: Seen) -> None:
@@ -173,7 +178,7 @@ class Familiar:
 
     def lost(self, key: FrameKey | None) -> None:
         """The frame was not answered; None: whichever it was."""
-        self._last = None
+        self._retry = True
         if key is None:
             self._asked.clear()
         else:

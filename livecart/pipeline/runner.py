@@ -175,7 +175,8 @@ class RoomRunner:
         self._emit(events)
         if self._gate is not None:
             decision = self._decision
-            self._gate.told(key, Seen(decision.in_sight, undecided=decision.deciding, missing=decision.missing))
+            boxes, shown = decision.in_sight, decision.shown_in_sight
+            self._gate.told(key, Seen(boxes, shown, undecided=decision.deciding, missing=decision.missing))
         self._set_pace(look)
 
     def on_lost(self, frame: Frame, _outcome: Outcome) -> None:
@@ -247,7 +248,7 @@ class RoomRunner:
             return
         key = (frame.pts_s, frame.captured_at_s)
         verdict = self._judge(frame)
-        if verdict is not None and verdict.arrival:
+        if verdict is not None and verdict.arrival and not self._pace.economy:
             self._pace.hurry(frame.pts_s, frame.pts_s + _ARRIVAL_S)
         if verdict is None or verdict.look:
             # Told before it is put: the event loop hears of it before it can hear of its look.

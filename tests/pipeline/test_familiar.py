@@ -97,7 +97,7 @@ class Room:
 
 
 NOTHING = Seen()
-A = Seen({"A": box()})
+A = Seen({"A": box()}, frozenset("A"))
 
 
 def test_known_scenery_is_looked_at_from_time_to_time():
@@ -157,12 +157,19 @@ def test_a_product_that_is_missed_while_it_is_there_is_looked_at_again():
     assert room.frame(turned, NOTHING, wanted=True) == "due"
 
 
-@pytest.mark.parametrize("seen", [Seen({"A": box()}, undecided=True), Seen({"A": None})])
+@pytest.mark.parametrize("seen", [Seen({"A": box()}, undecided=True), Seen({"A": None}, frozenset("A"))])
 def test_what_is_undecided_or_has_no_place_is_always_due(seen):
     room = Room()
     room.frame(wall(), NOTHING)
     room.frame(held(wall()), seen)
     assert room.frame(held(wall()), seen) == "due"
+
+
+def test_a_product_without_a_card_may_be_lost():
+    room = Room()
+    room.frame(wall(), NOTHING)
+    room.frame(held(wall()), Seen(A.boxes))
+    assert room.frame(wall(), NOTHING) == "familiar"
 
 
 def test_a_look_that_was_lost_leaves_the_next_frame_due():

@@ -165,6 +165,11 @@ class RoomDecision:
         return {product.sku: product.seen_box for product in products if product.in_last_look}
 
     @property
+    def shown_in_sight(self) -> frozenset[str]:
+        """Those of them whose cards viewers see now."""
+        return frozenset(product.sku for product in self._board.live() if product.in_last_look)
+
+    @property
     def missing(self) -> bool:
         """Whether a product whose card is shown was not in the last look. A pinned one may be out of sight."""
         return any(not product.in_last_look and product.sku != self._host.pinned for product in self._board.live())
