@@ -79,7 +79,11 @@ def test_the_second_turn_of_the_clip_counts_alike() -> None:
         (RIGHT[:1], {}, "1 of 3 shows"),
         ((), {}, "0 of 3 shows"),
         (RIGHT, {"until_s": 20.0}, "only 2 shows"),
-        ((*RIGHT[:2], card("c", 23, 27, OVER)), {}, "over 50% of its product"),
+        (
+            (RIGHT[0], card("b", 13, 17, OVER), card("c", 23, 27, OVER)),
+            {},
+            "2 cards came up over their product, over 50%",
+        ),
         (RIGHT, {"captured_s": 0.9}, "0.90 s"),
     ],
 )
