@@ -82,7 +82,7 @@ def test_the_second_turn_of_the_clip_counts_alike() -> None:
         (
             (RIGHT[0], card("b", 13, 17, OVER), card("c", 23, 27, OVER)),
             {},
-            "2 cards came up over their product, over 50%",
+            "2 cards came up over their product",
         ),
         (RIGHT, {"captured_s": 0.9}, "0.90 s"),
     ],
