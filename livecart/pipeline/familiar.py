@@ -5,8 +5,8 @@ After a look the decision tells what the recogniser saw. From then on
 - products that were seen are followed (follow.py): a look is due when one is lost, or when there is nothing but known
   scenery where it should be, else every `confirm_every_s`;
 - the rest of the picture is compared with what was looked at before (scenery.py): a look is due when something new
-  comes, and for `alert_s` after that, or until a product was seen and is decided on, every changed frame is looked at,
-  since one look may miss a product;
+  comes, and for `alert_s` after that every changed frame is looked at, since one look may miss a product: until a
+  product is decided on, or what came is gone;
 - else a look is due every `familiar_every_s`.
 
 While a look could decide something, and until the first answer, every changed frame is due. Pictures in which nothing
@@ -44,7 +44,7 @@ class FamiliarSettings:
 
     confirm_every_s: float = 5.0
     familiar_every_s: float = 6.0
-    alert_s: float = 2.0
+    alert_s: float = 6.0
     novel_levels: float = 20.0
     follow_score: float = 0.6
 
@@ -139,6 +139,8 @@ class Familiar:
             arrival = not boxes and not last.missing and pts_s >= self._alert_until_s
             self._alert_until_s = pts_s + settings.alert_s
             return Judged("due", arrival=arrival)
+        if pts_s < self._alert_until_s and not self._is_new(planes, boxes, on_trial=False):
+            self._alert_until_s = float("-inf")  # what had come is gone
         every_s = settings.confirm_every_s if boxes else settings.familiar_every_s
         if pts_s < self._alert_until_s or pts_s - looked_at_s >= every_s - _ROUNDING_S:
             return _DUE
@@ -216,9 +218,9 @@ class Familiar:
         self._empty.extend(each.picture for each in self._on_trial if each.pts_s <= until_s)
         self._on_trial.clear()
 
-    def _is_new(self, planes: Planes, boxes: Mapping[str, ShareBox]) -> bool:
+    def _is_new(self, planes: Planes, boxes: Mapping[str, ShareBox], *, on_trial: bool = True) -> bool:
         known = [*self._empty, *(self._occupied if boxes else ())]
-        if self._last is not None and not self._last.missing:
+        if on_trial and self._last is not None and not self._last.missing:
             # While a product is missing, what it was not seen in tells nothing: it may have been turned away.
             known += [each.picture for each in self._on_trial]
         beside = [_widened(box) for box in boxes.values()]

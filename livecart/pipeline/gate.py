@@ -49,7 +49,8 @@ class GateSettings:
         follow: Whether changed pictures without anything new are skipped; all that follows counts only then.
         confirm_every_s: A look at least this often while products are followed in a changing picture.
         familiar_every_s: The same while nothing is in sight and nothing new comes.
-        alert_s: How long after something new came every changed picture is looked at; a look may miss a product.
+        alert_s: How long after something new came, while it is there and nothing is decided, every changed picture is
+            looked at; a look may miss a product.
         novel_levels: Difference of a block (a twentieth of the longer side) from everything known near it, luma and
             chroma added, from which it is new; above 0.
         follow_score: Correlation from which a product counts as followed, 0 to 1.
@@ -64,7 +65,7 @@ class GateSettings:
     follow: bool = True
     confirm_every_s: float = 5.0
     familiar_every_s: float = 6.0
-    alert_s: float = 2.0
+    alert_s: float = 6.0
     novel_levels: float = 20.0
     follow_score: float = 0.6
 
