@@ -11,7 +11,7 @@ from starlette_admin.flash import flash
 from starlette_admin.routing import route
 
 from livecart.catalog.admin.texts import later, t
-from livecart.catalog.admin.views.page import Page, tell, text_of
+from livecart.catalog.admin.views.page import Page, number_of, tell, text_of
 from livecart.catalog.admin.work import read, write
 from livecart.catalog.records import hosts, tokens
 from livecart.catalog.records.tokens import ROLES, Role, TokenInfo
@@ -58,8 +58,7 @@ class AccessPage(Page):
     @route("/tokens/revoke", methods=["POST"], name="access-revoke")
     async def revoke(self, request: Request) -> Response:
         """Make a token void."""
-        asked = text_of(await request.form(), "id")
-        token_id = int(asked) if asked.isdecimal() and len(asked) < 16 else 0
+        token_id = number_of(text_of(await request.form(), "id"))
         if token_id == request.session.get("token"):
             flash(request, t("token_own"), "error")
             return self.back(request)

@@ -14,7 +14,7 @@ from starlette_admin.filters import FilterGroup
 
 from livecart.catalog.admin.moments import moment
 from livecart.catalog.admin.texts import TEXTS, later, t
-from livecart.catalog.admin.views.listing import Listing
+from livecart.catalog.admin.views.listing import MOST_PASSED, Listing
 from livecart.catalog.admin.work import read
 from livecart.catalog.database.store import Store
 from livecart.catalog.database.tables_service import AuditRow
@@ -62,7 +62,7 @@ class AuditView(Listing):
         """One page."""
 
         def work(session: Session) -> list[AuditEntry]:
-            query = _matching(select(AuditRow), q).order_by(AuditRow.id.desc()).offset(skip)
+            query = _matching(select(AuditRow), q).order_by(AuditRow.id.desc()).offset(min(skip, MOST_PASSED))
             rows = session.scalars(query.limit(limit) if limit > 0 else query)
             return [
                 AuditEntry(row.id, row.at_s, row.who, row.action, row.subject, row.name, row.before, row.after)

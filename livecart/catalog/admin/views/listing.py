@@ -13,6 +13,8 @@ from livecart.catalog.database.store import Store
 from livecart.catalog.records.tokens import Role
 
 PAGE_SIZES = [25, 50, 100]
+#: Entries that a page may pass over: every database counts so far.
+MOST_PASSED = 2**53
 
 
 class Listing(BaseModelView):

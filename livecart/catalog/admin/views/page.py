@@ -17,6 +17,9 @@ from livecart.catalog.database.store import Store
 from livecart.catalog.records.tokens import Role
 from livecart.errors import CatalogError, LivecartError
 
+#: What every database's BIGINT holds.
+_ID_DIGITS = 16
+
 
 class Page(CustomView):
     """A page with a template of its own. Subclasses set label, icon, path, route_name."""
@@ -65,6 +68,11 @@ def text_of(form: FormData, name: str) -> str:
     """A text of a form, trimmed; "" where it is not there, or is a file."""
     value = form.get(name)
     return "" if value is None or isinstance(value, UploadFile) else value.strip()
+
+
+def number_of(text: str) -> int:
+    """The id or version that a client sent; 0, which none is, where the text is none."""
+    return int(text) if text.isdecimal() and len(text) < _ID_DIGITS else 0
 
 
 def tell(request: Request, error: LivecartError) -> None:

@@ -29,7 +29,7 @@ from livecart.catalog.admin.product_form import (
 from livecart.catalog.admin.refusals import refusal
 from livecart.catalog.admin.sign_in import may
 from livecart.catalog.admin.texts import later, t
-from livecart.catalog.admin.views.listing import Listing
+from livecart.catalog.admin.views.listing import MOST_PASSED, Listing
 from livecart.catalog.admin.work import read, write
 from livecart.catalog.records import products
 from livecart.catalog.values import BRAND_CHARS, NAME_CHARS, SKU_CHARS, URL_CHARS, Product, ProductPatch
@@ -155,9 +155,10 @@ class ProductView(Listing):
         filters: FilterGroup | None = None,
     ) -> Sequence[Product]:
         """One page of products."""
+        passed = min(skip, MOST_PASSED)
         found = await read(
             self.store,
-            lambda session: product_query.page(session, q or "", filters, sorts or (), skip=skip, limit=limit),
+            lambda session: product_query.page(session, q or "", filters, sorts or (), skip=passed, limit=limit),
         )
         if (found and len(found) < limit) or (not found and skip == 0):
             # The last page says how many there are: nothing has to be gone through again for that.

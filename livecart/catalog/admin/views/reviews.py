@@ -13,7 +13,7 @@ from starlette_admin.flash import flash
 from starlette_admin.routing import route
 
 from livecart.catalog.admin.texts import later, t
-from livecart.catalog.admin.views.page import Page, need, tell, text_of
+from livecart.catalog.admin.views.page import Page, need, number_of, tell, text_of
 from livecart.catalog.admin.work import read, write
 from livecart.catalog.database.store import Store
 from livecart.catalog.database.tables_events import ReviewRow
@@ -42,8 +42,7 @@ class ReviewsPage(Page):
     @route("", name="reviews")
     async def index(self, request: Request) -> Response:
         """A page of the queue."""
-        after = request.query_params.get("after", "0")
-        after_id = int(after) if after.isdecimal() and len(after) < 16 else 0
+        after_id = number_of(request.query_params.get("after", ""))
 
         def work(session: Session) -> tuple[list[reviews.Review], dict[str, str], int]:
             queue = reviews.queue(session, after_id=after_id, limit=_PER_PAGE)
@@ -63,17 +62,17 @@ class ReviewsPage(Page):
         need(request, "edit")
         form = await request.form()
         state = _DECISIONS.get(text_of(form, "decision"))
-        review_id, version = text_of(form, "id"), text_of(form, "version")
-        if state is None or not (review_id.isdecimal() and version.isdecimal()):
+        review_id, version = number_of(text_of(form, "id")), number_of(text_of(form, "version"))
+        if state is None or not (review_id and version):
             return Response(status_code=422)
         corrected = text_of(form, "sku") if state == "corrected" else None
         decide = partial(
             reviews.decide,
             crops=self._crops,
             photo_blobs=self._blobs,
-            review_id=int(review_id),
+            review_id=review_id,
             state=state,  # type: ignore[arg-type]
-            expected_version=int(version),
+            expected_version=version,
             corrected_sku=corrected,
         )
         try:
@@ -87,8 +86,8 @@ class ReviewsPage(Page):
     @route("/crop", name="reviews-crop")
     async def crop(self, request: Request) -> Response:
         """A crop's bytes, of an entry of the queue."""
-        asked = request.query_params.get("id", "")
-        row = await read(self.store, lambda session: session.get(ReviewRow, int(asked) if asked.isdecimal() else 0))
+        review_id = number_of(request.query_params.get("id", ""))
+        row = await read(self.store, lambda session: session.get(ReviewRow, review_id))
         if row is None:
             raise HTTPException(404)
         kind = row.crop_kind
