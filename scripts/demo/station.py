@@ -74,14 +74,19 @@ class FlvFanOut:
         with self._changed:
             self._since_key.clear()
 
-    def restart(self) -> None:
-        """Another stream begins: readers are cut off, and come again."""
+    def cut_off(self) -> None:
+        """End every reader's connection."""
         with self._changed:
             for reader in self._readers:
                 reader.closed = True
+            self._changed.notify_all()
+
+    def restart(self) -> None:
+        """Another stream begins: readers are cut off, and come again."""
+        self.cut_off()
+        with self._changed:
             self._header, self._header_done = b"", False
             self._since_key.clear()
-            self._changed.notify_all()
 
     @contextmanager
     def reading(self) -> Iterator[_Reader]:

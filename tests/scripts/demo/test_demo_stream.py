@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime
 from itertools import islice, pairwise
 from pathlib import Path
@@ -102,3 +103,34 @@ def test_a_reader_that_joins_begins_at_the_last_key_frame_and_a_slow_one_is_cut_
         for _ in range(9):
             out.write(bytes(1_000_000))
         assert reader.read(0) is None
+
+
+def test_somebody_s_stream_is_sent_on_and_opened_again_when_it_breaks_off(clip: Path, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("theirs", "ours")]
+    for folder in folders:
+        folder.mkdir()
+    theirs = Station(str(clip), folders[0])
+    theirs.start()
+    with serving(theirs, folders[0]) as url:
+        time.sleep(0.5)
+        ours = Station(f"{url}/live.flv", folders[1])
+        ours.start()
+        try:
+            playlist = folders[1] / "live.m3u8"
+            until(lambda: playlist.exists() and "EXTINF" in playlist.read_text())
+            theirs.flv.cut_off()
+            until(lambda: ours.problem is not None)
+            until(lambda: ours.problem is None)
+            # The same playlist goes on, with another beginning marked.
+            until(lambda: "#EXT-X-DISCONTINUITY\n" in playlist.read_text())
+            assert len(re.findall(r"\.ts$", playlist.read_text(), re.MULTILINE)) >= 2
+        finally:
+            ours.stop()
+            theirs.stop()
+
+
+def until(done: Callable[[], bool], within_s: float = 20.0) -> None:
+    end_s = time.monotonic() + within_s
+    while not done():
+        assert time.monotonic() < end_s
+        time.sleep(0.05)
