@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from livecart.catalog.api_settings import ApiSettings
 from livecart.catalog.records.retention import Keep
 from livecart.catalog.sync.http_json import HttpJsonSettings, HttpJsonSource
 from livecart.catalog.sync.merchant_xml import MerchantXmlSettings, MerchantXmlSource
@@ -86,6 +87,7 @@ class CatalogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     #: Limit of one build, in seconds.
     build_limit_s: float = 600.0
     keep: Keep = Keep()
+    api: ApiSettings = ApiSettings()
     feeds: tuple[JsonFeed | XmlFeed | TableFeed, ...] = ()
 
     def __post_init__(self) -> None:

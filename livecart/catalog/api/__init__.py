@@ -9,6 +9,7 @@ products.py, photos.py, rooms.py, stock.py, shown.py, reviews.py, staff.py, feed
 """
 
 from livecart.catalog.api.router import PREFIX, catalog_router
-from livecart.catalog.api.settings import ApiSettings, ApiStats
+from livecart.catalog.api.stats import ApiStats
+from livecart.catalog.api_settings import ApiSettings
 
 __all__ = ["PREFIX", "ApiSettings", "ApiStats", "catalog_router"]

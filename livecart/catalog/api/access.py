@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from livecart.catalog.database.session import Change
 from livecart.catalog.database.store import Store
 from livecart.catalog.records import tokens
 from livecart.catalog.records.tokens import TokenInfo
@@ -45,6 +46,8 @@ class TokenChecks:
         self._age_s = age_s
         self._lock = threading.Lock()
         self._known: OrderedDict[str, tuple[float, TokenInfo | None]] = OrderedDict()
+        self._revocations = 0
+        store.on_change(self._heard)
 
     def known(self, token: str) -> tuple[bool, TokenInfo | None]:
         """Whether it was looked up a moment ago, and whose it is. Asks nobody."""
@@ -63,20 +66,25 @@ class TokenChecks:
         Raises:
             StoreUnavailable: the database does not answer.
         """
-        at_s = time.monotonic()
+        at_s, revocations = time.monotonic(), self._revocations
         with self._store.read() as session:
             info = tokens.check(session, token)
         with self._lock:
+            if self._revocations != revocations:
+                # It may be the one that was revoked while it was read.
+                return info
             self._known[token] = (at_s, info)
             self._known.move_to_end(token)
             if len(self._known) > _MOST_TOKENS:
                 self._known.popitem(last=False)
         return info
 
-    def forget(self) -> None:
-        """A token was revoked here: all are looked up anew."""
-        with self._lock:
-            self._known.clear()
+    def _heard(self, change: Change) -> None:
+        """A token was revoked in this process: all are looked up anew."""
+        if change.tokens_revoked:
+            with self._lock:
+                self._revocations += 1
+                self._known.clear()
 
 
 def address_key(host: str) -> str:

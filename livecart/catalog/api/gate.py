@@ -13,7 +13,7 @@ from starlette.types import Message
 
 from livecart.catalog.api.access import Caller, TokenChecks, address_key, bearer
 from livecart.catalog.api.faults import Refused, slow_down
-from livecart.catalog.api.settings import ApiSettings
+from livecart.catalog.api_settings import ApiSettings
 from livecart.catalog.records.tokens import Role, TokenInfo
 from livecart.rate_limits import TokenBuckets
 

@@ -14,7 +14,7 @@ from livecart.catalog.api.access import Caller
 from livecart.catalog.api.answers import ConflictAnswer, ErrorAnswer
 from livecart.catalog.api.faults import Refused
 from livecart.catalog.api.route import MOST_BYTES, ROLE
-from livecart.catalog.api.settings import ApiStats
+from livecart.catalog.api.stats import ApiStats
 from livecart.catalog.database.store import Store
 from livecart.catalog.records import idempotency
 from livecart.catalog.records.idempotency import Answered

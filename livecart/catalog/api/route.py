@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 
 from livecart.catalog.api.faults import answer_to
 from livecart.catalog.api.gate import Gate, Needs
-from livecart.catalog.api.settings import ApiStats
+from livecart.catalog.api.stats import ApiStats
 
 #: Where an operation's needs stand in its OpenAPI.
 ROLE, MOST_BYTES = "x-role", "x-most-bytes"

@@ -19,10 +19,11 @@ from livecart.catalog.api.products import add_products
 from livecart.catalog.api.reviews import add_reviews
 from livecart.catalog.api.rooms import add_rooms
 from livecart.catalog.api.route import guarded
-from livecart.catalog.api.settings import ApiSettings, ApiStats
 from livecart.catalog.api.shown import add_shown
 from livecart.catalog.api.staff import add_hosts, add_tokens
+from livecart.catalog.api.stats import ApiStats
 from livecart.catalog.api.stock import add_stock
+from livecart.catalog.api_settings import ApiSettings
 from livecart.catalog.service import CatalogService
 
 PREFIX = "/catalog/v1"
@@ -51,10 +52,10 @@ def catalog_router(
 
     Args:
         service: the catalog; its tables must be there before anything is answered but 503.
-        settings: limits.
+        settings: limits; None: those of the service.
         stats: what is counted, for metrics.
     """
-    settings = settings or ApiSettings()
+    settings = settings or service.settings.api
     stats = stats or ApiStats()
     checks = TokenChecks(service.store, settings.token_age_s)
     gate = Gate(checks, settings)
@@ -68,7 +69,7 @@ def catalog_router(
         router.include_router(part)
     part = APIRouter(route_class=router.route_class, tags=["service"])
     add_feeds(part, service)
-    add_tokens(part, service, writer, checks)
+    add_tokens(part, service, writer)
     router.include_router(part)
     _add_openapi(router)
     return router

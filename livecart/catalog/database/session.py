@@ -25,9 +25,11 @@ class Change:
     link_hosts: bool
     #: A snapshot built now would differ.
     shows_in_snapshot: bool
+    #: A token is void now that was not before.
+    tokens_revoked: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.skus or self.link_hosts or self.shows_in_snapshot)
+        return bool(self.skus or self.link_hosts or self.shows_in_snapshot or self.tokens_revoked)
 
 
 @dataclass
@@ -39,10 +41,11 @@ class Context:
     skus: set[str] = field(default_factory=set)
     link_hosts: bool = False
     shows_in_snapshot: bool = False
+    tokens_revoked: bool = False
 
     def change(self) -> Change:
         """What listeners are told."""
-        return Change(frozenset(self.skus), self.link_hosts, self.shows_in_snapshot)
+        return Change(frozenset(self.skus), self.link_hosts, self.shows_in_snapshot, self.tokens_revoked)
 
 
 def context_of(session: Session) -> Context:

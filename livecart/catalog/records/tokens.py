@@ -13,7 +13,7 @@ from typing import Literal, cast, get_args
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from livecart.catalog.database.session import audit_entry, now_s, write_audit
+from livecart.catalog.database.session import audit_entry, context_of, now_s, write_audit
 from livecart.catalog.database.tables_service import TokenRow
 from livecart.errors import InvalidValue, NotFound
 
@@ -96,6 +96,7 @@ def revoke(session: Session, token_id: int) -> None:
     if row.revoked_at_s is None:
         row.revoked_at_s = now_s(session)
         session.flush()
+        context_of(session).tokens_revoked = True
         write_audit(session, [audit_entry(session, "delete", subject="token", name=row.name, before={"id": row.id})])
 
 
