@@ -70,6 +70,8 @@ OPERATIONS = [
     "GET /products", "POST /products", "POST /products/bulk", "GET /products/{sku}", "PATCH /products/{sku}",
     "DELETE /products/{sku}", "GET /products/{sku}/photos", "POST /products/{sku}/photos",
     "PUT /products/{sku}/photos/order", "DELETE /products/{sku}/photos/{digest}", "GET /photos/{digest}",
+    "GET /products/{sku}/negatives", "GET /products/{sku}/negatives/{digest}",
+    "DELETE /products/{sku}/negatives/{digest}",
     "GET /rooms", "PUT /rooms/{room}", "DELETE /rooms/{room}", "GET /rooms/{room}/products",
     "PUT /rooms/{room}/products", "POST /stock/confirm", "PUT /stock/{sku}", "GET /cards", "GET /cards/{card_id}",
     "POST /viewer-events", "GET /figures/products", "GET /figures/rooms", "GET /reviews",

@@ -104,6 +104,20 @@ class PhotosAnswer(Answer):
     photos: list[PhotoAnswer]
 
 
+class NegativeAnswer(Answer):
+    """A photo of what was taken for a product and is not it."""
+
+    digest: Digest
+    kind: Literal["jpeg", "png", "webp"]
+    created_at_s: Seconds
+
+
+class NegativesAnswer(Answer):
+    """What a product is not, newest first."""
+
+    negatives: list[NegativeAnswer]
+
+
 class RoomAnswer(Answer):
     """A room. `listed`: products that are only for certain rooms, this one among them."""
 

@@ -33,7 +33,8 @@ DigestPath = Annotated[
 #: Browsers send a bare name: whatever holds these is somebody's attempt at a path.
 _NOT_IN_NAMES = frozenset("/\\\0")
 _FORM_BYTES = 64 * KIB
-_IMAGES = {f"image/{kind}": {"schema": {"type": "string", "format": "binary"}} for kind in SUFFIX}
+#: For OpenAPI: what an image may be.
+IMAGES = {f"image/{kind}": {"schema": {"type": "string", "format": "binary"}} for kind in SUFFIX}
 _IMMUTABLE = {
     "Cache-Control": "private, max-age=31536000, immutable",
     "Content-Security-Policy": "default-src 'none'; sandbox",
@@ -91,7 +92,7 @@ def add_photos(router: APIRouter, service: CatalogService, writer: Writer) -> No
     @router.get(
         "/photos/{digest}",
         response_class=Response,
-        **reads(responses={200: {"content": _IMAGES, "description": "The photo"}}),
+        **reads(responses={200: {"content": IMAGES, "description": "The photo"}}),
     )
     def read_photo(digest: DigestPath) -> Response:
         """A photo's bytes. They never change."""

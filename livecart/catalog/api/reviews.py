@@ -20,13 +20,11 @@ from livecart.catalog.api.operations import (
     versioned_reply,
     writes,
 )
-from livecart.catalog.api.photos import image_reply
+from livecart.catalog.api.photos import IMAGES, image_reply
 from livecart.catalog.records import reviews
 from livecart.catalog.records.photo_check import SUFFIX
 from livecart.catalog.records.reviews import ReviewState
 from livecart.catalog.service import CatalogService
-
-_IMAGES = {f"image/{kind}": {"schema": {"type": "string", "format": "binary"}} for kind in SUFFIX}
 
 
 def add_reviews(router: APIRouter, service: CatalogService, writer: Writer) -> None:
@@ -49,7 +47,7 @@ def add_reviews(router: APIRouter, service: CatalogService, writer: Writer) -> N
     @router.get(
         "/reviews/{review_id}/crop",
         response_class=Response,
-        **reads(responses={200: {"content": _IMAGES, "description": "The crop"}}),
+        **reads(responses={200: {"content": IMAGES, "description": "The crop"}}),
     )
     def read_crop(review_id: IdPath) -> Response:
         """The crop: the product and nothing else, never the frame, never a face."""

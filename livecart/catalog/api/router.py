@@ -13,6 +13,7 @@ from livecart.catalog.api.access import TokenChecks
 from livecart.catalog.api.feeds import add_feeds
 from livecart.catalog.api.files import add_files
 from livecart.catalog.api.gate import Gate
+from livecart.catalog.api.negatives import add_negatives
 from livecart.catalog.api.operations import Writer, json_reply, reads
 from livecart.catalog.api.photos import add_photos
 from livecart.catalog.api.products import add_products
@@ -34,6 +35,7 @@ _ABOUT = (
 _Add = Callable[[APIRouter, CatalogService, Writer], None]
 _WRITING: tuple[tuple[str, _Add], ...] = (
     ("photos", add_photos),
+    ("negatives", add_negatives),
     ("products", add_products),
     ("rooms", add_rooms),
     ("stock", add_stock),
@@ -62,7 +64,7 @@ def catalog_router(
     writer = Writer(service.store, stats)
     # The gate reads the token, before FastAPI reads the body; this only documents it.
     router = APIRouter(prefix=PREFIX, route_class=guarded(gate, stats), dependencies=[Security(_BEARER)])
-    # Photos before products: a sku may hold a slash.
+    # Photos and negatives before products: a sku may hold a slash.
     for tag, add in _WRITING:
         part = APIRouter(route_class=router.route_class, tags=[tag])
         add(part, service, writer)

@@ -87,6 +87,18 @@ def of_product(session: Session, sku: str) -> list[Negative]:
     return [_negative(row) for row in sorted(rows, key=lambda row: -row.id)]
 
 
+def find(session: Session, sku: str, digest: str) -> Negative:
+    """One negative of a product.
+
+    Raises:
+        NotFound: the product is not there, or has no such negative.
+    """
+    for negative in of_product(session, sku):
+        if negative.digest == digest:
+            return negative
+    raise NotFound(f"product {sku!r} has no negative {digest}")
+
+
 def by_sku(session: Session) -> dict[str, Sequence[Negative]]:
     """Negatives of all products that have any, newest first."""
     query = select(ProductRow.sku, NegativeRow).join(ProductRow, ProductRow.id == NegativeRow.product_id)

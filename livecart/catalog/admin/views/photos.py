@@ -1,4 +1,4 @@
-"""A product's photos: upload, what the recogniser sees in each, removal."""
+"""A product's photos: upload, what the recogniser sees in each, removal; and its negatives."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from livecart.catalog.admin.texts import later, t
 from livecart.catalog.admin.views.page import Page, need, tell, text_of
 from livecart.catalog.admin.work import read, write
 from livecart.catalog.database.store import Store
-from livecart.catalog.records import photos, products
+from livecart.catalog.records import negatives, photos, products
 from livecart.catalog.records.blobs import BlobFolder
+from livecart.catalog.records.negatives import Negative
 from livecart.catalog.records.photo_check import SUFFIX
-from livecart.catalog.values import PhotoInfo, Product
+from livecart.catalog.values import PhotoInfo, PhotoKind, Product
 from livecart.errors import CatalogError, InvalidValue, NotFound, RecognizerError
 
 _log = logging.getLogger(__name__)
@@ -48,11 +49,20 @@ class PhotosPage(Page):
     @route("", name="photos")
     async def index(self, request: Request) -> Response:
         """All photos of a product, the new ones looked at."""
-        product = await self._product(request.query_params.get("sku", ""))
+        sku = request.query_params.get("sku", "")
+
+        def work(session: Session) -> tuple[Product, list[Negative]] | None:
+            product = products.find(session, sku)
+            return None if product is None else (product, negatives.of_product(session, sku))
+
+        found = await read(self.store, work)
+        if found is None:
+            raise HTTPException(404)
         return self.show(
             request,
             "photos.html",
-            product=product,
+            product=found[0],
+            negatives=found[1],
             fresh=request.query_params.getlist("fresh"),
             sees=self._see is not None,
         )
@@ -91,8 +101,34 @@ class PhotosPage(Page):
     async def file(self, request: Request) -> Response:
         """A photo's bytes."""
         photo, data = await self._photo(request)
-        headers = {"Cache-Control": _KEPT, "Content-Security-Policy": "default-src 'none'; sandbox"}
-        return Response(data, media_type=_MEDIA_TYPES[photo.kind], headers=headers)
+        return _image(photo.kind, data)
+
+    @route("/negative", name="photos-negative")
+    async def negative(self, request: Request) -> Response:
+        """The bytes of a negative of a product."""
+        sku, digest = (request.query_params.get(name, "") for name in ("sku", "digest"))
+        try:
+            kind = (await read(self.store, lambda session: negatives.find(session, sku, digest))).kind
+            data = await to_thread.run_sync(partial(self._blobs.read, digest, SUFFIX[kind]))
+        except (NotFound, InvalidValue) as error:
+            raise HTTPException(404) from error
+        return _image(kind, data)
+
+    @route("/negative/remove", methods=["POST"], name="photos-negative-remove")
+    async def remove_negative(self, request: Request) -> Response:
+        """Take a negative away."""
+        need(request, "edit")
+        form = await request.form()
+        sku, digest = text_of(form, "sku"), text_of(form, "digest")
+        try:
+            await write(self.store, request, lambda session: negatives.remove(session, sku, digest))
+        except NotFound:
+            flash(request, t("negative_missing"), "error")
+        except CatalogError as error:
+            tell(request, error)
+        else:
+            flash(request, t("negative_removed"), "success")
+        return self.back(request, sku=sku)
 
     @route("/seen", name="photos-seen")
     async def seen(self, request: Request) -> Response:
@@ -124,12 +160,6 @@ class PhotosPage(Page):
         flash(request, t("photo_added"), "success")
         return fresh
 
-    async def _product(self, sku: str) -> Product:
-        product = await read(self.store, lambda session: products.find(session, sku))
-        if product is None:
-            raise HTTPException(404)
-        return product
-
     async def _photo(self, request: Request) -> tuple[PhotoInfo, bytes]:
         """A photo that a product has: the folder is only ever asked for what a row names."""
         digest = request.query_params.get("digest", "")
@@ -139,3 +169,8 @@ class PhotosPage(Page):
         except (NotFound, InvalidValue) as error:
             raise HTTPException(404) from error
         return photo, data
+
+
+def _image(kind: PhotoKind, data: bytes) -> Response:
+    headers = {"Cache-Control": _KEPT, "Content-Security-Policy": "default-src 'none'; sandbox"}
+    return Response(data, media_type=_MEDIA_TYPES[kind], headers=headers)
