@@ -3,114 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
 
-import numpy as np
 import pytest
-from archive_stand_in import Archive, answering, busy, hang
+from dispatching import PATIENCE_S, PICTURE, Recognizer, Service, fails, frame, running
 
 from livecart.errors import RecognizerBusy, RecognizerError, SettingsError
-from livecart.pipeline.dispatcher import Dispatcher, DispatcherSettings
-from livecart.pipeline.ingest.picture import ArrayPicture
+from livecart.pipeline.dispatcher import DispatcherSettings
 from livecart.pipeline.mailbox import Mailbox
-from livecart.pipeline.meter import Outcome, Tally
-from livecart.pipeline.recognizer import RecognizerClient, RecognizerSettings
 from livecart.types import Frame, Look
-
-PICTURE = ArrayPicture(np.full((72, 128, 3), 90, np.uint8))
-PATIENCE_S = 20
-QUICK = DispatcherSettings(in_flight=4, in_flight_most=4, backoff_first_s=0.01, backoff_max_s=0.02, drain_s=1.0)
-
-
-def frame(room: str, number: float = 0.0) -> Frame:
-    return Frame(room, PICTURE, float(number), time.time())
-
-
-def look_of(each: Frame) -> Look:
-    return Look(each.room, each.pts_s, each.captured_at_s, 128, 72, (), {})
-
-
-class Recognizer:
-    """Answers each room's frames as the test says, and watches how many it is asked at once."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, float]] = []
-        self.now = self.most = 0
-        self.behave: dict[str, Callable[[Frame], object]] = {}
-
-    async def __call__(self, each: Frame) -> Look:
-        self.asked.append((each.room, each.pts_s))
-        self.now += 1
-        self.most = max(self.most, self.now)
-        try:
-            await asyncio.sleep(0)
-            waiting = self.behave.get(each.room, lambda _: None)(each)
-            if waiting is not None:
-                await waiting
-            return look_of(each)
-        finally:
-            self.now -= 1
-
-
-class Service:
-    """A running dispatcher and what came out of it."""
-
-    def __init__(self, recognize, *rooms: str, settings=QUICK, max_age_s=30.0, **options) -> None:
-        self.tally = Tally()
-        self.mailbox = Mailbox(max_age_s, meter=self.tally, **options.pop("mailbox", {}))
-        for room in rooms:
-            self.mailbox.open(room)
-        self.looks: list[Look] = []
-        self.lost: list[tuple[Frame, Outcome]] = []
-        self.dispatcher = Dispatcher(
-            self.mailbox,
-            recognize,
-            on_look=options.pop("on_look", self.looks.append),
-            on_lost=lambda each, outcome: self.lost.append((each, outcome)),
-            settings=settings,
-            meter=self.tally,
-        )
-        self.task: asyncio.Task[None] | None = None
-
-    async def until(self, true: Callable[[], bool]) -> None:
-        async with asyncio.timeout(PATIENCE_S):
-            while not true():
-                assert self.task is not None
-                if self.task.done():
-                    self.task.result()
-                await asyncio.sleep(0.002)
-
-    async def outcome(self, outcome: Outcome, count: int = 1) -> None:
-        await self.until(lambda: self.tally.outcomes[outcome] >= count)
-
-    def seen(self) -> list[tuple[str, float]]:
-        return [(look.room, look.pts_s) for look in self.looks]
-
-
-@contextlib.asynccontextmanager
-async def running(*arguments, **options) -> AsyncIterator[Service]:
-    service = Service(*arguments, **options)
-    service.task = asyncio.create_task(service.dispatcher.run())
-    try:
-        yield service
-    finally:
-        service.mailbox.close_all()
-        await asyncio.wait_for(service.task, PATIENCE_S)
-        assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("look of")]
-
-
-def fails(error: Exception, times: int = 10**9) -> Callable[[Frame], object]:
-    left = [times]
-
-    def behave(_: Frame) -> None:
-        if left[0] > 0:
-            left[0] -= 1
-            raise error
-
-    return behave
 
 
 async def test_a_frame_becomes_a_look():
@@ -192,6 +93,31 @@ async def test_with_one_place_a_retry_gets_it_while_no_frame_comes():
     async with running(recognizer, "a", settings=lone) as service:
         service.mailbox.put(frame("a"))
         await service.outcome("answered")
+
+
+async def test_a_frame_that_waits_for_its_place_is_replaced_by_a_newer_one():
+    recognizer, held = Recognizer(), asyncio.Event()
+    tries = iter([RecognizerBusy("full")])
+
+    def behave(_: Frame):
+        error = next(tries, None)
+        if error is not None:
+            raise error
+        return held.wait()
+
+    recognizer.behave["a"] = behave
+    lone = DispatcherSettings(in_flight=1, in_flight_most=1, backoff_first_s=0.01, backoff_max_s=0.01)
+    async with running(recognizer, "a", "b", settings=lone) as service:
+        service.mailbox.put(frame("a"))
+        # Sent again, it has the only place, while the dispatcher waits for a frame without holding one.
+        await service.until(lambda: len(recognizer.asked) == 2)
+        service.mailbox.put(frame("b", 1.0))
+        await service.until(lambda: len(service.mailbox) == 0)
+        service.mailbox.put(frame("b", 2.0))
+        held.set()
+        await service.outcome("answered", 2)
+    assert recognizer.asked == [("a", 0.0), ("a", 0.0), ("b", 2.0)]
+    assert [(each.pts_s, outcome) for each, outcome in service.lost] == [(1.0, "replaced")]
 
 
 async def test_a_refused_frame_is_not_asked_again(caplog):
@@ -337,34 +263,3 @@ async def test_cancelling_drops_what_is_in_flight_at_once():
 def test_a_setting_out_of_bounds_is_named(changes):
     with pytest.raises(SettingsError, match=next(iter(changes))):
         DispatcherSettings(**changes)
-
-
-async def test_against_a_server_with_faults_every_frame_comes_to_one_end():
-    """Six live rooms, while the server is full, refuses, hangs, dies and comes back on its port."""
-    rooms = [f"room {number}" for number in range(6)]
-    put = 0
-    async with Archive() as archive:
-        settings = RecognizerSettings(base_url=archive.url, timeout_s=0.2)
-        async with RecognizerClient(settings) as client, running(client.recognize, *rooms) as service:
-            refused = answering(400, {"schema": 1, "error": {"code": "bad_image", "message": "no"}})
-            archive.faults = [busy, refused, hang, busy, busy, refused]
-            for turn in range(30):
-                if turn == 10:
-                    await archive.stop()
-                if turn == 18:
-                    await archive.start()
-                for room in rooms:
-                    put += service.mailbox.put(frame(room, turn))
-                await asyncio.sleep(0.01)
-            await service.until(lambda: service.tally.outcomes.total() == put)
-        last = {look.room: look.pts_s for look in service.looks}
-    assert put == 180
-    assert last == dict.fromkeys(rooms, 29.0)
-    assert service.tally.outcomes["refused"] == 2
-    assert service.tally.outcomes["answered"] == len(service.looks)
-    assert Counter(outcome for _, outcome in service.lost) == Counter(
-        {key: service.tally.outcomes[key] for key in ("refused", "gave_up", "overtaken") if service.tally.outcomes[key]}
-    )
-    for room in rooms:
-        times = [look.pts_s for look in service.looks if look.room == room]
-        assert times == sorted(set(times))
