@@ -39,6 +39,7 @@ class _Known:
     answer: Offer | str
     #: When it was asked, UNIX time.
     asked_at_s: float
+    asked_monotonic_s: float
     #: The last one that could be shown.
     last: Offer | None
     #: To be asked again although it is young.
@@ -54,6 +55,7 @@ class OfferBook:
         max_age_s: how long a confirmation is good.
         at_once: questions that are under way together.
         clock: UNIX time.
+        monotonic_s: a clock that never jumps.
     """
 
     def __init__(
@@ -64,12 +66,14 @@ class OfferBook:
         max_age_s: float,
         at_once: int = 8,
         clock: Callable[[], float] = time.time,
+        monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ask = ask
         self._metrics = metrics
         self._max_age_s = max_age_s
         self._at_once = at_once
         self._clock = clock
+        self._monotonic_s = monotonic_s
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._waiting: OrderedDict[str, None] = OrderedDict()
         self._asking: set[str] = set()
@@ -168,12 +172,16 @@ class OfferBook:
         if known.is_old:
             return True
         if isinstance(known.answer, str):
-            return self._clock() - known.asked_at_s >= _REFUSAL_S
-        return self._clock() - known.answer.confirmed_at_s >= self._max_age_s / 2
+            return self._age_s(known) >= _REFUSAL_S
+        return self._age_s(known) >= self._max_age_s / 2
 
     def _is_too_old(self, known: _Known) -> bool:
+        return self._age_s(known) > self._max_age_s
+
+    def _age_s(self, known: _Known) -> float:
         confirmed_at_s = known.asked_at_s if isinstance(known.answer, str) else known.answer.confirmed_at_s
-        return self._clock() - confirmed_at_s > self._max_age_s
+        # The clock may have been set back meanwhile: it is at least as old as the time since it was asked for.
+        return max(self._clock() - confirmed_at_s, self._monotonic_s() - known.asked_monotonic_s)
 
     # The shop
 
@@ -193,18 +201,18 @@ class OfferBook:
             await self._work.wait()
 
     async def _answer(self, sku: str) -> None:
-        asked_at_s, began_s = self._clock(), time.perf_counter()
+        asked_at_s, began_s = self._clock(), self._monotonic_s()
         try:
             answer = await self._ask(sku)
         except Exception:  # noqa: BLE001  one question's fault; the others are asked, and there is no card
             self._metrics.background_failure("offers")
             _log.exception("product %s: the catalog cannot be asked", sku)
             answer = "failed"
-        self._count.seconds.observe(time.perf_counter() - began_s)
+        self._count.seconds.observe(self._monotonic_s() - began_s)
         self._count.answers.labels(answer if isinstance(answer, str) else "offered").inc()
         before = self._known.get(sku)
         last = (before.last if before else None) if isinstance(answer, str) else answer
-        self._known[sku] = _Known(answer, asked_at_s, last)
+        self._known[sku] = _Known(answer, asked_at_s, began_s, last)
         self._known.move_to_end(sku)
         while len(self._known) > _MOST_KNOWN:
             self._known.popitem(last=False)

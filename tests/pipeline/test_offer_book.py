@@ -19,6 +19,7 @@ class Shop:
 
     def __init__(self):
         self.now_s = 1000.0
+        self.monotonic_s = 0.0
         self.answers = {}
         self.asked = []
         self.at_once = self.most_at_once = 0
@@ -50,7 +51,14 @@ class Watched:
         self.changes = []
         self.shown = set()
         self.rechecks = 0
-        self.book = OfferBook(shop.ask, self.metrics, max_age_s=MAX_AGE_S, at_once=3, clock=lambda: shop.now_s)
+        self.book = OfferBook(
+            shop.ask,
+            self.metrics,
+            max_age_s=MAX_AGE_S,
+            at_once=3,
+            clock=lambda: shop.now_s,
+            monotonic_s=lambda: shop.monotonic_s,
+        )
 
     def start(self):
         self.book.start(self.changes.extend, lambda: self.shown, self._recheck)
@@ -197,3 +205,24 @@ async def test_cards_that_stand_are_asked_about_and_rooms_look_at_them(shop, wat
         await asyncio.sleep(0.55)
     assert len(shop.asked) >= 3
     assert watched.rechecks >= 3
+
+
+@pytest.mark.parametrize("sold", [True, False])
+async def test_a_clock_that_is_set_back_makes_no_answer_last(watched, shop, sold):
+    if sold:
+        shop.sells("1")
+    watched.book.want(["1"])
+    await settled()
+    shop.now_s -= 3600.0
+    # No card goes because of the clock alone.
+    assert (watched.book.offer("1") == "sold_out") is not sold
+    await settled()
+    assert shop.asked == ["1"]
+    shop.monotonic_s += MAX_AGE_S / 2
+    watched.book.want(["1"])
+    await settled()
+    assert shop.asked == ["1", "1"]
+    shop.gate.clear()
+    shop.monotonic_s += MAX_AGE_S + 0.1
+    assert watched.book.offer("1") == WAITING
+    shop.gate.set()
