@@ -147,3 +147,17 @@ def test_a_closed_room_shows_nothing():
     room.show(0, 2, product("A"), product("B", ASIDE))
     assert sorted(room.call("close")) == [("withdraw", "A", "room_closed"), ("withdraw", "B", "room_closed")]
     assert room.call("close") == []
+
+
+def test_so_many_mutes_and_no_more_but_those_that_ended_make_room():
+    room = Driver()
+    room.call("mute", "short", 1.0)
+    for number in range(999):
+        room.call("mute", f"m{number}")
+    room.call("mute", "m7", 60.0)
+    with pytest.raises(SettingsError, match="1000 products are muted; unmute one before late"):
+        room.call("mute", "late")
+    room.now_s += 2.0
+    room.call("mute", "late")
+    with pytest.raises(SettingsError, match="unmute one"):
+        room.call("mute", "later")

@@ -7,6 +7,9 @@ from collections.abc import Iterable
 
 from livecart.errors import SettingsError
 
+#: Of a room at once: each view of it lists them.
+_MOST_MUTED = 1000
+
 
 class HostControl:
     """Keeps the wishes; what follows from them is the room's business. Times are wall clock."""
@@ -47,10 +50,14 @@ class HostControl:
         """Mute for so many seconds, None until unmuted; unpins it.
 
         Raises:
-            SettingsError: `for_s` is not more than 0.
+            SettingsError: `for_s` is not more than 0, or too many products are muted.
         """
         if for_s is not None and not for_s > 0:
             raise SettingsError(f"room {room}: {sku} cannot be muted for {for_s!r} s; give more than 0, or no time")
+        if sku not in self.muted_until_s and len(self.muted_until_s) >= _MOST_MUTED:
+            self.muted_until_s = {other: end_s for other, end_s in self.muted_until_s.items() if now_s < end_s}
+            if len(self.muted_until_s) >= _MOST_MUTED:
+                raise SettingsError(f"room {room}: {_MOST_MUTED} products are muted; unmute one before {sku}")
         self.muted_until_s[sku] = math.inf if for_s is None else now_s + for_s
         self.unpin(sku)
 
