@@ -39,7 +39,7 @@ def set_up_logging(level: int, before_line: Callable[[], None] = lambda: None) -
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # Each edit of rooms.toml is told by the app; each request by nobody.
-    for name in ("watchfiles", "uvicorn", "aioice", "aiortc"):
+    for name in ("watchfiles", "uvicorn", "aioice", "aiortc", "alembic.runtime.plugins"):
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
     # What FFmpeg has to say about damaged packets is counted; its lines would hide ours.
     logging.getLogger("libav").setLevel(logging.CRITICAL)

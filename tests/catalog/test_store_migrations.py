@@ -97,3 +97,14 @@ def test_a_database_that_is_not_there_is_unavailable():
     assert "secret" not in str(caught.value)
     assert store.stats.unavailable == 1
     store.close()
+
+
+def test_a_file_that_is_no_database_is_told_by_its_name(tmp_path):
+    file = tmp_path / "notes.txt"
+    file.write_text("these are notes, and no database\n" * 200, encoding="utf-8")
+    store = open_store(f"sqlite:///{file}")
+    for ask in (store.ping, store.upgrade):
+        with pytest.raises(StoreUnavailable, match=r"notes\.txt: file is not a database; name another file"):
+            ask()
+    assert file.read_text(encoding="utf-8").startswith("these are notes")
+    store.close()

@@ -12,6 +12,7 @@ transaction. All of it blocks: call it from a thread, never from the event loop.
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -170,6 +171,11 @@ class Store:
             self.stats.unavailable += 1
             raise StoreUnavailable(f"catalog {shown(self.engine.url)}: every connection is in use") from error
         except DBAPIError as error:
+            if _is_no_database(error):
+                self.stats.unavailable += 1
+                raise StoreUnavailable(
+                    f"catalog {shown(self.engine.url)}: {error.orig}; name another file, or put a backup in its place"
+                ) from error
             if not (isinstance(error, OperationalError) or error.connection_invalidated or _is_lost(error)):
                 raise
             self.stats.unavailable += 1
@@ -226,3 +232,9 @@ def _was_victim(error: BaseException | None) -> bool:
 def _is_lost(error: DBAPIError) -> bool:
     # PyMySQL: a connection that was closed while it was in use.
     return type(error.orig).__name__ == "InterfaceError"
+
+
+def _is_no_database(error: DBAPIError) -> bool:
+    code = getattr(error.orig, "sqlite_errorcode", 0)
+    # The low byte is the code of https://www.sqlite.org/rescode.html without its details.
+    return code & 0xFF in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
