@@ -268,6 +268,18 @@ class TestRedisAway:
         change(shop, stock=0)
         assert cache.confirm("1001") is None
 
+    def test_the_log_says_once_that_it_is_away_and_that_it_is_back(self, cache, client, clock, caplog):
+        caplog.set_level("INFO", "livecart")
+        client.up = False
+        for _ in range(5):
+            cache.confirm("1001")
+            clock.pass_s(2)
+        client.up = True
+        for _ in range(3):
+            cache.confirm("1001")
+        said = [record.getMessage() for record in caplog.records if "Redis" in record.getMessage()]
+        assert [line.split(": ")[1].split(",")[0] for line in said] == ["Redis does not answer", "Redis answers again"]
+
     def test_it_is_left_alone_for_a_moment_and_then_used_again(self, cache, client, clock):
         client.up = False
         for _ in range(50):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 import uuid
@@ -13,6 +14,8 @@ import msgspec
 import redis
 
 from livecart.catalog.stock.entry import CacheUnavailable, Entry
+
+_log = logging.getLogger(__name__)
 
 #: A product's key holds the entry; its generation, counted up by each drop, outlasts every reader that is under way.
 _GENERATION_TTL_S = 120
@@ -53,6 +56,8 @@ class RedisEntries:
         self._token = uuid.uuid4().hex
         self._lock = threading.Lock()
         self._away_until_s = 0.0
+        #: Whether the log says so.
+        self._is_away = False
         self._untold: set[str] = set()
         self._untold_all = False
 
@@ -114,8 +119,14 @@ class RedisEntries:
             if self._untold or self._untold_all:
                 self._tell_drops()
             yield
+            if self._is_away:
+                self._is_away = False
+                _log.info("catalog cache: Redis answers again")
         except (redis.RedisError, OSError) as error:
             self._away_until_s = self._monotonic_s() + _RETRY_AFTER_S
+            if not self._is_away:
+                self._is_away = True
+                _log.warning("catalog cache: Redis does not answer, the database is asked instead: %s", error)
             raise CacheUnavailable(f"Redis does not answer: {error}") from error
 
     @contextmanager
