@@ -1,8 +1,9 @@
 """How many live rooms this machine carries, TorchServe included, and what a room costs in each stage.
 
-The clip: drawn products, 720p30 at 2 Mbit/s, a key frame every 2 s, one show of 6 to 9 s every 20 s, in which the
-product is brought in, turned, half hidden, near and far; between shows the drawn host moves on, so that every frame
-differs from the one before. A small server of our own
+The clip: drawn products, 720p30 at 2 Mbit/s, a key frame every 2 s, one show of 6 to 9.5 s every 20 s, in which the
+product is brought in, turned, half hidden, near and far. Between shows the drawn host sways and talks in a camera's
+noise: no frame equals the one before it, and none passes the gate as unchanged; but nothing new comes, and about three
+of four sampled frames are skipped as familiar. After 60 s the same pictures come again. A small server of our own
 plays it as HTTP-FLV live streams, one a room, their shows and key frames spread in time (benchmarks/live_source.py;
 what it uses of the processor is reported and is not part of a room). `livecart run` and TorchServe (a worker of one
 thread for each core) run as processes of their own, with default settings, over N rooms.
