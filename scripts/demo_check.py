@@ -82,7 +82,7 @@ def _report(console: Console, verdict: Verdict, first_at_s: float | None, *, as_
         return
     console.print(f"\n{verdict.found} of {verdict.shows} shows got their card; right cards {verdict.right}, ", end="")
     console.print(f"of bystanders {len(verdict.aside)}, wrong {len(verdict.wrong)}")
-    console.print(f"first card after {_s(first_at_s)}; most of a product under a card {figures['most_covered']}")
+    console.print(f"first card after {_s(first_at_s)}; most of a product under a card {100 * figures['most_covered']:.0f} %")
     for name in times:
         console.print(f"{name}: p50 {_s(figures[name]['p50'])}, p95 {_s(figures[name]['p95'])}")
 

@@ -123,6 +123,7 @@ def _plan(options: argparse.Namespace) -> ClipPlan:
         keyframe_distance_s=options.keyframe_distance,
         shows=options.shows,
         host=options.host,
+        person=not options.hands_only,
         still=options.still,
     )
 
@@ -183,6 +184,7 @@ def _add_content(parser: argparse.ArgumentParser, data: Path) -> None:
         help="a host's clip, or a folder of which one is taken by the seed, as background instead of the drawn studio; "
         f"without a value ${DATA_VARIABLE}/video",
     )
+    group.add_argument("--hands-only", action="store_true", help="no person in the drawn studio, only hands")
     group.add_argument(
         "--products",
         type=Path,

@@ -44,7 +44,10 @@ class Backdrop(Protocol):
 
 @dataclass(frozen=True)
 class ClipPlan:
-    """What is asked for. ``host`` is a clip or a folder of clips, None for the drawn studio."""
+    """What is asked for. ``host`` is a clip or a folder of clips, None for the drawn studio.
+
+    Without ``person`` only hands come into the drawn studio.
+    """
 
     seed: int
     duration_s: float
@@ -54,6 +57,7 @@ class ClipPlan:
     keyframe_distance_s: float
     shows: int | None = None
     host: Path | None = None
+    person: bool = True
     still: StillKind | None = None
 
 
@@ -189,7 +193,7 @@ def _backdrop(plan: ClipPlan, others: Sequence[ClipProduct]) -> tuple[Backdrop, 
         return set_table(room, others, rng)
     paused_s = float(rng.uniform(0, 60)) if plan.still == "host" else None
     if plan.host is None:
-        return Studio(plan.size_px, cuts, dress=any_dress(plan.seed), rng=rng, paused_s=paused_s), []
+        return Studio(plan.size_px, cuts, dress=any_dress(plan.seed), rng=rng, host=plan.person, paused_s=paused_s), []
     frames, fps = read_clip(find_clip(plan.host, plan.seed))
     return HostClip(frames, fps, cuts, plan.size_px, paused_s), []
 
