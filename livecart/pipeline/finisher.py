@@ -23,7 +23,7 @@ import msgspec
 from livecart.pipeline.crop_maker import CropMaker, CropMeter, CropOrder
 from livecart.pipeline.crops import CropBook, CropSink
 from livecart.pipeline.faces import Face, FaceFinder, FacesSettings
-from livecart.pipeline.runner import EventSink
+from livecart.pipeline.sinks import EventSink
 from livecart.types import BoxXyxyPx, CardEvent, Frame, Look, Picture
 
 _log = logging.getLogger(__name__)

@@ -23,7 +23,8 @@ from livecart.pipeline.meter import Incident, Outcome, Stage
 from livecart.pipeline.metrics import LiveMetrics
 from livecart.pipeline.offer_book import OfferBook
 from livecart.pipeline.plan import RoomPlan
-from livecart.pipeline.runner import EventSink, RoomRunner, Shared
+from livecart.pipeline.runner import RoomRunner, Shared
+from livecart.pipeline.sinks import EventSink
 from livecart.pipeline.supervise import end_task, keep_running
 from livecart.types import Frame, Look, RoomView
 

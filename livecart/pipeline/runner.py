@@ -15,45 +15,28 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Protocol
 
+from livecart.pipeline.awaited_look import AwaitedLook
 from livecart.pipeline.decision import RoomDecision, RoomState
 from livecart.pipeline.decision.offers import Offers
 from livecart.pipeline.familiar import FrameKey, Seen
 from livecart.pipeline.feed import Feed, WhipFeed, open_feed
 from livecart.pipeline.gate import Gate, Verdict
-from livecart.pipeline.ingest import Pace
+from livecart.pipeline.loop_calls import LoopCalls
 from livecart.pipeline.mailbox import Mailbox
 from livecart.pipeline.meter import Outcome
 from livecart.pipeline.metrics import LiveMetrics
 from livecart.pipeline.plan import RoomPlan
+from livecart.pipeline.room_pace import RoomPace
 from livecart.pipeline.scenery import ShareBox
+from livecart.pipeline.sinks import RoomSink
 from livecart.types import CardEvent, Frame, Look, RoomView, StreamState
 
 _log = logging.getLogger(__name__)
 
 #: At the end of a file that plays in real time: how long its last frames may still be at the recogniser.
 _LAST_LOOKS_S = 5.0
-
-#: How long the stream is sampled faster for one decision, and when something new comes: a product that is still being
-#: brought in is whole half a second later.
-_HURRY_S, _ARRIVAL_S = 1.5, 0.5
-
-
-class EventSink(Protocol):
-    """Where events go."""
-
-    def put(self, event: CardEvent) -> None:
-        """Leave an event; never waits."""
-
-
-class RoomSink(EventSink, Protocol):
-    """Where a room's events go, and the pictures that they are about."""
-
-    def saw_frame(self, frame: Frame) -> None:
-        """A frame is about to be decided on without a look; the events that follow are put next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +79,10 @@ class RoomRunner:
         self._detail = "starting"
         self._since_s = time.time()
         self._stopping = False
-        #: The newest frame that is on its way to a look, and the newest one that looked like it meanwhile.
-        self._awaited: FrameKey | None = None
-        self._like_awaited: FrameKey | None = None
-        self._pace = Pace(plan.ingest.rate_hz, plan.ingest.hurried_hz)
-        self._pace.economy = plan.ingest.economy == "always"
-        self._deciding_since_s: float | None = None
-        self._feed: Feed = open_feed(plan, self._deliver, self._on_state, self._pace)
+        self._awaited = AwaitedLook()
+        self._in_loop = LoopCalls(shared.loop, shared.metrics, plan.room)
+        self._pace = RoomPace(plan.ingest, lossless=plan.lossless)
+        self._feed: Feed = open_feed(plan, self._deliver, self._on_state, self._pace.pace)
 
     @property
     def decision(self) -> RoomDecision:
@@ -167,29 +147,27 @@ class RoomRunner:
         self._shared.metrics.decision(time.perf_counter() - began_s)
         self._shared.metrics.look(time.time() - look.captured_at_s, look.stage_seconds)
         key = (look.pts_s, look.captured_at_s)
-        if self._awaited == key:
-            self._awaited, like = None, self._like_awaited
-            if like is not None:
-                self._like_awaited = None
-                events += self._decision.on_unchanged(*like)
+        like = self._awaited.answered(key)
+        if like is not None:
+            events += self._decision.on_unchanged(*like)
         self._emit(events)
         if self._gate is not None:
             decision = self._decision
             boxes, shown = decision.in_sight, decision.shown_in_sight
             self._gate.told(key, Seen(boxes, shown, undecided=decision.deciding, missing=decision.missing))
-        self._set_pace(look)
+        self._pace.decided(look, deciding=self._decision.deciding)
 
     def on_lost(self, frame: Frame, _outcome: Outcome) -> None:
         """A frame was not answered: what looks like it is unknown as well, so the next one is to be looked at."""
-        if self._awaited in (None, (frame.pts_s, frame.captured_at_s)):
-            self._forget_awaited()
+        key = (frame.pts_s, frame.captured_at_s)
+        self._awaited.lost(key)
         if self._gate is not None:
-            self._gate.lost((frame.pts_s, frame.captured_at_s))
+            self._gate.lost(key)
         self._want_look()
 
     def on_stale(self) -> None:
         """A frame grew too old in the mailbox."""
-        self._forget_awaited()
+        self._awaited.forget()
         if self._gate is not None:
             self._gate.lost(None)
         self._want_look()
@@ -211,8 +189,7 @@ class RoomRunner:
 
         A file's time is its own, so that nothing follows from it there.
         """
-        mode = self.plan.ingest.economy
-        self._pace.economy = mode == "always" or (mode == "auto" and short and not self.plan.lossless)
+        self._pace.set_short(short=short)
         if not self.plan.lossless and not self.finished.is_set():
             self._emit(self._decision.tick(now_s))
 
@@ -248,11 +225,11 @@ class RoomRunner:
             return
         key = (frame.pts_s, frame.captured_at_s)
         verdict = self._judge(frame)
-        if verdict is not None and verdict.arrival and not self._pace.economy:
-            self._pace.hurry(frame.pts_s, frame.pts_s + _ARRIVAL_S)
+        if verdict is not None and verdict.arrival:
+            self._pace.arrived(frame)
         if verdict is None or verdict.look:
             # Told before it is put: the event loop hears of it before it can hear of its look.
-            self._call(self._await_look, key)
+            self._in_loop.call(self._awaited.sent, key)
             if self.plan.lossless:
                 self._shared.mailbox.put_blocking(frame)
                 self._shared.mailbox.wait_idle(self.plan.room)
@@ -260,8 +237,8 @@ class RoomRunner:
                 self._shared.mailbox.put(frame)
         elif verdict.reason in ("unchanged", "familiar", "followed"):
             if verdict.reason != "unchanged":
-                self._call(self._shared.sink.saw_frame, frame)
-            told = self._call(self._on_unchanged, key, verdict.boxes)
+                self._in_loop.call(self._shared.sink.saw_frame, frame)
+            told = self._in_loop.call(self._on_unchanged, key, verdict.boxes)
             if self.plan.lossless and told is not None:
                 told.result()
 
@@ -277,34 +254,9 @@ class RoomRunner:
     def _on_state(self, state: StreamState, detail: str) -> None:
         if state == "ended":
             self._shared.mailbox.wait_idle(self.plan.room, _LAST_LOOKS_S)
-        self._call(self._enter, state, detail)
-
-    def _call(self, what: Callable[..., None], *args: Any) -> Future[None] | None:
-        """Have `what` done in the event loop, in order; None where the loop is gone."""
-        done: Future[None] = Future()
-
-        def work() -> None:
-            try:
-                what(*args)
-            except Exception:  # noqa: BLE001  one room's fault; the loop serves the others
-                self._shared.metrics.background_failure("room")
-                _log.exception("room %s: %s failed", self.plan.room, what.__name__)
-            finally:
-                done.set_result(None)
-
-        try:
-            self._shared.loop.call_soon_threadsafe(work)
-        except RuntimeError:  # the loop is closed: the program ends
-            return None
-        return done
+        self._in_loop.call(self._enter, state, detail)
 
     # In the event loop
-
-    def _await_look(self, key: FrameKey) -> None:
-        self._awaited, self._like_awaited = key, None
-
-    def _forget_awaited(self) -> None:
-        self._awaited = self._like_awaited = None
 
     def _on_unchanged(self, key: FrameKey, followed: Mapping[str, ShareBox]) -> None:
         if self._stopping:
@@ -312,22 +264,8 @@ class RoomRunner:
         if followed:
             # Followed from a look that was answered, whether or not a newer one is awaited.
             self._emit(self._decision.on_unchanged(*key, followed))
-        elif self._awaited is not None:
-            self._like_awaited = key
-        else:
+        elif not self._awaited.hold(key):
             self._emit(self._decision.on_unchanged(*key))
-
-    def _set_pace(self, look: Look) -> None:
-        """Sample faster while a product is in sight that may soon be announced, for a while."""
-        since_s = self._deciding_since_s
-        if not self._decision.deciding:
-            if since_s is not None:
-                self._pace.relax()
-            self._deciding_since_s = None
-        elif since_s is None or look.pts_s < since_s:
-            self._deciding_since_s = look.pts_s
-            late_s = 0.0 if self.plan.lossless else max(0.0, time.time() - look.captured_at_s)
-            self._pace.hurry(look.pts_s, look.pts_s + late_s + _HURRY_S)
 
     def _enter(self, state: StreamState, detail: str) -> None:
         if (state, detail) != (self._state, self._detail):
