@@ -40,3 +40,50 @@ def test_numbers_that_no_database_holds_are_no_decision(site, number):
 def test_pages_far_behind_the_last_are_empty(site, listing, number):
     answer = site.client("read").get(f"/{listing}/list?page={number}")
     assert answer.status_code in {200, 302, 303, 400}, answer.text
+
+
+@pytest.mark.parametrize("length", ["9" * 30, "1048577"])
+def test_a_form_that_says_it_is_long_is_not_read(site, length):
+    answer = site.client().http.post(
+        "/admin/login",
+        content=b"",
+        headers={"Content-Length": length, "Content-Type": "application/x-www-form-urlencoded"},
+    )
+    assert answer.status_code == 413
+
+
+def test_only_who_is_signed_in_may_send_large_photos(site):
+    large = {"photos": ("large.jpg", b"a" * 2 * 1024 * 1024)}
+    stranger, editor = site.client(), site.client("edit")
+    stranger.get("/login")
+    answers = []
+    for client in (stranger, editor):
+        # Each with its form's own secret.
+        values = {"sku": "1001", "csrftoken": client.http.cookies["starlette_admin_csrftoken"]}
+        answers.append(client.http.post("/admin/photos/add", data=values, files=large, follow_redirects=False))
+    assert [(answer.status_code, answer.text) for answer in answers] == [(403, "CSRF token missing"), (303, "")]
+    # It is read, and found to be no photo.
+    assert "不是 JPEG、PNG 或 WebP 图片" in editor.get("/photos?sku=1001").text
+
+
+def test_a_folder_that_cannot_be_written_is_told_and_nothing_is_saved(site):
+    client = site.client("edit")
+    folder = site.service.photos.folder
+    kept = folder.with_name("kept")
+    folder.rename(kept)
+    folder.write_bytes(b"")
+    try:
+        values = {"sku": "1001", "csrftoken": client.http.cookies["starlette_admin_csrftoken"]}
+        answer = client.http.post("/admin/photos/add", data=values, files={"photos": ("a.jpg", photo(9))})
+        assert answer.status_code == 503
+        assert "服务器暂时无法读写商品文件" in answer.text
+        assert str(folder) not in answer.text
+        with site.service.store.read() as session:
+            assert products.get(session, "1001").photos == ()
+    finally:
+        folder.unlink()
+        kept.rename(folder)
+    values["csrftoken"] = client.http.cookies["starlette_admin_csrftoken"]
+    client.http.post("/admin/photos/add", data=values, files={"photos": ("a.jpg", photo(9))})
+    with site.service.store.read() as session:
+        assert len(products.get(session, "1001").photos) == 1

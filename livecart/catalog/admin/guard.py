@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import MutableMapping
 from typing import Any
@@ -12,8 +13,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from livecart.errors import StoreUnavailable
 
+_log = logging.getLogger(__name__)
+
 #: A photo of 16 MiB and the form around it.
 MOST_BODY_BYTES = 17 * 1024 * 1024
+#: Of every page but the photos'.
+MOST_FORM_BYTES = 1024 * 1024
+_LENGTH_DIGITS = 16
+UPLOADS = "/photos/add"
+_LATER = {"Retry-After": "5"}
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_SITE = frozenset({"same-origin", "none"})
 #: Style attributes are set by the library's scripts and pages; they can load nothing but from here.
@@ -45,9 +53,12 @@ class Guard:
         if scope["method"] not in _SAFE and headers.get("sec-fetch-site", "none") not in _OWN_SITE:
             await PlainTextResponse("Another site's page sent this.", 403)(scope, receive, answer)
             return
+        # Forms are read before anybody is signed in: only photos may be large, of who is (`Site`).
+        is_upload = scope["path"] == f"{scope.get('root_path', '')}{UPLOADS}"
+        most_bytes = MOST_BODY_BYTES if is_upload else MOST_FORM_BYTES
         length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > MOST_BODY_BYTES:
-            await PlainTextResponse(f"More than {MOST_BODY_BYTES} bytes.", 413)(scope, receive, answer)
+        if not (length.isascii() and length.isdigit() and len(length) < _LENGTH_DIGITS and int(length) <= most_bytes):
+            await PlainTextResponse(f"More than {most_bytes} bytes.", 413)(scope, receive, answer)
             return
         # The pages are an application of their own: routes are looked up in it, from where it is mounted.
         inner: MutableMapping[str, Any] = {
@@ -55,24 +66,36 @@ class Guard:
             "app_root_path": scope.get("root_path", ""),
             "state": {**scope.get("state", {}), "csp_nonce": nonce},
         }
-        await self._app(inner, _Bounded(receive), answer)
+        await self._app(inner, _Bounded(receive, most_bytes), answer)
 
 
 class Outage:
-    """Turns a database that does not answer into a page that says so."""
+    """Turns a database that does not answer, or a folder that cannot be used, into a page that says so."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        has_begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, noting)
         except StoreUnavailable as error:
-            text = (
-                f"数据库暂时没有响应，请稍后再试。 The database does not answer now; try again in a moment.\n\n{error}"
-            )
-            await PlainTextResponse(text, 503, {"Retry-After": "5"})(scope, receive, send)
+            said = "数据库暂时没有响应，请稍后再试。 The database does not answer now; try again in a moment."
+            await PlainTextResponse(f"{said}\n\n{error}", 503, _LATER)(scope, receive, send)
+        except OSError as error:
+            if has_begun:
+                # Of the connection, or too late to be told.
+                raise
+            _log.error("admin: the catalog's folder cannot be used: %s", error)
+            said = "服务器暂时无法读写商品文件，请稍后再试。 The catalog's files cannot be used now; try again."
+            await PlainTextResponse(said, 503, _LATER)(scope, receive, send)
 
 
 class _Answer:
@@ -101,14 +124,15 @@ class _Answer:
 class _Bounded:
     """Ends a body that is longer than it said, as if the client had gone."""
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, most_bytes: int) -> None:
         self._receive = receive
+        self._most_bytes = most_bytes
         self._bytes = 0
 
     async def __call__(self) -> Message:
         message = await self._receive()
         if message["type"] == "http.request":
             self._bytes += len(message.get("body", b""))
-            if self._bytes > MOST_BODY_BYTES:
+            if self._bytes > self._most_bytes:
                 return {"type": "http.disconnect"}
         return message

@@ -18,7 +18,7 @@ from starlette_admin.theme import ClassMap, DefaultTheme
 from starlette_admin.views import CustomView
 
 from livecart.catalog.admin import texts
-from livecart.catalog.admin.guard import Outage
+from livecart.catalog.admin.guard import UPLOADS, Outage
 from livecart.catalog.admin.moments import moment
 from livecart.catalog.admin.sign_in import SESSION_S, TokenSignIn, may
 
@@ -59,6 +59,9 @@ class _Csrf(CSRFMiddleware):
     """The library's, which would leave the files of a form open."""
 
     async def _get_submitted_token(self, request: Request) -> str | None:
+        if "token" not in request.session and request.url.path.endswith(UPLOADS):
+            # Nobody is signed in: a stranger's files are not even read.
+            return None
         token = await super()._get_submitted_token(request)
         await request.close()
         return token
