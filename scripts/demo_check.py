@@ -82,9 +82,15 @@ def _report(console: Console, verdict: Verdict, first_at_s: float | None, *, as_
         return
     console.print(f"\n{verdict.found} of {verdict.shows} shows got their card; right cards {verdict.right}, ", end="")
     console.print(f"of bystanders {len(verdict.aside)}, wrong {len(verdict.wrong)}")
-    console.print(f"first card after {_s(first_at_s)}; most of a product under a card {100 * figures['most_covered']:.0f} %")
+    console.print(
+        f"first card after {_s(first_at_s)}; most of a product under a card {_percent(figures['most_covered'])}"
+    )
     for name in times:
         console.print(f"{name}: p50 {_s(figures[name]['p50'])}, p95 {_s(figures[name]['p95'])}")
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.0f} %"
 
 
 def _s(seconds: float | None) -> str:
