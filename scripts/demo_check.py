@@ -82,7 +82,8 @@ def _report(console: Console, verdict: Verdict, first_at_s: float | None, *, as_
         return
     console.print(f"\n{verdict.found} of {verdict.shows} shows got their card; right cards {verdict.right}, ", end="")
     console.print(f"of bystanders {len(verdict.aside)}, wrong {len(verdict.wrong)}")
-    console.print(
+    covered = _percent(figures["most_covered"])
+    console.print(f"first card after {_s(first_at_s)}; most of a product under a card {covered}")
         f"first card after {_s(first_at_s)}; most of a product under a card {_percent(figures['most_covered'])}"
     )
     for name in times:
