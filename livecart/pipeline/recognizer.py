@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import struct
 import time
-import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,12 +12,12 @@ from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
-import msgspec
 from yarl import URL
 
 from livecart.errors import RecognizerBusy, RecognizerError, SettingsError
 from livecart.pipeline.archive_reply import Reply, candidates, decode_error, decode_reply, text_lines
 from livecart.pipeline.meter import Meter, Tally
+from livecart.pipeline.recognizer_probe import TINY_PNG, has_ready_worker
 from livecart.types import Frame, Look
 
 _log = logging.getLogger(__name__)
@@ -193,7 +191,7 @@ class RecognizerClient:
         Raises:
             RecognizerBusy, RecognizerError: as for `recognize`.
         """
-        return (await self.ask(_TINY_PNG, "image/png", text="never")).model.catalog
+        return (await self.ask(TINY_PNG, "image/png", text="never")).model.catalog
 
     async def ready(self) -> bool:
         """Whether a frame sent now would be answered. Never raises for a server that is down or wrong.
@@ -205,9 +203,9 @@ class RecognizerClient:
             if self.settings.management_url is not None:
                 url = URL(self.settings.management_url) / "models" / self.settings.model
                 status, body = await self._send("GET", url)
-                return status == 200 and _has_ready_worker(body)
+                return status == 200 and has_ready_worker(body)
             headers = {"Content-Type": "image/png", "X-Text": "never"}
-            status, _ = await self._send("POST", self._predictions, data=_TINY_PNG, headers=headers)
+            status, _ = await self._send("POST", self._predictions, data=TINY_PNG, headers=headers)
         except RecognizerError as error:
             _log.debug("not ready: %s", error)
             return False
@@ -297,34 +295,3 @@ def _check_url(key: str, value: str | None) -> None:
         good = False
     if not good:
         raise SettingsError(f"recognizer {key} is {value!r}; it must look like http://127.0.0.1:8080")
-
-
-class _Worker(msgspec.Struct):
-    status: str = ""
-
-
-class _ServedModel(msgspec.Struct):
-    workers: list[_Worker] = []
-
-
-def _has_ready_worker(body: bytes) -> bool:
-    try:
-        versions = msgspec.json.decode(body, type=list[_ServedModel])
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return False
-    return any(worker.status == "READY" for version in versions for worker in version.workers)
-
-
-def _grey_png(side_px: int) -> bytes:
-    """A grey square as PNG, so that asking whether the recogniser is ready needs no picture and no encoder."""
-    chunks = (
-        (b"IHDR", struct.pack(">IIBBBBB", side_px, side_px, 8, 0, 0, 0, 0)),
-        (b"IDAT", zlib.compress((b"\0" + b"\x80" * side_px) * side_px)),
-        (b"IEND", b""),
-    )
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
-    )
-
-
-_TINY_PNG = _grey_png(64)
