@@ -105,3 +105,11 @@ def test_no_other_file_is_shown_as_one(site, digests):
 
 def test_a_product_without_negatives_shows_no_heading(site):
     assert "反例" not in site.client("edit").get("/photos?sku=1002").text
+
+
+def test_a_file_that_is_gone_is_told_without_where_it_lay(site, digests):
+    site.service.photos.remove(digests[0], "jpg")
+    answer = api_of(site).get(f"products/1001/negatives/{digests[0]}")
+    assert answer.status_code == 404
+    assert "the folder photos holds no" in answer.json()["error"]["message"]
+    assert str(site.service.folder) not in answer.text

@@ -70,7 +70,8 @@ class BlobFolder:
         try:
             return self.path(digest, suffix).read_bytes()
         except FileNotFoundError as error:
-            raise NotFound(f"{self.folder} holds no {digest}.{suffix}") from error
+            # Clients are told: not where the folder lies.
+            raise NotFound(f"the folder {self.folder.name} holds no {digest}.{suffix}") from error
 
     def remove(self, digest: str, suffix: str) -> None:
         """Take it away; nothing happens where it is not here."""
