@@ -84,8 +84,6 @@ def _report(console: Console, verdict: Verdict, first_at_s: float | None, *, as_
     console.print(f"of bystanders {len(verdict.aside)}, wrong {len(verdict.wrong)}")
     covered = _percent(figures["most_covered"])
     console.print(f"first card after {_s(first_at_s)}; most of a product under a card {covered}")
-        f"first card after {_s(first_at_s)}; most of a product under a card {_percent(figures['most_covered'])}"
-    )
     for name in times:
         console.print(f"{name}: p50 {_s(figures[name]['p50'])}, p95 {_s(figures[name]['p95'])}")
 
