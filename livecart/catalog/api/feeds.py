@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
-from livecart.catalog.api.answers import DryRunAnswer, FeedsAnswer
+from livecart.catalog.api.answers.feeds import DryRunAnswer, FeedsAnswer
 from livecart.catalog.api.operations import Writing, json_reply, reads, writes
 from livecart.catalog.service import CatalogService
 from livecart.catalog.sync import runs

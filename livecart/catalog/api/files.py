@@ -10,7 +10,8 @@ from fastapi import APIRouter, File, Query, Response, UploadFile
 from fastapi.responses import StreamingResponse
 from sqlalchemy.orm import Session
 
-from livecart.catalog.api.answers import TableAnswer, UpsertedAnswer
+from livecart.catalog.api.answers.feeds import TableAnswer
+from livecart.catalog.api.answers.products import UpsertedAnswer
 from livecart.catalog.api.faults import Refused
 from livecart.catalog.api.operations import KIB, MIB, RawBody, Writer, Writing, json_reply, reads, writes
 from livecart.catalog.records import products

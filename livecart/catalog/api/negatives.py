@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from livecart.catalog.api.answers import NegativesAnswer, ProductAnswer
+from livecart.catalog.api.answers.products import NegativesAnswer, ProductAnswer
 from livecart.catalog.api.operations import SkuPath, Writer, Writing, json_reply, reads, writes
 from livecart.catalog.api.photos import IMAGES, DigestPath, image_reply
 from livecart.catalog.api.products import product_reply

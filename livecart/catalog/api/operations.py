@@ -11,7 +11,7 @@ from fastapi import Depends, Header, Path, Query, Request, Response
 from sqlalchemy.orm import Session
 
 from livecart.catalog.api.access import Caller
-from livecart.catalog.api.answers import ConflictAnswer, ErrorAnswer
+from livecart.catalog.api.answers.base import ConflictAnswer, ErrorAnswer
 from livecart.catalog.api.faults import Refused
 from livecart.catalog.api.route import MOST_BYTES, ROLE
 from livecart.catalog.api.stats import ApiStats

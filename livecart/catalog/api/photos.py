@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, File, Path, Response, UploadFile
 from sqlalchemy.orm import Session
 
-from livecart.catalog.api.answers import PhotosAnswer, ProductAnswer
+from livecart.catalog.api.answers.products import PhotosAnswer, ProductAnswer
 from livecart.catalog.api.bodies import OrderBody
 from livecart.catalog.api.operations import (
     KIB,

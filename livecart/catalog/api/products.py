@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.orm import Session
 
-from livecart.catalog.api.answers import ProductAnswer, ProductPage, UpsertedAnswer
+from livecart.catalog.api.answers.products import ProductAnswer, ProductPage, UpsertedAnswer
 from livecart.catalog.api.bodies import MOST_PRODUCTS, BulkBody, CreateBody, PatchBody, UpsertBody
 from livecart.catalog.api.faults import Refused
 from livecart.catalog.api.operations import (

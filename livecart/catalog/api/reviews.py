@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from sqlalchemy.orm import Session
 
-from livecart.catalog.api.answers import ReviewAnswer, ReviewsAnswer
+from livecart.catalog.api.answers.shown import ReviewAnswer, ReviewsAnswer
 from livecart.catalog.api.bodies import DecisionBody
 from livecart.catalog.api.operations import (
     Cursor,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from sqlalchemy.orm import Session
 
-from livecart.catalog.api.answers import RoomAnswer, RoomsAnswer, SkusAnswer
+from livecart.catalog.api.answers.products import RoomAnswer, RoomsAnswer, SkusAnswer
 from livecart.catalog.api.bodies import RoomBody, SkusBody
 from livecart.catalog.api.operations import (
     MIB,

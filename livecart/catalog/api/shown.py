@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Path, Query, Response
 
-from livecart.catalog.api.answers import CardAnswer, CardPage, FiguresAnswer, RecordedAnswer
+from livecart.catalog.api.answers.shown import CardAnswer, CardPage, FiguresAnswer, RecordedAnswer
 from livecart.catalog.api.bodies import EventsBody
 from livecart.catalog.api.operations import KIB, Limit, Room, Writer, Writing, json_reply, reads, writes
 from livecart.catalog.records import cards, viewer_events

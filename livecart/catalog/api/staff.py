@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Response
 from sqlalchemy.orm import Session
 
-from livecart.catalog.api.answers import AuditPage, HostsAnswer, IssuedAnswer, TokensAnswer
+from livecart.catalog.api.answers.staff import AuditPage, HostsAnswer, IssuedAnswer, TokensAnswer
 from livecart.catalog.api.bodies import TokenBody
 from livecart.catalog.api.faults import Refused
 from livecart.catalog.api.operations import Cursor, IdPath, Limit, Writer, Writing, json_reply, reads, writes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from sqlalchemy.orm import Session
 
-from livecart.catalog.api.answers import ConfirmationsAnswer, ProductAnswer
+from livecart.catalog.api.answers.products import ConfirmationsAnswer, ProductAnswer
 from livecart.catalog.api.bodies import ConfirmBody, StockBody
 from livecart.catalog.api.operations import (
     KIB,
