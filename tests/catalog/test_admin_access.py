@@ -218,6 +218,13 @@ def test_the_signing_secret_is_made_once_and_is_its_owners(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["admin.secret"]
 
 
+@pytest.mark.parametrize("content", [b"", b"\n", b"secret", b"\xff" * 8])
+def test_a_file_without_a_secret_signs_nothing(tmp_path, content):
+    (tmp_path / "admin.secret").write_bytes(content)
+    with pytest.raises(OSError, match=r"admin\.secret is too short to sign sessions with"):
+        signing_secret(tmp_path)
+
+
 def test_a_database_that_is_away_is_said(site, monkeypatch):
     from livecart.errors import StoreUnavailable
 

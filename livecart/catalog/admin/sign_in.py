@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import secrets
@@ -28,6 +29,7 @@ _log = logging.getLogger(__name__)
 #: Of a session, in seconds, from the last page on.
 SESSION_S = 12 * 3600
 _SECRET_FILE = "admin.secret"
+_LEAST_SECRET_CHARS = 32
 _MOST_FAILURES = 10
 _WINDOW_S = 300.0
 _MOST_ADDRESSES = 10_000
@@ -145,15 +147,21 @@ def signing_secret(folder: Path) -> str:
     """What signs sessions: made once in the catalog's folder, readable by its owner only; all its processes share it.
 
     Raises:
-        OSError: the folder cannot be written, or the file not be read.
+        OSError: the folder cannot be written, the file not be read, or it holds no secret.
     """
     path = folder / _SECRET_FILE
     if not path.exists():
         handle, temporary = tempfile.mkstemp(dir=folder)
         with os.fdopen(handle, "w", encoding="ascii") as file:
             file.write(secrets.token_urlsafe(48))
+            file.flush()
+            # Else a power cut could leave the name without the secret.
+            os.fsync(file.fileno())
         # Whole or not at all: of several processes that start together the first one's counts.
         with contextlib.suppress(FileExistsError):
             os.link(temporary, path)
         Path(temporary).unlink()
-    return path.read_text(encoding="ascii")
+    secret = path.read_bytes().decode("ascii", "replace").strip()
+    if len(secret) < _LEAST_SECRET_CHARS:
+        raise OSError(errno.EINVAL, f"{_SECRET_FILE} is too short to sign sessions with; delete it")
+    return secret
