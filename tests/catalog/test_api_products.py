@@ -222,3 +222,19 @@ def test_the_same_request_twice_at_once_is_done_once(service, store):
     assert answers == [(201, "1001")] * 4
     with store.read() as session:
         assert products.get(session, "1001").version == 1
+
+
+@pytest.mark.parametrize("first", ['"words": ["products"]', '"name": "a \\"products\\" b"', '"brand": "products"'])
+def test_a_line_may_say_products_and_is_a_line_all_the_same(client, first):
+    lines = f'{{"sku": "1", "name": "n", "url": "{link("1")}"}}\n{{"sku": "2", "name": "n", "url": "{link("2")}"}}'
+    assert client.post("products/bulk", content=lines).json()["created"] == 2
+    lines = f'{{"sku": "1", {first}}}\n{{"sku": "2", "stock": 1}}'
+    answer = client.post("products/bulk", content=lines)
+    assert (answer.status_code, answer.json()["changed"]) == (200, 2)
+
+
+@pytest.mark.parametrize("first", [b'{"sku": "1",}', b'{"sku": "\xff"}', b'{"a":' * 5000 + b"}"])
+def test_a_first_line_that_is_no_json_is_told_by_its_number(client, first):
+    answer = client.post("products/bulk", content=first + b'\n{"sku": "2", "stock": 1}')
+    assert answer.status_code == 422
+    assert "line 1" in answer.json()["error"]["message"]

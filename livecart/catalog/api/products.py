@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import quote
 
+import msgspec
 from fastapi import APIRouter, Query, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import TypeAdapter, ValidationError
@@ -163,7 +164,14 @@ def _bulk(raw: bytes) -> list[UpsertBody]:
 
 
 def _is_line(first: bytes) -> bool:
-    return first.rstrip().endswith(b"}") and b'"products"' not in first
+    if not first.rstrip().endswith(b"}"):
+        return False
+    try:
+        found = msgspec.json.decode(first)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # A line that is no JSON: told with its number.
+        return True
+    return not (isinstance(found, dict) and "products" in found)
 
 
 def _line(number: int, line: bytes) -> UpsertBody:
