@@ -89,7 +89,7 @@ class RedisBus:
             return sorted((decode(data) for data in found), key=lambda card: card.event_id)
         except (RedisError, OSError, TimeoutError) as error:
             raise BusError(f"the cards of room {room} cannot be read now ({error}); is Redis up?") from error
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise BusError(f"{self._keys.cards(room)} holds something else than cards: {error}") from error
 
     async def last_event_id(self, room: str) -> int:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from fastapi import FastAPI
 
 from livecart.catalog.api import catalog_router
 from livecart.catalog.files import files_router
+from livecart.catalog.publish.snapshot_folder import SnapshotFolder
 from livecart.catalog.records import photos, products
+from livecart.errors import PublishError
 from tests.catalog.api_clients import client_of, service_of, token_of
 from tests.catalog.catalog_stores import patch
 from tests.catalog.photo_files import photo
@@ -31,3 +34,10 @@ def test_every_operation_is_described_once_and_head_is_answered(sqlite_store, tm
         assert answer.headers["Content-Length"] == str(len(photo(1)))
         assert client.request(method, "http://127.0.0.1/catalog/snapshot").status_code == 404
     service.cache.close()
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"file": "\xff"}'])
+def test_a_current_json_that_is_none_of_ours_is_told(tmp_path, content):
+    (tmp_path / "current.json").write_bytes(content)
+    with pytest.raises(PublishError, match=r"current\.json: .*; remove it"):
+        SnapshotFolder(tmp_path).current()

@@ -316,8 +316,9 @@ class TestRedisAway:
         client.up = database.up = False
         assert cache.confirm("1001") is None
 
-    def test_what_is_no_entry_is_read_anew(self, cache, server):
-        server[0].set(f"{server[1]}:stock:1001", b"{")
+    @pytest.mark.parametrize("text", [b"{", b"", b'{"sku": "\xff"}', b"[]"])
+    def test_what_is_no_entry_is_read_anew(self, cache, server, text):
+        server[0].set(f"{server[1]}:stock:1001", text)
         assert cache.confirm("1001")
 
 

@@ -197,7 +197,7 @@ class _Program:
 def _decoded(line: bytes) -> dict[str, Any]:
     try:
         return msgspec.json.decode(line, type=dict[str, Any])
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise _Died(f"answers {line[:200]!r}") from error
 
 

@@ -75,7 +75,7 @@ class SnapshotFolder:
             return msgspec.json.decode((self.folder / CURRENT).read_bytes(), type=Published)
         except FileNotFoundError:
             return None
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise PublishError(f"{self.folder / CURRENT}: {error}; remove it, and publish anew") from error
 
     def path(self, published: Published) -> Path:

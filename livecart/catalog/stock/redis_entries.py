@@ -69,7 +69,7 @@ class RedisEntries:
             return None
         try:
             return self._decoder.decode(data)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             return None
 
     def put(self, entry: Entry, generation: int) -> None:
