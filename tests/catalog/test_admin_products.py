@@ -68,7 +68,7 @@ def test_a_product_is_created_with_everything(site):
     assert (made.rooms, made.on_sale, made.source) == (("room-1",), True, None)
     with site.service.store.read() as session:
         entry = audit.latest(session, name="2001")[0]
-    assert (entry.who, entry.action) == ("edit-person", "create")
+    assert (entry.who, entry.action) == ("edit-person#2", "create")
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_live_cards_and_what_is_asked_of_them(site):
     ]
     with site.service.store.read() as session:
         noted = audit.latest(session, subject="live", limit=5)
-    assert [(entry.who, entry.action, entry.name) for entry in noted][-1] == ("edit-person", "pin", "room-1")
+    assert [(entry.who, entry.action, entry.name) for entry in noted][-1] == ("edit-person#2", "pin", "room-1")
 
 
 def test_a_room_that_is_gone_is_said_and_odd_wishes_are_refused(site):
@@ -92,13 +92,13 @@ def test_a_crop_is_judged(site, decision, sku, state, photo_of):
     assert client.post("/reviews/decide", data).status_code == 303
     with site.service.store.read() as session:
         assert reviews.get(session, review.id).state == state
-        assert reviews.get(session, review.id).decided_by == "edit-person"
+        assert reviews.get(session, review.id).decided_by == "edit-person#2"
         for one in ("1001", "1002"):
             has = review.crop_digest in {photo.digest for photo in products.get(session, one).photos}
             assert has == (one == photo_of)
     client.get("/reviews")
     client.post("/reviews/decide", data)
-    assert "已由 edit-person 处理" in html.unescape(client.get("/reviews").text)
+    assert "已由 edit-person#2 处理" in html.unescape(client.get("/reviews").text)
 
 
 def test_an_unknown_crop_is_none(site):

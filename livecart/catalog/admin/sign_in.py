@@ -37,9 +37,10 @@ _MOST_ADDRESSES = 10_000
 
 @dataclass
 class Staff(AdminUser):
-    """Who is signed in. `username` is the token's name, which stands in the audit log."""
+    """Who is signed in. `username` is the token's name; `who`, its name and number, stands in the audit log."""
 
     role: Role = "read"
+    who: str = ""
 
     def may(self, role: Role) -> bool:
         """Whether they may do what `role` may."""
@@ -105,7 +106,7 @@ class TokenSignIn(AuthProvider):
         if info is None:
             request.session.clear()
             return None
-        return Staff(username=info.name, role=info.role)
+        return Staff(username=info.name, role=info.role, who=info.who)
 
     def _check(self, token: str) -> TokenInfo | None:
         with self._store.read() as session:

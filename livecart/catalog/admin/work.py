@@ -36,5 +36,5 @@ async def write(store: Store, request: Request, work: Callable[[Session], T]) ->
         StoreUnavailable: the database does not answer.
         CatalogError: what `work` raises; nothing is changed.
     """
-    who = staff(request).username
+    who = staff(request).who
     return await to_thread.run_sync(lambda: store.edit(who, work))

@@ -13,8 +13,6 @@ from livecart.catalog.database.store import Store
 from livecart.catalog.records import tokens
 from livecart.catalog.records.tokens import TokenInfo
 
-#: Of the name in the audit log, whose column is 128 wide; the token's number follows it.
-_NAME_CHARS = 100
 _MOST_TOKENS = 10_000
 
 
@@ -34,8 +32,8 @@ class Caller:
 
     @property
     def who(self) -> str:
-        """For the audit log: names are not unique, names with numbers are."""
-        return f"{self.token.name[:_NAME_CHARS]}#{self.token.id}"
+        """For the audit log."""
+        return self.token.who
 
 
 class TokenChecks:

@@ -23,6 +23,8 @@ ROLES: tuple[Role, ...] = get_args(Role)
 _PREFIX = "lc_"
 _RANDOM_BYTES = 32
 _NAME_CHARS = 128
+#: Of the name in the audit log, whose column is 128 wide; the token's number follows it.
+_WHO_CHARS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,11 @@ class TokenInfo:
     created_at_s: float
     expires_at_s: float | None
     revoked_at_s: float | None
+
+    @property
+    def who(self) -> str:
+        """For the audit log: names are not unique, names with numbers are."""
+        return f"{self.name[:_WHO_CHARS]}#{self.id}"
 
     def may(self, role: Role) -> bool:
         """Whether it may do what `role` may."""
