@@ -179,7 +179,14 @@ class _Served:
             mounts["/admin"] = catalog.pages(StaffRooms(self._book), PhotoSight(self._engine.client))
         registry = self._engine.metrics.registry
         return create_api(
-            self._book, self._health, registry, token, hosts=self._console.guard, viewers=open_routes, mounts=mounts
+            self._book,
+            self._health,
+            registry,
+            token,
+            hosts=self._console.guard,
+            viewers=open_routes,
+            mounts=mounts,
+            own_limits=["/catalog/v1/"],
         )
 
     def _look_again(self) -> None:

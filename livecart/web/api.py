@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from livecart.errors import SettingsError
 from livecart.web.access import AccessDenied, HostCheck, TokenCheck, trusted_hosts
+from livecart.web.body_limit import BodyLimit
 from livecart.web.control import Health, RoomControl
 from livecart.web.replies import error, reply
 from livecart.web.rooms import host_router, rooms_router
@@ -30,6 +31,7 @@ def create_api(
     hosts: HostCheck | None = None,
     viewers: Sequence[APIRouter] = (),
     mounts: Mapping[str, ASGIApp] = MappingProxyType({}),
+    own_limits: Sequence[str] = (),
 ) -> FastAPI:
     """The API over these rooms.
 
@@ -40,11 +42,13 @@ def create_api(
         token: what everything but `/healthz`, `/readyz` and the viewers' routes asks for; None: nothing.
         hosts: who may ask what a room's host may; None: who has the token.
         viewers: the viewers' routes, which say themselves who may ask.
-        mounts: applications by their path, which say that too.
+        mounts: applications by their path, which say that too, and how long bodies may be.
+        own_limits: how paths of `viewers` begin that say how long bodies may be.
     """
     # The schema is for programs of this machine; strangers are told nothing without the token.
     schema = "/openapi.json" if token is None else None
     api = FastAPI(title="livecart", openapi_url=schema, docs_url=None, redoc_url=None)
+    api.add_middleware(BodyLimit, own=[*own_limits, *(f"{path}/" for path in mounts)])
     api.add_middleware(TrustedHostMiddleware, allowed_hosts=trusted_hosts(token))
     guard = [Depends(TokenCheck(token))]
 

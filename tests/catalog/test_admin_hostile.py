@@ -52,6 +52,13 @@ def test_a_form_that_says_it_is_long_is_not_read(site, length):
     assert answer.status_code == 413
 
 
+def test_a_form_that_is_longer_than_it_said_is_refused_without_a_traceback(site):
+    chunks = (b"a" * 65536 for _ in range(32))
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = site.client().http.post("/admin/login", content=chunks, headers=form)
+    assert (answer.status_code, answer.text.split("。")[0]) == (413, "表单太长，或连接中断")
+
+
 def test_only_who_is_signed_in_may_send_large_photos(site):
     large = {"photos": ("large.jpg", b"a" * 2 * 1024 * 1024)}
     stranger, editor = site.client(), site.client("edit")

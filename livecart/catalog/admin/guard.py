@@ -8,6 +8,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -86,6 +87,10 @@ class Outage:
 
         try:
             await self._app(scope, receive, noting)
+        except ClientDisconnect:
+            # Nobody may be there to read it.
+            said = "表单太长，或连接中断。 The form is too long, or the connection ended."
+            await PlainTextResponse(said, 413)(scope, receive, send)
         except StoreUnavailable as error:
             said = "数据库暂时没有响应，请稍后再试。 The database does not answer now; try again in a moment."
             await PlainTextResponse(f"{said}\n\n{error}", 503, _LATER)(scope, receive, send)
