@@ -183,7 +183,9 @@ def test_evaluate_clip_prints_every_figure(recognizer, clip, tmp_path):
     assert figures["skipped_share"] == pytest.approx(figures["skipped_frames"] / figures["sampled_frames"])
     assert "商品" in plot.read_text(encoding="utf-8")
     without = json.loads(livecart(*arguments, "--json", "--no-gate").stdout)
-    assert (without["skipped_frames"], without["calls"]) == (0, 28)
+    # Every sampled frame is asked about: one a second, and more while a product is undecided.
+    assert (without["skipped_frames"], without["calls"]) == (0, without["sampled_frames"])
+    assert without["calls"] >= 28
     assert "查全率 recall" in livecart(*arguments).stdout
     assert livecart(*arguments, "--plot", tmp_path / "x.png").returncode == 1
 
