@@ -73,7 +73,6 @@ class OwnRedis(OwnServer):
 class OwnMariaDb(OwnServer):
     def __init__(self, folder: Path) -> None:
         server, install = program("mariadbd", "mysqld"), program("mariadb-install-db", "mysql_install_db")
-        self.port = free_port()
         data = folder / "mariadb"
         common = ["--no-defaults", f"--datadir={data}", "--innodb-log-file-size=8M"]
         made = subprocess.run(
@@ -83,6 +82,8 @@ class OwnMariaDb(OwnServer):
             check=False,
         )
         assert made.returncode == 0, made.stderr[-2000:]
+        # Chosen at the last moment: whoever connects somewhere meanwhile could be given it.
+        self.port = free_port()
         options = [
             "--user=root",
             f"--port={self.port}",
