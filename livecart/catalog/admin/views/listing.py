@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from sqlalchemy.orm import Session
 from starlette.requests import Request
+from starlette_admin.exceptions import ActionFailed
 from starlette_admin.views import BaseModelView
 
+from livecart.catalog.admin.refusals import refusal
 from livecart.catalog.admin.sign_in import may
+from livecart.catalog.admin.work import write
 from livecart.catalog.database.store import Store
 from livecart.catalog.records.tokens import Role
+from livecart.errors import NotFound
 
 PAGE_SIZES = [25, 50, 100]
 #: Entries that a page may pass over: every database counts so far.
@@ -82,4 +87,55 @@ class Listing(BaseModelView):
 
     async def delete(self, request: Request, pks: list[Any]) -> int | None:
         """Not offered."""
+        raise NotImplementedError
+
+
+class EditedListing(Listing):
+    """A list that editors may add to, change and remove from. Everybody sees the form; `edit` refuses to save it.
+
+    A form carries what it was made from in the field `base`; one that comes back carries it again.
+    """
+
+    edit_template = "edit_versioned.html"
+
+    def can_create(self, request: Request) -> bool:
+        """Editors may."""
+        return may(request, "edit")
+
+    def can_edit(self, request: Request) -> bool:
+        """Readers see the form, and cannot save it."""
+        return request.method == "GET" or may(request, "edit")
+
+    def can_delete(self, request: Request) -> bool:
+        """Editors may."""
+        return may(request, "edit")
+
+    async def is_row_action_allowed(self, request: Request, name: str) -> bool:
+        """Everybody may look; only editors remove."""
+        return name != "delete" or may(request, "edit")
+
+    async def validate_fields(self, request: Request, data: dict[str, Any], exclude: Any = ()) -> None:
+        """As the library does; a form that comes back remembers what it was made from."""
+        request.state.form_base = str((await request.form()).get("base") or "")
+        await super().validate_fields(request, data, exclude)
+
+    async def delete(self, request: Request, pks: list[Any]) -> int | None:
+        """Remove entries, whatever their version: who removes one wants none of it."""
+
+        def work(session: Session) -> int:
+            for pk in pks:
+                self.remove(session, str(pk))
+            return len(pks)
+
+        try:
+            return await write(self.store, request, work)
+        except NotFound as error:
+            raise ActionFailed(refusal(error)) from error
+
+    def remove(self, session: Session, pk: str) -> None:
+        """Remove one entry.
+
+        Raises:
+            NotFound: it is not there.
+        """
         raise NotImplementedError

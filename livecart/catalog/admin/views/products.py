@@ -29,11 +29,11 @@ from livecart.catalog.admin.product_form import (
 from livecart.catalog.admin.refusals import refusal
 from livecart.catalog.admin.sign_in import may
 from livecart.catalog.admin.texts import later, t
-from livecart.catalog.admin.views.listing import MOST_PASSED, Listing
+from livecart.catalog.admin.views.listing import MOST_PASSED, EditedListing
 from livecart.catalog.admin.work import read, write
 from livecart.catalog.records import products
 from livecart.catalog.values import BRAND_CHARS, NAME_CHARS, SKU_CHARS, URL_CHARS, Product, ProductPatch
-from livecart.errors import CatalogError, Conflict, InvalidValue, NotFound
+from livecart.errors import CatalogError, Conflict, InvalidValue
 
 _NOT_LISTED = ("url", "words", "labels", "threshold", "all_rooms", "currency")
 _ONLY_LISTED = ("photos", "source", "updated_at_s")
@@ -97,7 +97,7 @@ def _listed_rooms(_: Request, rooms: Sequence[str] | None) -> list[str]:
     return [t("every_room")] if rooms is None else list(rooms) or [t("no_room")]
 
 
-class ProductView(Listing):
+class ProductView(EditedListing):
     """`/products`. Every change goes through `records.products`: checked, versioned, audited."""
 
     key = "products"
@@ -122,7 +122,6 @@ class ProductView(Listing):
         "words",
         "labels",
     )
-    edit_template = "edit_versioned.html"
     actions = ("off_sale", "on_sale")
     row_actions = ("edit", "photos", "delete")
     row_actions_display_type = RowActionsDisplayType.ICON_LIST
@@ -130,18 +129,6 @@ class ProductView(Listing):
     def __init__(self, store: Any) -> None:
         self.fields = _fields()
         super().__init__(store)
-
-    def can_create(self, request: Request) -> bool:
-        """Editors may."""
-        return may(request, "edit")
-
-    def can_edit(self, request: Request) -> bool:
-        """Readers see the form, and cannot save it: `edit` refuses."""
-        return request.method == "GET" or may(request, "edit")
-
-    def can_delete(self, request: Request) -> bool:
-        """Editors may."""
-        return may(request, "edit")
 
     # Reading
 
@@ -181,11 +168,6 @@ class ProductView(Listing):
         return f"{obj.name}（{obj.sku}）"
 
     # Writing
-
-    async def validate_fields(self, request: Request, data: dict[str, Any], exclude: Any = ()) -> None:
-        """As the library does; a form that comes back remembers what it was filled with at first."""
-        request.state.form_base = str((await request.form()).get("base") or "")
-        await super().validate_fields(request, data, exclude)
 
     async def create(self, request: Request, data: dict[str, Any]) -> Product:
         """Add a product.
@@ -230,18 +212,13 @@ class ProductView(Listing):
             flash(request, t("conflict"), "warning")
             raise FormValidationError(marks) from error
 
-    async def delete(self, request: Request, pks: list[Any]) -> int | None:
-        """Remove products, whatever their version: who removes one wants none of it."""
+    def remove(self, session: Session, pk: str) -> None:
+        """Remove a product.
 
-        def work(session: Session) -> int:
-            for pk in pks:
-                products.remove(session, str(pk), expected_version=None)
-            return len(pks)
-
-        try:
-            return await write(self.store, request, work)
-        except NotFound as error:
-            raise ActionFailed(refusal(error)) from error
+        Raises:
+            NotFound: it is not there.
+        """
+        products.remove(session, pk, expected_version=None)
 
     async def _save(self, request: Request, patch: ProductPatch, base: Base) -> Product:
         return await write(self.store, request, partial(products.update, patch=patch, expected_version=base.version))
@@ -251,10 +228,6 @@ class ProductView(Listing):
     async def is_action_allowed(self, request: Request, name: str) -> bool:
         """Editors may, what there is."""
         return name in {"off_sale", "on_sale"} and may(request, "edit")
-
-    async def is_row_action_allowed(self, request: Request, name: str) -> bool:
-        """Everybody may look; only editors remove."""
-        return name != "delete" or may(request, "edit")
 
     @link_row_action(name="photos", text=later("photos"), icon_class="fa-solid fa-image")
     def photos_row(self, request: Request, pk: Any) -> str:

@@ -8,15 +8,14 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 from starlette.requests import Request
-from starlette_admin.exceptions import ActionFailed, FormValidationError
+from starlette_admin.exceptions import FormValidationError
 from starlette_admin.fields import StringField, TextAreaField
 from starlette_admin.filters import FilterGroup
 from starlette_admin.flash import flash
 
 from livecart.catalog.admin.refusals import refusal
-from livecart.catalog.admin.sign_in import may
 from livecart.catalog.admin.texts import later, t
-from livecart.catalog.admin.views.listing import Listing
+from livecart.catalog.admin.views.listing import EditedListing
 from livecart.catalog.admin.work import read, write
 from livecart.catalog.database.store import Store
 from livecart.catalog.records import rooms
@@ -35,7 +34,7 @@ class _Room:
     skus: tuple[str, ...] | None = None
 
 
-class RoomView(Listing):
+class RoomView(EditedListing):
     """`/rooms`."""
 
     key = "rooms"
@@ -47,7 +46,6 @@ class RoomView(Listing):
     exclude_fields_from_list = ("skus",)
     exclude_fields_from_create = ("listed",)
     exclude_fields_from_edit = ("listed", "name")
-    edit_template = "edit_versioned.html"
     sortable_fields = ("name", "title")
     row_actions = ("edit", "delete")
 
@@ -67,22 +65,6 @@ class RoomView(Listing):
             ),
         ]
         super().__init__(store)
-
-    def can_create(self, request: Request) -> bool:
-        """Editors may."""
-        return may(request, "edit")
-
-    def can_edit(self, request: Request) -> bool:
-        """Readers see the form, and cannot save it."""
-        return request.method == "GET" or may(request, "edit")
-
-    def can_delete(self, request: Request) -> bool:
-        """Editors may."""
-        return may(request, "edit")
-
-    async def is_row_action_allowed(self, request: Request, name: str) -> bool:
-        """Everybody may look; only editors remove."""
-        return name != "delete" or may(request, "edit")
 
     async def find_all(  # noqa: PLR0917  the library calls it so
         self,
@@ -120,11 +102,6 @@ class RoomView(Listing):
         """How messages name a room."""
         return f"{obj.title}（{obj.name}）"
 
-    async def validate_fields(self, request: Request, data: dict[str, Any], exclude: Any = ()) -> None:
-        """As the library does; a form that comes back remembers which version it was made from."""
-        request.state.form_base = str((await request.form()).get("base") or "")
-        await super().validate_fields(request, data, exclude)
-
     async def create(self, request: Request, data: dict[str, Any]) -> _Room:
         """Add a room.
 
@@ -151,18 +128,13 @@ class RoomView(Listing):
         # The room's version counts titles; its list is held against what the form showed.
         return await self._save(request, str(pk), data, expected, before.splitlines())
 
-    async def delete(self, request: Request, pks: list[Any]) -> int | None:
-        """Forget rooms; products keep their names in their lists."""
+    def remove(self, session: Session, pk: str) -> None:
+        """Forget a room; products keep its name in their lists.
 
-        def work(session: Session) -> int:
-            for pk in pks:
-                rooms.remove(session, str(pk))
-            return len(pks)
-
-        try:
-            return await write(self.store, request, work)
-        except NotFound as error:
-            raise ActionFailed(refusal(error)) from error
+        Raises:
+            NotFound: it is not there.
+        """
+        rooms.remove(session, pk)
 
     def form_base(self, request: Request, room: _Room) -> str:
         """What the form carries to say what it was made from."""
