@@ -7,8 +7,8 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from livecart.errors import SettingsError
 from livecart.rate_limits import TokenBuckets
+from livecart.settings import check_bounds
 
 _HOUR_S = 3600.0
 #: Cards whose reporters are remembered, and reporters of one card.
@@ -49,10 +49,7 @@ class FeedbackSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     most_waiting_events: int = 10_000
 
     def __post_init__(self) -> None:
-        for name, (least, most) in _BOUNDS.items():
-            value = getattr(self, name)
-            if not least <= value <= most:
-                raise SettingsError(f"feedback.{name} is {value}; it must be {least} to {most}")
+        check_bounds(self, _BOUNDS, "feedback.{name} is {value}; it must be {lowest} to {highest}")
 
 
 class ReviewGate:

@@ -10,6 +10,7 @@ import difflib
 import math
 import re
 import tomllib
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -101,6 +102,28 @@ def check_room_id(room: str) -> None:
     """
     if not _ROOM_ID.fullmatch(room):
         raise SettingsError(f"the room id {room!r} must be 1 to 64 letters, digits, '-', '_' or '.', no dot first")
+
+
+def check_bounds(
+    settings: object, bounds: Mapping[str, tuple[float, float]], message: str, *, optional: Collection[str] = ()
+) -> None:
+    """Hold each number of `settings` to its lowest and highest allowed value.
+
+    Args:
+        settings: has an attribute for each of `bounds`.
+        bounds: by name.
+        message: what is said of one outside, with places for `name`, `value`, `lowest` and `highest`.
+        optional: names of those that may be None.
+
+    Raises:
+        SettingsError: a number is none, or outside.
+    """
+    for name, (lowest, highest) in bounds.items():
+        value = getattr(settings, name)
+        if value is None and name in optional:
+            continue
+        if not (math.isfinite(value) and lowest <= value <= highest):
+            raise SettingsError(message.format(name=name, value=value, lowest=lowest, highest=highest))
 
 
 def read_toml(path: Path) -> dict[str, Any]:

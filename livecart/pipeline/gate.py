@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from livecart.errors import SettingsError
 from livecart.pipeline.familiar import Familiar, FamiliarSettings, FrameKey, Seen
 from livecart.pipeline.gate_difference import Reference
 from livecart.pipeline.gate_signature import Signature, signature
 from livecart.pipeline.scenery import ShareBox, halved
+from livecart.settings import check_bounds
 from livecart.types import Frame
 
 #: Why a frame is looked at: the first of the stream or of a new picture size; changed since the last look; wanted by
@@ -83,9 +83,7 @@ class GateSettings:
             "novel_levels": (1.0, 765.0),
             "follow_score": (0.0, 1.0),
         }
-        for key, (least, most) in bounds.items():
-            if not least <= getattr(self, key) <= most:
-                raise SettingsError(f"gate {key} is {getattr(self, key)}; it must be from {least} to {most}")
+        check_bounds(self, bounds, "gate {name} is {value}; it must be from {lowest} to {highest}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 import msgspec
 
-from livecart.errors import SettingsError
+from livecart.settings import check_bounds
 
 #: Lowest and highest allowed value of each number.
 _BOUNDS: dict[str, tuple[float, float]] = {
@@ -74,11 +72,9 @@ class DecisionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     silence_s: float = 60.0
 
     def __post_init__(self) -> None:
-        for name, (lowest, highest) in _BOUNDS.items():
-            value = getattr(self, name)
-            if value is None and name == "again_every_s":
-                continue
-            if not (math.isfinite(value) and lowest <= value <= highest):
-                raise SettingsError(
-                    f"decision setting {name} is {value!r}; give a number from {lowest:g} to {highest:g}"
-                )
+        check_bounds(
+            self,
+            _BOUNDS,
+            "decision setting {name} is {value!r}; give a number from {lowest:g} to {highest:g}",
+            optional=("again_every_s",),
+        )

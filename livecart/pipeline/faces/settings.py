@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import msgspec
 
-from livecart.errors import SettingsError
+from livecart.settings import check_bounds
 
 #: Lowest and highest allowed value of each number.
 _BOUNDS: dict[str, tuple[float, float]] = {
@@ -39,7 +38,4 @@ class FacesSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     wait_s: float = 0.5
 
     def __post_init__(self) -> None:
-        for name, (lowest, highest) in _BOUNDS.items():
-            value = getattr(self, name)
-            if not (math.isfinite(value) and lowest <= value <= highest):
-                raise SettingsError(f"faces setting {name} is {value!r}; give a number from {lowest:g} to {highest:g}")
+        check_bounds(self, _BOUNDS, "faces setting {name} is {value!r}; give a number from {lowest:g} to {highest:g}")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import msgspec
 
 from livecart.errors import SettingsError
+from livecart.settings import check_bounds
 
 #: FFmpeg URL schemes that a source may have; a path without one is a file.
 SCHEMES = ("file", "http", "https", "rtmp", "rtmps", "rtsp", "rtsps")
@@ -63,12 +63,8 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     schemes: tuple[str, ...] = SCHEMES
 
     def __post_init__(self) -> None:
-        for key, (lowest, highest) in _BOUNDS.items():
-            value = getattr(self, key)
-            if value is None and key == "hurried_hz":
-                continue
-            if not math.isfinite(value) or not lowest <= value <= highest:
-                raise SettingsError(f"ingest.{key} is {value}; it must be {lowest:g} to {highest:g}")
+        message = "ingest.{name} is {value}; it must be {lowest:g} to {highest:g}"
+        check_bounds(self, _BOUNDS, message, optional=("hurried_hz",))
         if self.backoff_max_s < self.backoff_first_s:
             raise SettingsError(
                 f"ingest.backoff_max_s is {self.backoff_max_s}; it must not be less than "

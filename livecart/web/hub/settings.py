@@ -8,6 +8,7 @@ import re
 import msgspec
 
 from livecart.errors import SettingsError
+from livecart.settings import check_bounds
 
 _ORIGIN = re.compile(r"https?://[^/\s?#@]+")
 #: As long as the MAC's own strength asks for when the secret is random text: 16 characters of base64 are 96 bits.
@@ -58,7 +59,4 @@ class ViewersSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         for origin in self.origins:
             if origin != "*" and not _ORIGIN.fullmatch(origin):
                 raise SettingsError(f"viewers.origins: {origin!r} is no origin; write https://shop.example.com, or '*'")
-        for name, (least, most) in _BOUNDS.items():
-            value = getattr(self, name)
-            if not least <= value <= most:
-                raise SettingsError(f"viewers.{name} is {value}; it must be {least} to {most}")
+        check_bounds(self, _BOUNDS, "viewers.{name} is {value}; it must be {lowest} to {highest}")
