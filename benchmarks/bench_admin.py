@@ -30,7 +30,7 @@ from sqlalchemy.orm import Session
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.bench_store import BRANDS, GOODS, HOST, TASTES, mysql_database, product  # noqa: E402
+from benchmarks.bench_store import BRANDS, GOODS, HOST, TASTES, on_each_database, product  # noqa: E402
 from livecart.catalog.admin import admin_app, product_query  # noqa: E402
 from livecart.catalog.records import bulk, hosts, products, tokens  # noqa: E402
 from livecart.catalog.service import CatalogService, open_catalog  # noqa: E402
@@ -159,18 +159,16 @@ def main() -> int:
     parser.add_argument("--mysql", help="URL of a server where databases may be made")
     parser.add_argument("--output", type=Path, help="JSON")
     options = parser.parse_args()
-    results: dict[str, dict[str, dict[str, float]]] = {}
-    with tempfile.TemporaryDirectory() as folder:
 
-        def measured(url: str) -> dict[str, dict[str, float]]:
-            with open_catalog(CatalogSettings(url=url, folder=f"{folder}/catalog", publish=False)) as service:
-                service.store.upgrade()
-                return asyncio.run(bench(service, options.products, options.rounds))
+    def measured(url: str) -> dict[str, dict[str, float]]:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            open_catalog(CatalogSettings(url=url, folder=folder, publish=False)) as service,
+        ):
+            service.store.upgrade()
+            return asyncio.run(bench(service, options.products, options.rounds))
 
-        results["sqlite"] = measured(f"sqlite:///{folder}/catalog.db")
-        if options.mysql:
-            with mysql_database(options.mysql) as url:
-                results["mysql"] = measured(url)
+    results = on_each_database(options.mysql, measured)
     table = Table("p95, ms", *(f"{name}: {part}" for name in results for part in ("page", "its CPU", "query")))
     for case in next(iter(results.values())):
         parts = ("page_p95_ms", "page_cpu_p95_ms", "query_p95_ms")

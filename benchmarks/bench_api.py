@@ -34,7 +34,18 @@ from rich.table import Table
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from bench_store import BRANDS, GOODS, HOST, TASTES, bench_lookups, mysql_database, product, quantiles_ms, rate  # noqa: E402
+from bench_store import (  # noqa: E402
+    BRANDS,
+    GOODS,
+    HOST,
+    TASTES,
+    add_row,
+    bench_lookups,
+    on_each_database,
+    product,
+    quantiles_ms,
+    rate,
+)
 
 from livecart.catalog.database.store import Store, open_store  # noqa: E402
 from livecart.catalog.records import bulk, hosts, products, tokens  # noqa: E402
@@ -221,9 +232,7 @@ def show(results: dict[str, dict[str, Any]], console: Console) -> None:
     """A column a database."""
     table = Table("", *results)
 
-    def row(title: str, value: Callable[[dict[str, Any]], str]) -> None:
-        table.add_row(title, *(value(found) for found in results.values()))
-
+    row = partial(add_row, table, results)
     for way in ("HTTP", "store"):
         row(f"bulk, products/s, {way}", lambda found, way=way: f"{found['bulk_per_s'][way]:,.0f}")  # type: ignore[misc]
     for name in next(iter(results.values()))["pages_ms"]:
@@ -246,12 +255,7 @@ def main() -> int:
     parser.add_argument("--mysql", help="URL of a server where databases may be made")
     parser.add_argument("--output", type=Path, help="JSON")
     options = parser.parse_args()
-    results: dict[str, dict[str, Any]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        results["sqlite"] = bench(f"sqlite:///{folder}/catalog.db", options)
-    if options.mysql:
-        with mysql_database(options.mysql) as url:
-            results["mysql"] = bench(url, options)
+    results = on_each_database(options.mysql, lambda url: bench(url, options))
     console = Console()
     show(results, console)
     console.print(f"{options.products:,} products, {len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f}")

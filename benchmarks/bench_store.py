@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -42,6 +42,7 @@ from livecart.catalog.stock.open import open_cache  # noqa: E402
 from livecart.catalog.values import ProductPatch  # noqa: E402
 
 HOST = "shop.example.com"
+T = TypeVar("T")
 BRANDS = ("好欢螺", "农夫山泉", "康师傅", "三只松鼠", "百草味", "良品铺子", "旺旺", "统一", "蒙牛", "伊利")
 GOODS = ("螺蛳粉", "矿泉水", "方便面", "坚果", "牛肉干", "雪饼", "绿茶", "酸奶", "薯片", "饼干", "咖啡", "酱油", "面膜")
 TASTES = ("原味", "麻辣", "荔枝味", "柠檬味", "海盐", "无糖", "加辣", "番茄", "芝士", "抹茶")
@@ -181,6 +182,23 @@ def mysql_database(url: str) -> Iterator[str]:
     engine.dispose()
 
 
+def on_each_database(mysql: str | None, bench: Callable[[str], T]) -> dict[str, T]:
+    """What `bench` finds on a SQLite file and, given a server's URL, on MySQL; each is empty at first."""
+    with tempfile.TemporaryDirectory() as folder:
+        results = {"sqlite": bench(f"sqlite:///{folder}/catalog.db")}
+    if mysql:
+        with mysql_database(mysql) as url:
+            results["mysql"] = bench(url)
+    return results
+
+
+def add_row(
+    table: Table, results: dict[str, dict[str, Any]], title: str, value: Callable[[dict[str, Any]], str]
+) -> None:
+    """A row with a column a database."""
+    table.add_row(title, *(value(found) for found in results.values()))
+
+
 def bench_store(url: str, caches: dict[str, str], options: argparse.Namespace) -> dict[str, Any]:
     """All of it on one database."""
     store = open_store(url)
@@ -203,9 +221,7 @@ def show(results: dict[str, dict[str, Any]], console: Console) -> None:
     """Figures and ratios, a column a database."""
     table = Table("", *results)
 
-    def row(title: str, value: Callable[[dict[str, Any]], str]) -> None:
-        table.add_row(title, *(value(found) for found in results.values()))
-
+    row = partial(add_row, table, results)
     first = next(iter(results.values()))
     for name in first["bulk"]:
         row(
@@ -240,12 +256,7 @@ def main() -> int:
     caches = {"memory": "memory://"}
     if options.redis:
         caches["redis"] = f"{options.redis}?prefix=bench-{uuid.uuid4().hex[:8]}"
-    results: dict[str, dict[str, Any]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        results["sqlite"] = bench_store(f"sqlite:///{folder}/catalog.db", caches, options)
-    if options.mysql:
-        with mysql_database(options.mysql) as url:
-            results["mysql"] = bench_store(url, caches, options)
+    results = on_each_database(options.mysql, lambda url: bench_store(url, caches, options))
     console = Console()
     show(results, console)
     console.print(f"{options.products:,} products, {len(os.sched_getaffinity(0))} cores")
