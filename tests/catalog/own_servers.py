@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pymysql
@@ -112,3 +114,15 @@ class OwnMariaDb(OwnServer):
         except (pymysql.Error, OSError):
             return False
         return True
+
+
+@contextlib.contextmanager
+def both_running(folder: Path) -> Iterator[tuple[OwnMariaDb, OwnRedis]]:
+    database, cache = OwnMariaDb(folder), OwnRedis(folder)
+    try:
+        database.start()
+        cache.start()
+        yield database, cache
+    finally:
+        database.kill()
+        cache.kill()

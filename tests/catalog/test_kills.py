@@ -20,7 +20,7 @@ from livecart.catalog.stock.open import open_cache
 from livecart.catalog.values import ProductPatch
 from livecart.errors import StoreUnavailable
 from tests.catalog.catalog_stores import allow_shop, patch
-from tests.catalog.own_servers import OwnMariaDb, OwnRedis
+from tests.catalog.own_servers import both_running
 
 ROUNDS = int(os.environ.get("LIVECART_KILL_ROUNDS", "5"))
 MAX_AGE_S = 1.0
@@ -93,14 +93,8 @@ class Viewer:
 
 @pytest.fixture
 def servers(tmp_path):
-    database, cache = OwnMariaDb(tmp_path), OwnRedis(tmp_path)
-    try:
-        database.start()
-        cache.start()
-        yield database, cache
-    finally:
-        database.kill()
-        cache.kill()
+    with both_running(tmp_path) as running:
+        yield running
 
 
 @pytest.mark.services

@@ -1,13 +1,16 @@
-"""A real TorchServe with the built archive, started once for all tests of this folder."""
+"""A real TorchServe with the built archive, started once for all tests of this folder; a real browser."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import pytest_asyncio
 import requests
+from browsing import chromium
 from PIL import Image
 
 import torchserve_control as control
@@ -51,3 +54,13 @@ def jpegs() -> list[bytes]:
                 photo.convert("RGB").resize(size).save(buffer, "JPEG", quality=90)
                 made.append(buffer.getvalue())
     return made
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def browser() -> AsyncIterator[Any]:
+    playwright_api = pytest.importorskip("playwright.async_api", reason="playwright is not installed: make setup")
+    executable = chromium()
+    async with playwright_api.async_playwright() as playwright:
+        launched = await playwright.chromium.launch(executable_path=executable)
+        yield launched
+        await launched.close()

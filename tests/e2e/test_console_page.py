@@ -19,7 +19,7 @@ from livecart.app import run_rooms
 from tests.live.stand_in import COLOURS, ColourArchive
 from tests.pipeline.archive_stand_in import product
 
-playwright_api = pytest.importorskip("playwright.async_api", reason="playwright is not installed: make setup")
+pytest.importorskip("playwright.async_api", reason="playwright is not installed: make setup")
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -97,14 +97,6 @@ async def address(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str
     element = build_element(folder / "dist").parent
     async with LiveHls(folder) as stream, running(folder, element, stream) as url:
         yield url
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def browser() -> AsyncIterator[Any]:
-    async with playwright_api.async_playwright() as playwright:
-        launched = await playwright.chromium.launch(executable_path=chromium())
-        yield launched
-        await launched.close()
 
 
 Open = Callable[..., Awaitable[Any]]

@@ -11,10 +11,10 @@ from urllib.parse import urlencode
 
 import pytest
 import pytest_asyncio
-from browsing import axe_source, build_element, chromium
+from browsing import axe_source, build_element
 from viewer_page import FRAME_HEIGHT, FRAME_WIDTH, FakeHub, served, write_stream
 
-playwright_api = pytest.importorskip("playwright.async_api", reason="playwright is not installed: make setup")
+pytest.importorskip("playwright.async_api", reason="playwright is not installed: make setup")
 
 VIEWPORTS = [(360, 800), (820, 1180), (1440, 900)]
 CARD = ".place:not([inert]) .card"
@@ -40,15 +40,6 @@ def stream(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def axe() -> str:
     return axe_source()
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def browser() -> AsyncIterator[Any]:
-    executable = chromium()
-    async with playwright_api.async_playwright() as playwright:
-        launched = await playwright.chromium.launch(executable_path=executable)
-        yield launched
-        await launched.close()
 
 
 Open = Callable[..., Awaitable[Any]]

@@ -12,15 +12,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import pytest_asyncio
-from browsing import axe_source, build_element, chromium
+from browsing import axe_source, build_element
 from live_hls import FPS, HEIGHT_PX, READ_NUMBER, WIDTH_PX, LiveHls, write_hls
 
 from livecart.web import HttpServer
 from livecart.web.hub import element_router, watch_router
 from tests.live.hub_clients import event, running_hub
 
-playwright_api = pytest.importorskip("playwright.async_api", reason="playwright is not installed: make setup")
+pytest.importorskip("playwright.async_api", reason="playwright is not installed: make setup")
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -47,15 +46,6 @@ def hls_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def element_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_element(tmp_path_factory.mktemp("element")).parent
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def browser() -> AsyncIterator[Any]:
-    executable = chromium()
-    async with playwright_api.async_playwright() as playwright:
-        launched = await playwright.chromium.launch(executable_path=executable)
-        yield launched
-        await launched.close()
 
 
 @asynccontextmanager

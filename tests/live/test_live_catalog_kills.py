@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from livecart.errors import StoreUnavailable
-from tests.catalog.own_servers import OwnMariaDb, OwnRedis
+from tests.catalog.own_servers import both_running
 from tests.live.catalog_rooms import MAX_AGE_S, Shop, on_air, rooms_file
 from tests.live.conftest import until
 from tests.pipeline.streams import ByteServer
@@ -54,14 +54,8 @@ class Till:
 
 @pytest.fixture
 def servers(tmp_path):
-    database, cache = OwnMariaDb(tmp_path), OwnRedis(tmp_path)
-    try:
-        database.start()
-        cache.start()
-        yield database, cache
-    finally:
-        database.kill()
-        cache.kill()
+    with both_running(tmp_path) as running:
+        yield running
 
 
 def standing(events, until_s):
