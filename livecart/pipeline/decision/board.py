@@ -188,6 +188,8 @@ class CardBoard:
             return 0 < product.missed_looks < MISSES and product.sku != self._host.pinned
         if not (product.in_last_look and self._host.allows(product.sku, self._clock())):
             return False
+        if self._tracker.is_doubtful(product):
+            return False
         if not may_announce(product, self.now_s, self._settings) or math.isinf(product.first_vote_s):
             return False
         if self.now_s - product.in_sight_since_s > _UNDECIDED_WINDOWS * self._settings.window_s:

@@ -160,9 +160,9 @@ class RoomDecision:
 
     @property
     def in_sight(self) -> dict[str, ShareBox | None]:
-        """The products of the last look and their boxes in it, as shares of the picture."""
-        products = self._tracker.products.values()
-        return {product.sku: product.seen_box for product in products if product.in_last_look}
+        """The products of the last look and their boxes in it, as shares of the picture, but for doubtful ones."""
+        products = [product for product in self._tracker.products.values() if product.in_last_look]
+        return {product.sku: product.seen_box for product in products if not self._tracker.is_doubtful(product)}
 
     @property
     def shown_in_sight(self) -> frozenset[str]:

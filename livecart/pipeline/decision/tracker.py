@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from livecart.pipeline.decision.boxes import ShareBox, centre, same_place
 from livecart.pipeline.decision.competition import Shift, scene_shift, speed_of
 from livecart.pipeline.decision.dedupe import forget_absent
+from livecart.pipeline.decision.doubtful import Doubtful
 from livecart.pipeline.decision.settings import DecisionSettings
 from livecart.pipeline.decision.sightings import Sighting, sightings_of
 from livecart.pipeline.decision.track import TrackedProduct
@@ -20,12 +21,14 @@ class Tracker:
     def __init__(self, settings: DecisionSettings) -> None:
         self._settings = settings
         self.products: dict[str, TrackedProduct] = {}
+        self._doubtful = Doubtful(settings.window_s)
 
     def take(self, look: Look, at_s: float, now_s: float, pinned: str | None) -> None:
         """One look at a new frame of time `at_s`; `now_s` is later where newer frames were judged before it."""
         forget_absent(self.products, at_s, self._settings, pinned)
         self._forget_votes(now_s)
         sightings = sightings_of(look, self._settings.same_place_iou)
+        self._doubtful.take((sighting.candidate for sighting in sightings), at_s)
         shifts = self._shifts(sightings)
         scene = scene_shift(list(shifts.values()))
         said = [self._see(sighting, shifts.get(sighting.candidate.sku), scene, at_s) for sighting in sightings]
@@ -47,6 +50,10 @@ class Tracker:
                 product.follow(followed[sku], at_s, self._settings)
             else:
                 product.still_there(at_s)
+
+    def is_doubtful(self, product: TrackedProduct) -> bool:
+        """Whether it is seen again and again, never for sure; a product whose card is shown is not."""
+        return product.card is None and product.sku in self._doubtful
 
     def add(self, candidate: Candidate, now_s: float) -> TrackedProduct:
         """A product that no look has seen yet, or whose particulars are to be these."""

@@ -56,6 +56,11 @@ def by_confidence_of(candidate: Candidate) -> float:
     return min(max(_log_odds(candidate.confidence) / _log_odds(threshold), 0.0), _MOST_BY_CONFIDENCE)
 
 
+def is_sure(candidate: Candidate) -> bool:
+    """Whether the archive would show the product by this look alone."""
+    return by_confidence_of(candidate) >= 1 - _ROUNDING
+
+
 def _log_odds(probability: float) -> float:
     kept = min(max(probability, 1e-6), 1 - 1e-6)
     return math.log(kept / (1 - kept))
@@ -79,8 +84,7 @@ class Ballot:
 
     def speak_for(self, at_s: float, weight: float, candidate: Candidate) -> None:
         """One look named the product."""
-        alone = by_confidence_of(candidate) >= 1 - _ROUNDING
-        self._votes.append(Vote(at_s, weight, candidate.confidence, alone))
+        self._votes.append(Vote(at_s, weight, candidate.confidence, alone=is_sure(candidate)))
 
     def speak_against(self, at_s: float, weight: float) -> None:
         """One look named another product at this one's place.
@@ -126,5 +130,5 @@ class Ballot:
         """Enough looks agree, too few contradict them, and one of them would have been enough for the archive."""
         wanted = self._settings.agreeing_looks
         agreeing = [vote for vote in self._votes if vote.weight > 0]
-        is_sure = any(vote.alone for vote in agreeing)
-        return is_sure and len(agreeing) >= wanted and self.score >= wanted - _ROUNDING
+        any_sure = any(vote.alone for vote in agreeing)
+        return any_sure and len(agreeing) >= wanted and self.score >= wanted - _ROUNDING

@@ -1,0 +1,73 @@
+"""A product that is seen again and again, never for sure, stops asking for looks; a sure look ends that."""
+
+from __future__ import annotations
+
+from room_driver import ASIDE, HELD, Driver, product
+
+UNSURE, SURE = 0.6, 0.95
+
+
+def unsure(sku="A"):
+    return product(sku, ASIDE, confidence=UNSURE)
+
+
+def test_an_unsure_product_asks_for_looks_for_a_window_and_then_no_more():
+    room = Driver()
+    room.show(0, 4, unsure())
+    assert room.room.deciding
+    assert room.room.undecided
+    assert set(room.room.in_sight) == {"A"}
+    room.show(5, 6, unsure())
+    assert not room.room.deciding
+    assert not room.room.undecided
+    assert room.room.in_sight == {}
+
+
+def test_flickering_does_not_begin_it_anew():
+    room = Driver()
+    for start_s in range(0, 30, 5):
+        room.look(start_s, unsure())
+        for pause_s in range(1, 5):
+            room.look(start_s + pause_s)
+    room.look(30, unsure())
+    assert not room.room.deciding
+
+
+def test_long_out_of_sight_it_begins_anew():
+    room = Driver()
+    room.show(0, 6, unsure())
+    assert not room.room.deciding
+    room.show(7, 70)
+    room.look(71, unsure())
+    assert room.room.deciding
+
+
+def test_a_sure_look_ends_it_and_the_product_is_announced():
+    room = Driver()
+    room.show(0, 20, unsure())
+    assert not room.events
+    assert not room.room.deciding
+    assert room.look(21, product("A", HELD, confidence=SURE)) == [("card", "A")]
+
+
+def test_a_product_with_a_card_that_is_unsure_afterwards_stays_in_sight():
+    room = Driver()
+    room.show(0, 2, product("A", HELD, confidence=SURE))
+    assert [event.event for event in room.events] == ["card"]
+    room.show(3, 20, product("A", HELD, confidence=UNSURE))
+    assert set(room.room.in_sight) == {"A"}
+    assert room.room.shown_in_sight == {"A"}
+
+
+def test_one_products_doubt_is_not_anothers():
+    room = Driver()
+    room.show(0, 8, unsure("A"))
+    room.look(9, unsure("A"), product("B", HELD, confidence=UNSURE))
+    assert room.room.deciding
+    assert set(room.room.in_sight) == {"B"}
+
+
+def test_looks_close_together_are_not_enough():
+    room = Driver()
+    room.show(0, 3, unsure(), step_s=0.1)
+    assert room.room.deciding
