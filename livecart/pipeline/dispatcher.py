@@ -32,9 +32,9 @@ class DispatcherSettings:
     """How hard to ask.
 
     Attributes:
-        in_flight: Requests at once to begin with, 1 or more. From how long they take it follows whether more would be
-            answered sooner or only wait in the server's queue (places.py), where it works off requests that nobody
-            waits for any longer: on two cores, with 16 and a third of a second each, none was answered in time.
+        in_flight: Requests at once to begin with, 1 or more. From how long they wait in the server's queue it follows
+            whether more would be answered sooner or only grow old there (places.py): on two cores, with 16 and a
+            third of a second each, none was answered in time.
         in_flight_most: Requests at once at most; not above `in_flight`: always so many.
         backoff_first_s: Longest wait before the first retry, above 0; it doubles with each further one.
         backoff_max_s: Longest wait of all. Each wait is drawn evenly from half its longest to its longest.
@@ -264,7 +264,10 @@ class Dispatcher:
     async def _timed(self, frame: Frame) -> Look:
         began_s = time.monotonic()
         look = await self._recognize(frame)
-        self._places.answered(time.monotonic() - began_s)
+        worked_s = sum(look.stage_seconds.values())
+        if worked_s > 0:
+            # A recogniser that does not say how long it worked gets as many requests at once as it is set to.
+            self._places.answered(max(0.0, time.monotonic() - began_s - worked_s))
         return look
 
     async def _back_off(self, errand: _Errand, attempt: int) -> bool:

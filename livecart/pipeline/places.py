@@ -1,9 +1,9 @@
-"""How many requests are at the recogniser at once: found out, since nobody knows what it can do (TCP Vegas' way).
+"""How many requests are at the recogniser at once: found out, since nobody knows what it can do.
 
-A request that finds a free worker takes the shortest time seen lately. From how much longer requests take it follows
-how many of those sent only wait in the server's queue: `limit * (1 - shortest / usual)`. Fewer than one waiting: one
-more may be sent, so that no worker is idle; more than three: one less. A refusal or a request that timed out takes a
-third away at once.
+The archive says how long it worked on a frame; the rest of a request's time the frame waited in the server's queue. A
+frame that waits there only grows old, while one that waits here may be replaced by a newer one. So the usual wait is
+held between two bounds, as CoDel (RFC 8289) does it with packets: shorter, and one request more may be sent, so that no
+worker is idle; longer, and one less. A refusal or a request that timed out takes a third away at once.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-#: Requests that may wait in the server's queue: fewer, and one more is sent at once; more, and one less.
-_LEAST_WAITING, _MOST_WAITING = 1.0, 3.0
+#: Usual wait in the server's queue, in seconds: shorter, one more is sent; longer, one less. A lone request waits
+#: the archive's `maxBatchDelay` and some milliseconds of HTTP. On a GPU the bounds leave room for whole batches.
+_SHORT_WAIT_S, _LONG_WAIT_S = 0.05, 0.15
 #: After a refusal, and how long the next one changes nothing.
 _AFTER_REFUSAL, _REFUSAL_QUIET_S = 0.67, 1.0
-#: The shortest time is that of the last this many seconds, at least half of it: a server may become slower for good.
-_SHORTEST_OF_S = 60.0
-#: Share of a new time in the usual one.
+#: Share of a new wait in the usual one.
 _SMOOTHING = 0.2
 
 
@@ -39,10 +38,7 @@ class Places:
         self._clock = clock
         self._used = 0
         self._waiters: deque[asyncio.Future[None]] = deque()
-        self._usual_s: float | None = None
-        self._shortest_s: float | None = None
-        self._before_s: float | None = None
-        self._shortest_since_s = clock()
+        self._usual_wait_s: float | None = None
         self._refused_at_s = float("-inf")
 
     @property
@@ -79,22 +75,16 @@ class Places:
                 self._used += 1
                 turn.set_result(None)
 
-    def answered(self, seconds: float) -> None:
-        """A request took so long. Told before its place is given back."""
+    def answered(self, wait_s: float) -> None:
+        """A request was answered, after so long in the server's queue. Told before its place is given back."""
         if self._is_fixed:
             return
-        now_s = self._clock()
-        if now_s - self._shortest_since_s >= _SHORTEST_OF_S / 2:
-            self._before_s, self._shortest_s, self._shortest_since_s = self._shortest_s, None, now_s
-        self._shortest_s = seconds if self._shortest_s is None else min(self._shortest_s, seconds)
-        shortest_s = self._shortest_s if self._before_s is None else min(self._shortest_s, self._before_s)
-        usual_s = seconds if self._usual_s is None else self._usual_s + _SMOOTHING * (seconds - self._usual_s)
-        self._usual_s = usual_s
-        waiting = self._limit * (1 - shortest_s / usual_s) if usual_s > 0 else 0.0
+        before_s = wait_s if self._usual_wait_s is None else self._usual_wait_s
+        self._usual_wait_s = before_s + _SMOOTHING * (wait_s - before_s)
         # A step of one takes as many answers as there are places: what the last step did is to be seen first.
-        if waiting > _MOST_WAITING:
+        if self._usual_wait_s > _LONG_WAIT_S:
             self._limit = max(1.0, self._limit - 1 / self._limit)
-        elif waiting < _LEAST_WAITING and self.locked():
+        elif self._usual_wait_s < _SHORT_WAIT_S and self.locked():
             self._limit = min(self._most, self._limit + 1 / self._limit)
 
     def refused(self) -> None:

@@ -18,8 +18,8 @@ class Clock:
         return self.now_s
 
 
-async def settle(workers: int, *, first: int = 4, most: int = 64, rounds: int = 400) -> Places:
-    """Keep a server of so many workers, 0.2 s a request, under as many requests as there are places."""
+async def settle(workers: int, *, first: int = 4, most: int = 64, rounds: int = 400, seconds: float = 0.2) -> Places:
+    """Keep a server of so many workers under as many requests of so many seconds as there are places."""
     clock = Clock()
     places = Places(first, most, clock=clock)
     for _ in range(rounds):
@@ -27,21 +27,31 @@ async def settle(workers: int, *, first: int = 4, most: int = 64, rounds: int = 
         for _ in range(sent):
             await places.acquire()
         for number in range(sent):
-            seconds = 0.2 * (number // workers + 1)
-            places.answered(seconds)
+            places.answered(seconds * (number // workers))
             places.release()
-        clock.now_s += 0.2 * -(-sent // workers)
+        clock.now_s += seconds * -(-sent // workers)
     return places
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4, 16])
 async def test_places_settle_where_all_workers_work_and_few_requests_wait(workers):
     places = await settle(workers)
-    assert workers <= places.limit <= 2 * workers + 6
+    assert workers <= places.limit <= 2 * workers + 1
 
 
 async def test_too_many_at_first_become_fewer():
-    assert (await settle(2, first=40)).limit <= 10
+    assert (await settle(2, first=40)).limit <= 5
+
+
+async def test_one_worker_is_not_given_up():
+    places = Places(2, 8)
+    for _ in range(20):
+        places.answered(9.0)
+    assert places.limit == 1
+
+
+async def test_a_fast_recogniser_gets_whole_batches():
+    assert (await settle(1, seconds=0.01)).limit >= 8
 
 
 async def test_a_fixed_number_stays():
