@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import unicodedata
 from collections import deque
 
 from rich.console import Console
@@ -33,6 +34,12 @@ _REASONS = {
     "off_sale": "已下架 off sale",
     "host": "主播撤下 by the host",
 }
+#: Unicode's controls (a terminal obeys escape sequences), halves of characters, line ends.
+_UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
+#: They turn the order of what follows round, so that a card could be made to read as another.
+_TURNS_ROUND = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+#: Characters of one value: a shop's names have less, and a card is to fit on a screen.
+_LONGEST_VALUE = 2000
 
 
 def card_panel(event: CardEvent) -> Panel:
@@ -48,16 +55,16 @@ def card_panel(event: CardEvent) -> Panel:
     grid = Table.grid(padding=(0, 2))
     for name, value in rows.items():
         if value:
-            # Links are to be clicked and copied: never cut.
-            grid.add_row(Text(name, style="dim"), Text(value, overflow="fold"))
-    title = f"[bold]🛒 识别到商品 Product found · {event.room}[/bold]"
+            # Links are to be clicked and copied: never cut to the width.
+            grid.add_row(Text(name, style="dim"), Text(printable(value), overflow="fold"))
+    title = Text(f"🛒 识别到商品 Product found · {printable(event.room)}", style="bold")
     return Panel(grid, title=title, title_align="left", border_style="green", expand=False)
 
 
 def withdrawal_line(event: CardEvent) -> Text:
     """That a card went, and why."""
     reason = _REASONS.get(event.reason or "", event.reason or "")
-    return Text(f"✕ {event.name}: {reason}  {_clock(event.pts_s)}", style="dim")
+    return Text(f"✕ {printable(event.name)}: {printable(reason)}  {_clock(event.pts_s)}", style="dim")
 
 
 class StatusLine:
@@ -73,11 +80,11 @@ class StatusLine:
         """Show it in the place of the one before."""
         if self._is_terminal:
             self.clear()
-            self._console.print(Text(text, no_wrap=True, overflow="ellipsis"), end="")
+            self._console.print(Text(printable(text), no_wrap=True, overflow="ellipsis"), end="")
             self._shown = True
         elif time.monotonic() - self._printed_at_s >= 10:
             self._printed_at_s = time.monotonic()
-            print(text, file=sys.stderr)
+            print(printable(text), file=sys.stderr)
 
     def clear(self) -> None:
         """Make room for other output."""
@@ -113,6 +120,16 @@ class StatusText:
         if view.state not in {"live", "ended"}:
             parts.append(view.detail)
         return "  ·  ".join(parts)
+
+
+def printable(text: str) -> str:
+    """The text as a terminal may show it: catalogs, recognisers and streams say what they like, and it obeys."""
+    shown = text[:_LONGEST_VALUE] + ("…" if len(text) > _LONGEST_VALUE else "")
+    return "".join("�" if character in _TURNS_ROUND or _is_unprintable(character) else character for character in shown)
+
+
+def _is_unprintable(character: str) -> bool:
+    return unicodedata.category(character) in _UNPRINTABLE
 
 
 def _clock(pts_s: float) -> str:
