@@ -38,18 +38,26 @@ class BodyLimit:
         if said.isascii() and said.isdigit() and (len(said) >= _LENGTH_DIGITS or int(said) > self._most_bytes):
             await error(413, "bad_request", self._refusal)(scope, receive, send)
             return
-        size = 0
+        size, is_answered = 0, False
 
         async def bounded() -> Message:
             nonlocal size
             message = await receive()
             size += len(message.get("body", b""))
             if size > self._most_bytes:
+                if is_answered:
+                    # A stream only waits for its client to go: such a one is not served any longer.
+                    return {"type": "http.disconnect"}
                 # Whoever reads the body passes it on, and it is answered like any other.
                 raise HTTPException(413, self._refusal)
             return message
 
-        await self._app(scope, bounded, send)
+        async def answering(message: Message) -> None:
+            nonlocal is_answered
+            is_answered = True
+            await send(message)
+
+        await self._app(scope, bounded, answering)
 
     @property
     def _refusal(self) -> str:

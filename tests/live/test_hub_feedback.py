@@ -195,3 +195,4 @@ async def test_pages_of_allowed_origins_may_post():
         assert answer.headers["access-control-allow-origin"] == "https://shop.example.com"
         refused = await client.options("/rooms/room-1/feedback", headers={"Origin": "https://evil.example"})
         assert "access-control-allow-origin" not in refused.headers
+        assert (await client.options("/rooms/room-1/feedback?after=x", headers=page)).status_code == 400

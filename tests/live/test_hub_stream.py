@@ -73,6 +73,22 @@ async def test_the_same_messages_as_by_websocket():
     assert hub.failures == []
 
 
+class EndlessAsker(StreamViewer):
+    """Asks with a body that never ends."""
+
+    async def _receive(self):
+        await asyncio.sleep(0)
+        return {"type": "http.request", "body": b"x" * 65536, "more_body": True}
+
+
+async def test_who_sends_a_body_without_end_is_let_go_and_no_alarm_goes_off():
+    async with running_hub() as hub:
+        async with EndlessAsker(hub.api) as viewer:
+            await asyncio.wait_for(viewer.task, 5)
+        assert hub.failures == []
+        assert sample(hub, "ended_total", reason="left") == 1
+
+
 async def test_a_stream_that_takes_its_pings_is_alive():
     async with running_hub(beat=(0.02, 0.1)) as hub, StreamViewer(hub.api) as viewer:
         await until(lambda: len(viewer.messages) > 10)

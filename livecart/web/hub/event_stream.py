@@ -111,7 +111,10 @@ class FeedbackPost:
 
 def preflight(hub: ViewerHub, request: Request, room: str) -> Response:
     """Whether the browser may send another origin's page's batch (Fetch standard, CORS preflight)."""
-    headers = allow_page(hub, read_asking(request, room))
+    try:
+        headers = allow_page(hub, read_asking(request, room))
+    except BadAfter as bad:
+        return error(400, "bad_request", str(bad))
     if headers:
         headers |= {"Access-Control-Allow-Methods": "POST", "Access-Control-Allow-Headers": "Content-Type"}
         headers["Access-Control-Max-Age"] = "600"

@@ -126,12 +126,12 @@ def read_viewer_message(data: str | bytes) -> Pong | Current | FeedbackBatch:
     """Decode what a viewer sent.
 
     Raises:
-        ProtocolError: it is too long, no JSON, of no known type, or a field is out of bounds.
+        ProtocolError: it is too long, no JSON, of no known type, nested too deep, or a field is out of bounds.
     """
     if len(data) > LONGEST_VIEWER_MESSAGE_BYTES:
         raise ProtocolError(f"a message has at most {LONGEST_VIEWER_MESSAGE_BYTES} bytes")
     try:
         message: Pong | Current | FeedbackBatch = _viewer_messages.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ProtocolError(str(error)) from error
     return message
