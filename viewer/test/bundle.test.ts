@@ -31,6 +31,11 @@ describe('live-cart.js', () => {
     expect(script).not.toMatch(/\beval\(|new Function\(|\.innerHTML\b|insertAdjacentHTML|setAttribute\(["'`]style/)
   })
 
+  it('calls nothing that is younger than the browsers of docs/viewer.md', () => {
+    // The build fits the syntax to them, not what it calls.
+    expect(script).not.toMatch(/\b(canParse|withResolvers|groupBy|isWellFormed|AbortSignal\.any|Array\.fromAsync)\b/)
+  })
+
   it('defines the element and no global', () => {
     const defined: string[] = []
     const customElements = { get: () => undefined, define: (name: string) => defined.push(name) }

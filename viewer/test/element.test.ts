@@ -82,6 +82,14 @@ describe('<live-cart>', () => {
     expect(card()).toBeNull()
   })
 
+  it('has a letter in place of a picture, also where the browser cannot cut a text into letters', () => {
+    vi.stubGlobal('Intl', { NumberFormat: Intl.NumberFormat })
+    element = make()
+    element.show(cardEvent({ name: ' émile' }))
+    expect(shadow('.place:not([inert]) .tile')?.textContent).toBe('É')
+    vi.unstubAllGlobals()
+  })
+
   it('announces politely what came up', () => {
     element = make()
     const announcer = shadow('[role="status"]')

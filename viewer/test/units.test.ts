@@ -41,6 +41,15 @@ describe('parseCardEvent', () => {
     expect(parseCardEvent({ ...LEAST, image_url: 'data:image/svg+xml,<svg/>' }).image_url).toBeNull()
   })
 
+  it('reads links where the browser is as old as docs/viewer.md allows', () => {
+    vi.spyOn(URL, 'canParse').mockImplementation(() => {
+      throw new TypeError('URL.canParse is not a function')
+    })
+    expect(parseCardEvent({ ...LEAST, image_url: '/1.jpg' }).url).toBe('https://shop.example.com/1')
+    expect(() => parseCardEvent({ ...LEAST, url: 'https://' })).toThrow(InvalidEvent)
+    vi.restoreAllMocks()
+  })
+
   it('keeps a name as it is: text, never HTML', () => {
     expect(cardEvent({ name: '<img src=x onerror=alert(1)>' }).name).toBe('<img src=x onerror=alert(1)>')
   })

@@ -112,14 +112,22 @@ function box(value: unknown, name: string): BoxXyxyPx {
 }
 
 function httpsUrl(value: string): string {
-  const url = URL.canParse(value) ? new URL(value) : null
+  const url = parsedUrl(value)
   if (url?.protocol !== 'https:') throw new InvalidEvent('url must begin with https://')
   return url.href
 }
 
 /** A picture that may not be shown is left out: the card has a tile with the name's first letter instead. */
 function imageUrl(value: string | null): string | null {
-  if (value === null || !URL.canParse(value, document.baseURI)) return null
-  const url = new URL(value, document.baseURI)
-  return url.protocol === 'https:' || url.origin === location.origin ? url.href : null
+  const url = value === null ? null : parsedUrl(value, document.baseURI)
+  return url?.protocol === 'https:' || url?.origin === location.origin ? url.href : null
+}
+
+/** `URL.canParse` is younger than the browsers that the element runs in. */
+function parsedUrl(value: string, base?: string): URL | null {
+  try {
+    return new URL(value, base)
+  } catch {
+    return null
+  }
 }

@@ -56,6 +56,10 @@ function tint(sku: string): number {
 }
 
 function firstLetter(name: string): string {
-  const [first] = new Intl.Segmenter().segment(name.trim())
+  const text = name.trim()
+  const [character = ''] = text
+  // Firefox has it since 125 only: an emoji of several characters is cut there.
+  if (!('Segmenter' in Intl)) return character.toLocaleUpperCase()
+  const [first] = new Intl.Segmenter().segment(text)
   return first?.segment.toLocaleUpperCase() ?? ''
 }
