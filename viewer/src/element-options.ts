@@ -19,6 +19,8 @@ export const OBSERVED_ATTRIBUTES = [
 /** Less would not be read to the end. */
 export const LEAST_DISMISS_S = 3
 export const DEFAULT_DISMISS_S = 6
+/** A day. Timers of browsers end at once when they are to last more than 24. */
+const LONGEST_DISMISS_S = 86_400
 
 export function presenterSettings(element: HTMLElement): PresenterSettings {
   const texts = textsFor(element.getAttribute('lang') ?? '')
@@ -32,7 +34,7 @@ export function presenterSettings(element: HTMLElement): PresenterSettings {
 
 export function dismissAfterS(element: HTMLElement): number {
   const seconds = Number.parseFloat(element.getAttribute('dismiss-after') ?? '')
-  return Number.isFinite(seconds) ? Math.max(LEAST_DISMISS_S, seconds) : DEFAULT_DISMISS_S
+  return Number.isFinite(seconds) ? Math.min(LONGEST_DISMISS_S, Math.max(LEAST_DISMISS_S, seconds)) : DEFAULT_DISMISS_S
 }
 
 export function clockName(element: HTMLElement): ClockName {

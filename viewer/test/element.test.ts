@@ -116,13 +116,18 @@ describe('<live-cart>', () => {
     vi.useFakeTimers()
     element = make({ 'dismiss-after': '1' })
     expect(element.dismissAfter).toBe(3)
+    // More than timers can count, which would end at once.
+    element.setAttribute('dismiss-after', '9999999')
+    element.show(cardEvent())
+    vi.advanceTimersByTime(60_000)
+    expect(card()).not.toBeNull()
     element.removeAttribute('dismiss-after')
     element.show(cardEvent())
     vi.advanceTimersByTime(5900)
     expect(card()).not.toBeNull()
     vi.advanceTimersByTime(200)
     expect(card()).toBeNull()
-    expect(shadow('.tray-button .count')?.textContent).toBe('1')
+    expect(shadow('.tray-button .count')?.textContent).toBe('2')
     vi.useRealTimers()
   })
 
@@ -146,6 +151,38 @@ describe('<live-cart>', () => {
     expect(seen).toEqual(['a', 'b'])
     document.removeEventListener('livecart-impression', note)
     hidden.mockRestore()
+  })
+
+  it('counts the time that a card was in front, not that of a hidden page', () => {
+    const dwells: number[] = []
+    const note = (event: Event) => dwells.push((event as CustomEvent).detail.dwell_s)
+    document.addEventListener('livecart-dwell', note)
+    let nowS = 100
+    const now = vi.spyOn(performance, 'now').mockImplementation(() => nowS * 1000)
+    const hidden = vi.spyOn(document, 'hidden', 'get').mockReturnValue(false)
+    const turn = (to: boolean) => {
+      hidden.mockReturnValue(to)
+      document.dispatchEvent(new Event('visibilitychange'))
+    }
+    element = make()
+    element.show(cardEvent({ card_id: 'a' }))
+    nowS += 1
+    turn(true)
+    nowS += 3600
+    turn(false)
+    nowS += 2
+    turn(true)
+    nowS += 3600
+    element.withdraw('a')
+    turn(false)
+    expect(dwells).toEqual([3])
+    element.show(cardEvent({ card_id: 'b' }))
+    nowS += 100_000
+    element.withdraw('b')
+    expect(dwells).toEqual([3, 86_400])
+    document.removeEventListener('livecart-dwell', note)
+    hidden.mockRestore()
+    now.mockRestore()
   })
 
   it('takes up properties that were set before it was defined', () => {

@@ -205,6 +205,30 @@ describe('HubClient', () => {
     expect(hub.batches.length).toBe(3)
   })
 
+  it('gives up a batch that the hub says is not to the protocol, and goes on', () => {
+    hub.hello(1)
+    client.report({ kind: 'click', card_id: 'a', sku: 's' })
+    vi.advanceTimersByTime(2000)
+    hub.drop(1008)
+    vi.advanceTimersByTime(1000)
+    hub.hello(1)
+    client.report({ kind: 'click', card_id: 'b', sku: 's' })
+    vi.advanceTimersByTime(2000)
+    expect(hub.batches.map(({ events }) => events.map(({ card_id }) => card_id))).toEqual([['a'], ['b']])
+  })
+
+  it('keeps a batch that such an end was not about', () => {
+    hub.hello(1)
+    client.report({ kind: 'click', card_id: 'a', sku: 's' })
+    vi.advanceTimersByTime(2000)
+    hub.drop()
+    vi.advanceTimersByTime(1000)
+    hub.drop(1008)
+    vi.advanceTimersByTime(2000)
+    hub.hello(1)
+    expect(hub.batches.map(({ events }) => events.map(({ card_id }) => card_id))).toEqual([['a'], ['a']])
+  })
+
   it('keeps clicks rather than impressions when the hub is away for long', () => {
     hub.drop()
     client.report({ kind: 'click', card_id: 'c', sku: 's' })

@@ -2,6 +2,8 @@ import { type Channel, type ChannelListener, type RoomAddress, roomUrl } from '.
 import type { FeedbackBatch } from './protocol'
 
 const ABNORMAL = 1006
+/** Statuses of a batch that would be refused each time that it is sent. */
+const NEVER_TAKEN = [400, 413, 422]
 
 /** For networks that block WebSockets: events by server-sent events, feedback by POST. */
 export function openEventSource(address: RoomAddress, after: number | null, listener: ChannelListener): Channel {
@@ -39,6 +41,8 @@ async function post(address: RoomAddress, batch: FeedbackBatch, onReply: (text: 
       keepalive: true,
     })
     if (reply.ok) onReply(await reply.text())
+    // It must not keep back those after it.
+    else if (NEVER_TAKEN.includes(reply.status)) onReply(JSON.stringify({ type: 'ack', batch_id: batch.batch_id }))
   } catch {
     // Not acknowledged: it goes again.
   }

@@ -9,7 +9,7 @@ const LARGEST_OUTBOX = 200
 export class FeedbackOutbox {
   private readonly waiting: Feedback[] = []
   private inFlight: FeedbackBatch | null = null
-  /** Dropped because the hub was away for too long. */
+  /** Dropped because the hub was away for too long, or refused them. */
   dropped = 0
 
   add(feedback: Feedback): void {
@@ -34,6 +34,12 @@ export class FeedbackOutbox {
 
   acknowledge(batchId: string): void {
     if (this.inFlight?.batch_id === batchId) this.inFlight = null
+  }
+
+  /** The hub will never take the batch that is on its way. */
+  giveUp(): void {
+    this.dropped += this.inFlight?.events.length ?? 0
+    this.inFlight = null
   }
 
   /** Clicks, reports and closings say more than that a card was seen. */

@@ -14,6 +14,8 @@ const FEEDBACK_EVERY_S = 2
 /** An acknowledgement that takes longer is lost. */
 const RESEND_S = 10
 
+/** Close code of what is not to the protocol. */
+const NOT_THE_PROTOCOL = 1008
 /** Close codes after which trying again with the same address is of no use. */
 const REFUSALS: Readonly<Record<number, HubProblem>> = { 4401: 'ticket', 4403: 'origin', 4404: 'room' }
 
@@ -33,6 +35,8 @@ export class HubClient {
   private lastEventId: number | null = null
   private wantsCurrent = true
   private clockSkewS = 0
+  /** Whether this connection has sent a batch that is not acknowledged. */
+  private batchSent = false
   private readonly outbox = new FeedbackOutbox()
   private readonly backoff = new Backoff()
   private readonly timers = new Map<string, ReturnType<typeof setTimeout>>()
@@ -66,6 +70,7 @@ export class HubClient {
 
   private connect(): void {
     const after = this.wantsCurrent ? null : this.lastEventId
+    this.batchSent = false
     this.channel = this.open(this.address, after, {
       message: (text) => this.receive(text),
       closed: (code) => this.onClosed(code),
@@ -83,6 +88,8 @@ export class HubClient {
     this.cancel('silence')
     this.cancel('stable')
     this.cancel('resend')
+    // Sent again, it would end every connection, and no card would come any more.
+    if (code === NOT_THE_PROTOCOL && this.batchSent) this.outbox.giveUp()
     const refused = REFUSALS[code]
     if (refused) {
       this.listener.problem(refused, `the hub refused this page (close code ${code})`)
@@ -123,6 +130,7 @@ export class HubClient {
         break
       case 'ack':
         this.outbox.acknowledge(message.batchId)
+        this.batchSent = false
         this.cancel('resend')
         this.flush()
         break
@@ -163,6 +171,7 @@ export class HubClient {
 
   private send(batch: FeedbackBatch): void {
     this.channel?.send(batch)
+    this.batchSent = true
     this.after('resend', RESEND_S, () => {
       if (this.outbox.unacknowledged) this.send(this.outbox.unacknowledged)
     })

@@ -24,6 +24,9 @@ export interface PresenterSettings {
 
 export type Report = (kind: FeedbackKind, product: CardEvent, dwellS?: number) => void
 
+/** The hub takes no more: a card that somebody held for longer was in front of nobody. */
+const LONGEST_DWELL_S = 86_400
+
 /** These are the viewer's own doing: the card does not leave under their hand. */
 const ENGAGING: readonly Hold[] = ['hover', 'focus', 'touch', 'menu']
 
@@ -32,7 +35,10 @@ interface Drawn {
   readonly view: CardView
   readonly sizes: readonly CardSize[]
   product: CardEvent
-  /** When it was first seen, by `performance.now()`; null while there was no room for it yet. */
+  /**
+   * When it was first seen, by `performance.now()`, moved on by the time that the page was hidden since; null while
+   * there was no room for it yet.
+   */
   seenAtMs: number | null
 }
 
@@ -42,6 +48,8 @@ export class Presenter {
   private readonly placer = new Placer()
   private readonly announcer = h('div', { class: 'announcer', role: 'status', 'aria-live': 'polite' })
   private readonly holds = new Set<Hold>()
+  /** Since when the page is hidden; null while it is in view. */
+  private hiddenAtMs = document.hidden ? performance.now() : null
   private readonly listening = new AbortController()
   private readonly timer = new DismissTimer(() => this.act(() => this.show.dismiss()))
 
@@ -134,7 +142,10 @@ export class Presenter {
     this.drawn = null
     this.timer.stop()
     for (const reason of ENGAGING) this.setHold(reason, false)
-    if (seenAtMs !== null) this.report('dwell', product, (performance.now() - seenAtMs) / 1000)
+    if (seenAtMs !== null) {
+      const dwellS = ((this.hiddenAtMs ?? performance.now()) - seenAtMs) / 1000
+      this.report('dwell', product, Math.min(LONGEST_DWELL_S, Math.max(0, dwellS)))
+    }
     view.leave(still)
   }
 
@@ -149,6 +160,12 @@ export class Presenter {
 
   private onVisibility(): void {
     this.hold('page-hidden', document.hidden)
+    const nowMs = performance.now()
+    if (document.hidden) this.hiddenAtMs ??= nowMs
+    else if (this.hiddenAtMs !== null) {
+      if (this.drawn?.seenAtMs != null) this.drawn.seenAtMs += nowMs - this.hiddenAtMs
+      this.hiddenAtMs = null
+    }
     this.layOut()
   }
 
