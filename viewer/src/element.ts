@@ -56,6 +56,7 @@ export class LiveCartElement extends ReflectingElement {
   private ownClock: StreamClock | null = null
   private usedClock: StreamClock = new NoClock()
   private hlsPlayer: HlsLike | null = null
+  private attached: HTMLVideoElement | null = null
   private measuredAtMs = 0
   private reconnecting = false
   private listening = new AbortController()
@@ -151,7 +152,6 @@ export class LiveCartElement extends ReflectingElement {
     this.setTheme()
     this.enterRoom()
     this.attachVideo()
-    this.awaitVideo()
   }
 
   disconnectedCallback(): void {
@@ -160,7 +160,7 @@ export class LiveCartElement extends ReflectingElement {
     this.hub?.stop()
     this.ticker?.dispose()
     this.stage?.dispose()
-    this.presenter = this.hub = this.ticker = this.stage = null
+    this.presenter = this.hub = this.ticker = this.stage = this.attached = null
   }
 
   attributeChangedCallback(name: string, before: string | null, after: string | null): void {
@@ -185,7 +185,9 @@ export class LiveCartElement extends ReflectingElement {
     if (rewound || due.length > 0) this.presenter?.draw()
     else if (performance.now() - this.measuredAtMs > MEASURE_EVERY_MS) {
       this.measuredAtMs = performance.now()
-      this.presenter?.layOut()
+      // Players put another video in the place of theirs, and pages are read on, without telling anybody.
+      if (this.video !== this.attached) this.attachVideo()
+      else this.presenter?.layOut()
     }
   }
 
@@ -260,14 +262,10 @@ export class LiveCartElement extends ReflectingElement {
     this.stage?.attach(video)
     this.ticker?.attach(video)
     // Before it has loaded, a video does not know its picture's size.
-    video?.addEventListener('resize', () => this.presenter?.layOut(), { signal: this.listening.signal })
+    if (video !== this.attached)
+      video?.addEventListener('resize', () => this.presenter?.layOut(), { signal: this.listening.signal })
+    this.attached = video
     this.setClock()
-  }
-
-  /** The video may stand further down in the page, which is not read yet. */
-  private awaitVideo(): void {
-    if (this.video || document.readyState !== 'loading') return
-    document.addEventListener('DOMContentLoaded', () => this.attachVideo(), { signal: this.listening.signal })
   }
 
   private setClock(): void {

@@ -185,6 +185,27 @@ describe('<live-cart>', () => {
     now.mockRestore()
   })
 
+  it('stands over the video that is there now, when a player puts in another or it comes late', () => {
+    vi.useFakeTimers()
+    element = make({ for: 'late' })
+    element.show(cardEvent())
+    expect(shadow('.stage')?.hidden).toBe(true)
+    for (const x of [10, 20]) {
+      document.querySelector('#late')?.remove()
+      const video = document.createElement('video')
+      video.id = 'late'
+      video.getBoundingClientRect = () => new DOMRect(x, 0, 1280, 720)
+      document.body.append(video)
+      vi.advanceTimersByTime(700)
+      expect(shadow('.stage')?.hidden).toBe(false)
+      expect(shadow('.stage')?.style.left).toBe(`${x}px`)
+    }
+    document.querySelector('#late')?.remove()
+    vi.advanceTimersByTime(700)
+    expect(shadow('.stage')?.hidden).toBe(true)
+    vi.useRealTimers()
+  })
+
   it('takes up properties that were set before it was defined', () => {
     element = document.createElement('live-cart')
     Object.defineProperty(element, 'room', { value: 'early', configurable: true, enumerable: true, writable: true })
