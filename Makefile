@@ -1,8 +1,8 @@
 # livecart: `make help` lists what there is to do.
 
 STATE         ?= .serve
-# The demo's CATALOG is what it sells, not what the archive is built with.
-ifneq (,$(filter demo demo-check demo-photos,$(MAKECMDGOALS)))
+# The demo's CATALOG is what it sells, a snapshot's what it holds: not what the archive is built with.
+ifneq (,$(filter catalog demo demo-check demo-photos,$(MAKECMDGOALS)))
 SHOP := $(CATALOG)
 override undefine CATALOG
 endif
@@ -37,6 +37,13 @@ unexport PYTHONPATH
 CANDIDATE  := $(dir $(ARCHIVE))product_recognizer-$(VERSION).mar
 REMEMBERED := VERSION MODEL_CONFIG LABELS LINKS CATALOG RUNTIMES
 SOURCES := $(shell find handler -name '*.py' -o -name '*.yaml' -o -name '*.json' -o -name '*.npz') scripts/build_archive.py
+# A slip in the folder's name is said at once, and not after minutes of building. One that is remembered (origin: file)
+# is in the archive already.
+ifneq (,$(and $(CATALOG),$(filter archive serve rollout,$(MAKECMDGOALS)),$(filter-out file,$(origin CATALOG))))
+ifeq (,$(wildcard $(CATALOG)/catalog.json))
+$(error CATALOG=$(CATALOG): there is no $(CATALOG)/catalog.json; docs/catalog.md has the form)
+endif
+endif
 BUILD   := --version $(VERSION) --model-config $(MODEL_CONFIG) --labels $(LABELS) --links $(LINKS) --runtimes $(RUNTIMES) \
            $(if $(CATALOG),--catalog $(CATALOG))
 
@@ -96,6 +103,7 @@ status: setup  ## Is the server of this checkout ready?
 	@$(BIN)/python scripts/serve.py --folder $(STATE) status
 
 predict: setup  ## Recognise photos: make predict IMAGES='a.jpg folder/'
+	@test -n '$(strip $(IMAGES))' || { echo "which photos? make predict IMAGES='a.jpg folder/'"; exit 1; }
 	@$(BIN)/python scripts/predict.py --server-folder $(STATE) $(IMAGES)
 
 # Under a name of its own, so that the archive stays as it is until the new version is served.
@@ -115,7 +123,8 @@ demo-photos: archive  ## The recogniser alone: serve, send real photos, show lab
 	@$(BIN)/python scripts/demo_photos.py --archive $(ARCHIVE)
 
 catalog: archive  ## Make a snapshot to follow: make catalog CATALOG=folder [SNAPSHOT=file.snapshot]
-	@$(BIN)/python scripts/build_catalog.py $(CATALOG) --archive $(ARCHIVE) --output $(SNAPSHOT) --model-config $(MODEL_CONFIG)
+	@test -n '$(or $(SHOP),$(CATALOG))' || { echo "which products? make catalog CATALOG=folder; docs/catalog.md"; exit 1; }
+	@$(BIN)/python scripts/build_catalog.py $(or $(SHOP),$(CATALOG)) --archive $(ARCHIVE) --output $(SNAPSHOT) --model-config $(MODEL_CONFIG)
 
 viewer: viewer/dist/live-cart.js  ## Build the <live-cart> element: viewer/dist/
 

@@ -105,6 +105,28 @@ def test_the_demo_s_catalog_is_not_the_archive_s(make_variables: dict[str, str])
     assert "my-shop" not in told.replace("--catalog 'my-shop'", "")
 
 
+def test_a_snapshot_s_catalog_is_not_the_archive_s(make_variables: dict[str, str]) -> None:
+    """Who changes products while a server runs does not build the archive anew, with these products in it."""
+    told = make(make_variables, "-n", "catalog", "CATALOG=my-shop")
+    assert "build_catalog.py my-shop --archive" in told
+    assert "--catalog my-shop" not in told
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["serve", "CATALOG=no-shop"], "there is no no-shop/catalog.json"),
+        (["predict", "IMAGES="], "which photos? make predict IMAGES="),
+    ],
+)
+def test_what_is_missing_is_said_before_anything_is_built(
+    make_variables: dict[str, str], words: list[str], why: str
+) -> None:
+    with pytest.raises(AssertionError, match=re.escape(why)) as refused:
+        make(make_variables, *words)
+    assert "building" not in str(refused.value)
+
+
 def test_plain_torchserve_uses_the_configuration_as_it_is(archive: Path, tmp_path: Path) -> None:
     """`torchserve --start --ts-config config.properties`: relative paths hold, and nothing else is needed."""
     moved = free_port() - torchserve_plan.PORTS["inference_address"]
