@@ -384,6 +384,26 @@ async def test_less_motion_for_who_asks_for_it(visit: Open, hub: FakeHub) -> Non
     assert await page.locator(".place").count() == 0
 
 
+@pytest.mark.parametrize(
+    "name", ["<img src=x onerror=alert(1)></script>", "W" * 10_000, "e" + "\u0301" * 300, "a\n" * 50]
+)
+async def test_whatever_a_shop_writes_stays_inside_the_card(visit: Open, hub: FakeHub, name: str) -> None:
+    page = await visit()
+    await hub.publish("card", "a", name=name, price="999999999999.9999", currency="<b>" * 2000)
+    await expect(page.locator(CARD))
+    # The text's own rectangles: what flows out of an element does not make it larger.
+    outside = """card => {
+        const range = document.createRange(), box = card.getBoundingClientRect()
+        return [...card.querySelectorAll('.price *, .buy')].flatMap(element => {
+            range.selectNodeContents(element)
+            return [...range.getClientRects()].filter(r => r.right > box.right || r.bottom > box.bottom)
+        }).length
+    }"""
+    assert await page.locator(CARD).evaluate(outside) == 0
+    assert await page.locator(f"{CARD} .name").inner_text() != ""
+    assert await page.locator("img, b").count() == 0
+
+
 @pytest.mark.parametrize("viewport", VIEWPORTS)
 async def test_targets_are_large_enough(visit: Open, hub: FakeHub, viewport: tuple[int, int]) -> None:
     page = await visit(viewport=viewport)

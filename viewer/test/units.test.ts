@@ -76,6 +76,7 @@ describe('prices', () => {
 
   it('name a currency that nobody knows', () => {
     expect(priceText('5.00', 'points', 'zh-CN')).toBe('5.00 points')
+    expect(priceText('5.00', 'x'.repeat(10_000), 'zh-CN').length).toBeLessThan(20)
     expect(priceText('5', null, 'zh-CN')).toBe('5.00')
   })
 })

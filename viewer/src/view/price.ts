@@ -6,12 +6,14 @@ export interface PricePart {
 }
 
 const DECIMAL = /^\d{1,12}(\.\d{1,4})?$/
+/** Of a currency that nobody knows: a card with a page of it would fit nowhere. */
+const LONGEST_CURRENCY = 12
 
 /** Empty where there is no price, or none that can be read. */
 export function priceParts(price: string | null, currency: string | null, locale: string): PricePart[] {
   if (price === null || !DECIMAL.test(price)) return []
   const format = formatFor(currency, locale)
-  if (!format) return [{ kind: 'amount', text: currency ? `${price} ${currency}` : price }]
+  if (!format) return [{ kind: 'amount', text: currency ? `${price} ${currency.slice(0, LONGEST_CURRENCY)}` : price }]
   // Decimals given as text are formatted digit by digit (ECMA-402, Intl mathematical values).
   return format
     .formatToParts(price as Intl.StringNumericLiteral)
