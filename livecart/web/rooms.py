@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
 
 from livecart.types import RoomView
-from livecart.web.bodies import MuteBody, PinBody, RoomBody, WithdrawBody
+from livecart.web.bodies import MuteBody, PinBody, RoomBody, Sku, WithdrawBody
 from livecart.web.control import RoomControl
 from livecart.web.replies import reply, unknown_room
 
@@ -59,7 +61,12 @@ def host_router(control: RoomControl) -> APIRouter:
 
     @router.delete("/{room}/mute/{sku:path}")
     async def unmute(room: str, sku: str) -> Response:
-        """End a mute."""
+        """End a mute; `?sku=` takes every sku, where the path takes neither `.` nor `..`."""
+        return _room(room, control.unmute(room, sku))
+
+    @router.delete("/{room}/mute")
+    async def unmute_any(room: str, sku: Annotated[Sku, Query()]) -> Response:
+        """End a mute. Browsers take `..` in a path for the way to the room itself, which `DELETE` would remove."""
         return _room(room, control.unmute(room, sku))
 
     @router.post("/{room}/withdraw")

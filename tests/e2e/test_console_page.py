@@ -223,6 +223,26 @@ async def test_the_host_pins_mutes_and_withdraws_by_keyboard(visit: Open) -> Non
     await page.locator("#wishes li", has_text="手工皂").get_by_role("button", name="取消置顶").press("Enter")
 
 
+async def test_odd_skus_and_names_do_no_harm(visit: Open, address: str) -> None:
+    page = await visit()
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    # In a path, a browser takes it for the room itself.
+    await page.request.post(f"{address}/rooms/room-1/mute", data={"sku": ".."}, headers=bearer)
+    muted = page.locator("#wishes li", has_text="已屏蔽")
+    await muted.get_by_role("button", name="取消屏蔽：..").press("Enter")
+    await muted.wait_for(state="detached")
+    name = "<img src=x onerror=alert(1)>" + "长" * 400
+    pin = {"sku": "1", "name": name, "url": "https://shop.example.com/1"}
+    await page.request.post(f"{address}/rooms/room-1/pin", data=pin, headers=bearer)
+    shown = page.locator("#cards .name", has_text=name)
+    await shown.wait_for()
+    assert (await shown.bounding_box())["height"] < 100
+    assert await page.locator("#cards img").count() == 0
+    await page.locator("#wishes").get_by_role("button", name="取消置顶").press("Enter")
+    await page.locator("#wishes li").wait_for(state="detached")
+    assert (await page.request.get(f"{address}/rooms/room-1", headers=bearer)).status == 200
+
+
 async def test_without_a_picture_it_says_so(visit: Open) -> None:
     page = await visit("whip-1")
     await page.get_by_text("未设置 playback_url").wait_for()

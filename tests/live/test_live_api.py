@@ -67,6 +67,10 @@ async def test_the_host_pins_mutes_and_withdraws(client, events, flv):
         answer = await client.post("/rooms/r/mute", json={"sku": "red", "for_s": 600})
         assert (answer.json()["muted"], answer.json()["cards"]) == (["red"], [])
         assert (await client.delete("/rooms/r/mute/red")).json()["muted"] == []
+        for odd in ("..", "a/b?c#d%2f&sku=e", "\u202e"):
+            assert (await client.post("/rooms/r/mute", json={"sku": odd})).json()["muted"] == [odd]
+            assert (await client.delete("/rooms/r/mute", params={"sku": odd})).json()["muted"] == []
+        assert (await client.delete("/rooms/r/mute")).status_code == 422
         pinned = {"sku": "9", "name": "赠品", "url": "https://shop.example.com/9", "price": "1.00", "currency": "CNY"}
         answer = await client.post("/rooms/r/pin", json=pinned)
         assert (answer.json()["pinned"], answer.json()["cards"]) == ("9", ["9"])

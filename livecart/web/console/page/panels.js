@@ -211,7 +211,8 @@ export class Panels {
   }
 
   unmuteButton(sku) {
-    return this.button('unmute', 'DELETE', `mute/${encodeURIComponent(sku)}`)
+    // Not in the path: browsers take the sku `..` for the way to the room itself.
+    return this.button('unmute', 'DELETE', `mute?${new URLSearchParams({ sku })}`)
   }
 
   button(key, method, path, body) {
