@@ -13,8 +13,9 @@ import os
 import sys
 import time
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from torchserve_plan import ROOT
 
@@ -61,9 +62,25 @@ def _welcome(console: Console, stage: Stage) -> None:
     console.print()
     for name, url in pages.items():
         console.print(f"  [bold]{name}[/bold]  {url}", soft_wrap=True)
-    console.print("\n  几秒后出现卡片，Ctrl-C 结束 cards come in a few seconds; Ctrl-C ends everything\n")
+    if tunnel := tunnel_command(os.environ, system.url, stage.stream_url):
+        console.print(
+            f"\n  从你的电脑看，先在那里运行 to watch on your own computer, first run there: {tunnel}", soft_wrap=True
+        )
+    hint = "\n  几秒后出现卡片，Ctrl-C 结束 cards come in a few seconds; Ctrl-C ends everything\n"
+    console.print(hint, soft_wrap=True)
     if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform == "darwin":
         webbrowser.open(system.watch_url)
+
+
+def tunnel_command(environment: Mapping[str, str], *urls: str) -> str | None:
+    """What brings the pages to who is logged in over SSH: they listen on 127.0.0.1 alone. None: nobody is."""
+    if not environment.get("SSH_CONNECTION"):
+        return None
+    ports = [urlsplit(url).port for url in urls]
+    forwarded = " ".join(f"-L {port}:127.0.0.1:{port}" for port in ports)
+    # The third word is the address by which this machine was reached.
+    host = [*environment["SSH_CONNECTION"].split(), "", "", ""][2] or "HOST"
+    return f"ssh -N {forwarded} {host}"
 
 
 def _show_cards(console: Console, stage: Stage) -> None:
@@ -81,7 +98,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--archive", type=Path, default=ARCHIVE)
     options = parser.parse_args(arguments)
     if options.catalog and not options.source:
-        parser.error("products without a stream: give --source too, or neither")
+        parser.error("products without a stream: give --source (make demo: SOURCE=) too, or neither")
     return options
 
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from demo.errors import DemoError
+from livecart.catalog.publish.build_command import DEFAULT_COMMAND
 from livecart.catalog.records import hosts, tokens
 from livecart.catalog.service import open_catalog
 from livecart.catalog.service_settings import CatalogSettings
@@ -30,6 +31,7 @@ CLIP_OPTIONS = (
     *("--bitrate", "1500k", "--keyframe-distance", "1", "--catalog-products", "12"),
 )
 _TOKEN_S = 12 * 3600.0
+_CONFIG = "model-config.yaml"
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,11 @@ def link_hosts(catalog: Path) -> list[str]:
     try:
         links = [product["url"] for product in json.loads(path.read_text(encoding="utf-8-sig"))["products"]]
         found = sorted({urlsplit(link).netloc.rpartition("@")[2] for link in links})
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except OSError as error:
+        raise DemoError(
+            f"{path}: cannot be read: {error.strerror}; name a folder with a catalog.json, as docs/catalog.md has it"
+        ) from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise DemoError(f"{path}: is no catalog ({error}); docs/catalog.md has the form") from error
     if not found or not all(found):
         raise DemoError(f"{path}: names no product with a link")
@@ -105,14 +111,27 @@ def fill_catalog(settings: CatalogSettings, catalog: Path, allowed: list[str]) -
 
 
 def following_archive(archive: Path, target: Path, snapshot: Path, allowed: list[str]) -> Path:
-    """A copy of the archive that follows `snapshot`, and takes links to these hosts."""
+    """A copy of the archive that follows `snapshot`, and takes links to these hosts beside those of its own."""
     with zipfile.ZipFile(archive) as given, zipfile.ZipFile(target, "w") as copy:
         for info in given.infolist():
             content = given.read(info)
-            if info.filename == "model-config.yaml":
+            if info.filename == _CONFIG:
                 config = yaml.safe_load(content)
                 config["handler"]["catalog"] = {"source": str(snapshot), "poll_s": 0.5}
-                config["handler"]["allowed_hosts"] = allowed
+                config["handler"]["allowed_hosts"] = sorted({*config["handler"]["allowed_hosts"], *allowed})
                 content = yaml.safe_dump(config, allow_unicode=True).encode()
             copy.writestr(info, content)
     return target
+
+
+def usual_hosts() -> list[str]:
+    """The hosts that the checkout's own model-config.yaml allows."""
+    config = yaml.safe_load((ROOT / "handler" / _CONFIG).read_text(encoding="utf-8"))
+    return list(config["handler"]["allowed_hosts"])
+
+
+def build_command(archive: Path, folder: Path) -> tuple[str, ...]:
+    """What makes snapshots for this archive, with the hosts that it allows; its configuration is laid into `folder`."""
+    with zipfile.ZipFile(archive) as given:
+        config = given.extract(_CONFIG, folder)
+    return (*DEFAULT_COMMAND, "--archive", str(archive), "--model-config", config)

@@ -10,8 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from msgspec import structs
+
 from demo.origin import serving
-from demo.shop import Shop, drawn_shop, fill_catalog, following_archive, link_hosts
+from demo.shop import (
+    Shop,
+    build_command,
+    drawn_shop,
+    fill_catalog,
+    following_archive,
+    link_hosts,
+    usual_hosts,
+)
 from demo.station import PLAYLIST, Station
 from demo.system import System, running
 from livecart.catalog.service_settings import CatalogSettings
@@ -24,10 +34,11 @@ KEPT = ROOT / "build" / "demo"
 
 @dataclass(frozen=True)
 class Stage:
-    """What runs. `token` opens the staff's pages, where there is a catalog."""
+    """What runs. `token` opens the staff's pages, where there is a catalog; browsers play from `stream_url`."""
 
     shop: Shop
     station: Station
+    stream_url: str
     system: System
     token: str | None
 
@@ -68,13 +79,7 @@ def staged(shop: Shop, archive: Path, tell: Callable[[str], None], *, most_viewe
         token, settings = None, None
         if shop.catalog is not None:
             tell("导入商品 taking in the products ...")
-            settings = CatalogSettings(url=f"sqlite:///{folder / 'catalog.db'}", folder=str(folder / "catalog"))
-            allowed = link_hosts(shop.catalog)
-            token = fill_catalog(settings, shop.catalog, allowed)
-            snapshot = folder / "catalog" / "published" / "catalog.snapshot"
-            store = folder / "store"
-            store.mkdir()
-            archive = following_archive(archive, store / archive.name, snapshot, allowed)
+            archive, settings, token = _with_catalog(shop.catalog, archive, folder)
         system = stack.enter_context(
             running(
                 folder,
@@ -86,7 +91,22 @@ def staged(shop: Shop, archive: Path, tell: Callable[[str], None], *, most_viewe
                 most_viewers=most_viewers,
             )
         )
-        yield Stage(shop, station, system, token)
+        yield Stage(shop, station, address, system, token)
+
+
+def _with_catalog(catalog: Path, archive: Path, folder: Path) -> tuple[Path, CatalogSettings, str]:
+    """The archive that follows it, the filled catalog's settings, and a token for the staff's pages."""
+    settings = CatalogSettings(url=f"sqlite:///{folder / 'catalog.db'}", folder=str(folder / "catalog"))
+    allowed = link_hosts(catalog)
+    token = fill_catalog(settings, catalog, allowed)
+    store = folder / "store"
+    store.mkdir()
+    snapshot = folder / "catalog" / "published" / "catalog.snapshot"
+    following = following_archive(archive, store / archive.name, snapshot, allowed)
+    if archive.resolve() != ARCHIVE.resolve() or not set(allowed) <= set(usual_hosts()):
+        # Slower than the checkout's own builder, which stays; but that one knows neither these hosts nor this archive.
+        settings = structs.replace(settings, build_command=build_command(following, folder))
+    return following, settings, token
 
 
 @contextmanager

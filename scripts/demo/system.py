@@ -147,6 +147,8 @@ playback_url = {json.dumps(playback_url)}
 """
     if catalog is not None:
         text += f"\n[catalog]\nurl = {json.dumps(catalog.url)}\nfolder = {json.dumps(catalog.folder)}\n"
+        if catalog.build_command is not None:
+            text += f"build_command = {json.dumps(catalog.build_command)}\n"
     return text
 
 
@@ -154,6 +156,10 @@ playback_url = {json.dumps(playback_url)}
 def _livecart(config: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """`livecart run`, a leader of its own group: Ctrl-C is for the demo, which ends things in their order."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("LIVECART_")}
+    # The builder of snapshots unpacks the archive there, and has no time to clear up when it is ended.
+    temporary = config.parent / "tmp"
+    temporary.mkdir()
+    environment["TMPDIR"] = str(temporary)
     command = [sys.executable, "-m", "livecart", "run", "--config", str(config)]
     with log.open("wb") as told:
         process = subprocess.Popen(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -27,12 +28,20 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", seconds=2.0)
 
 
+def write_shop(folder: Path) -> Path:
+    folder.mkdir()
+    product = {"sku": "1001", "name": "好欢螺螺蛳粉", "url": "https://shop.example.org/item/1001"}
+    (folder / "catalog.json").write_text(json.dumps({"schema": 1, "products": [product]}), encoding="utf-8")
+    return folder
+
+
 @contextmanager
-def demo(archive: Path, source: str, temporary: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+def demo(archive: Path, source: str, temporary: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     """The demo; everything it starts has `temporary` in its environment."""
     temporary.mkdir()
     log = temporary.parent / "demo.log"
-    command = [sys.executable, str(ROOT / "scripts" / "demo_live.py"), "--archive", str(archive), "--source", source]
+    program = str(ROOT / "scripts" / "demo_live.py")
+    command = [sys.executable, program, "--archive", str(archive), "--source", source, *options]
     environment = os.environ | {"TMPDIR": str(temporary), "PYTHONUNBUFFERED": "1", "COLUMNS": "200"}
     with log.open("w") as told:
         process = subprocess.Popen(command, stdout=told, stderr=told, env=environment, text=True)
@@ -67,11 +76,13 @@ def left_over(temporary: Path) -> list[list[str]]:
 
 def test_it_shows_its_pages_and_ends_with_everything(archive: Path, clip: Path, tmp_path: Path) -> None:
     temporary = tmp_path / "t"
-    with demo(archive, str(clip), temporary) as (process, log):
+    shop = write_shop(tmp_path / "shop")
+    with demo(archive, str(clip), temporary, "--catalog", str(shop)) as (process, log):
         url = wait_for(r"http://127.0.0.1:\d+/rooms/demo/watch", process, log)
         assert "application/vnd" not in requests.get(url, timeout=30).text
         assert requests.get(url, timeout=30).status_code == 200
         assert requests.get(url.replace("watch", "console"), timeout=30).status_code == 200
+        assert requests.get(wait_for(r"http://127.0.0.1:\d+/admin/", process, log), timeout=30).status_code == 200
         assert len(left_over(temporary)) >= 3
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0

@@ -1,0 +1,57 @@
+"""What `make demo` says to who starts it: what cannot be used, and how the pages are reached from elsewhere."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+import demo_live
+from demo.errors import DemoError
+from demo.shop import build_command, following_archive, link_hosts, usual_hosts
+from torchserve_plan import ROOT
+
+
+def test_a_catalog_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DemoError, match=r"shop/catalog\.json: cannot be read: No such file.*docs/catalog\.md"):
+        link_hosts(tmp_path / "shop")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"products": [{"name": "tea"}]}'])
+def test_a_file_that_is_no_catalog_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "catalog.json").write_text(text, encoding="utf-8")
+    with pytest.raises(DemoError, match=r"catalog\.json: is no catalog .*docs/catalog\.md"):
+        link_hosts(tmp_path)
+
+
+def test_products_without_a_stream_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        demo_live.main(["--catalog", "shop"])
+    assert ended.value.code == 2
+    assert "make demo: SOURCE=" in capsys.readouterr().err
+
+
+def test_over_ssh_both_ports_are_forwarded() -> None:
+    urls = ("http://127.0.0.1:9085", "http://127.0.0.1:4000")
+    over_ssh = {"SSH_CONNECTION": "198.51.100.7 50000 203.0.113.9 22"}
+    assert (
+        demo_live.tunnel_command(over_ssh, *urls) == "ssh -N -L 9085:127.0.0.1:9085 -L 4000:127.0.0.1:4000 203.0.113.9"
+    )
+    assert demo_live.tunnel_command({}, *urls) is None
+
+
+def test_snapshots_are_built_with_the_shop_s_own_hosts(tmp_path: Path) -> None:
+    """The checkout's configuration allows only the example's host: a shop's own products would never be published."""
+    given = tmp_path / "given.mar"
+    with zipfile.ZipFile(given, "w") as archive:
+        archive.write(ROOT / "handler" / "model-config.yaml", "model-config.yaml")
+    following = following_archive(given, tmp_path / "following.mar", tmp_path / "catalog.snapshot", ["shop.cn"])
+    command = build_command(following, tmp_path)
+    assert {"{folder}", "{output}"} < set(command)
+    assert command[command.index("--archive") + 1] == str(following)
+    config = yaml.safe_load(Path(command[command.index("--model-config") + 1]).read_text(encoding="utf-8"))
+    # The links that the archive holds itself are checked too, when it starts.
+    assert config["handler"]["allowed_hosts"] == ["shop.cn", "shop.example.com"]
+    assert usual_hosts() == ["shop.example.com"]
