@@ -1,4 +1,7 @@
-"""README.md and README.zh.md: the same commands, and each of them is one that there is; tests/e2e runs them."""
+"""README.md and README.zh.md: the same commands, and each of them is one that there is; tests/e2e runs them.
+
+And the links of these and of docs/: to files and headings that are there.
+"""
 
 from __future__ import annotations
 
@@ -44,10 +47,24 @@ def test_livecart_knows_it(command: str) -> None:
         assert option in told.output
 
 
-def test_links_and_pictures_are_there() -> None:
-    for name in ("README.md", "README.zh.md"):
-        for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text(encoding="utf-8")):
-            assert target.startswith("https://") or (ROOT / target).is_file(), f"{name}: {target}"
+def headings(text: str) -> set[str]:
+    """As GitHub names them in links; of plain words, which is all that ours hold."""
+    return {heading.lower().replace(" ", "-") for heading in re.findall(r"^#+ ([\w -]+)$", text, re.MULTILINE)}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [ROOT / "README.md", ROOT / "README.zh.md", *sorted((ROOT / "docs").glob("*.md"))],
+    ids=lambda page: page.name,
+)
+def test_links_and_pictures_are_there(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+        if target.startswith("https://"):
+            continue
+        name, _, heading = target.partition("#")
+        linked = page.parent / name if name else page
+        assert linked.is_file(), target
+        assert not heading or heading in headings(linked.read_text(encoding="utf-8")), target
 
 
 def test_programs_are_there() -> None:
