@@ -5,12 +5,14 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
 import demo_live
 from demo.errors import DemoError
 from demo.shop import build_command, following_archive, link_hosts, usual_hosts
+from demo.system import _livecart
 from torchserve_plan import ROOT
 
 
@@ -55,3 +57,11 @@ def test_snapshots_are_built_with_the_shop_s_own_hosts(tmp_path: Path) -> None:
     # The links that the archive holds itself are checked too, when it starts.
     assert config["handler"]["allowed_hosts"] == ["shop.cn", "shop.example.com"]
     assert usual_hosts() == ["shop.example.com"]
+
+
+def test_what_livecart_s_programs_leave_behind_goes_with_the_demo(tmp_path: Path) -> None:
+    """The builder of snapshots unpacks the archive, and is ended before it has cleared up."""
+    with _livecart(tmp_path / "rooms.toml", tmp_path / "livecart.log") as process:
+        temporary = Path(psutil.Process(process.pid).environ()["TMPDIR"])
+    assert temporary.is_dir()
+    assert temporary.parent == tmp_path
