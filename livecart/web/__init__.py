@@ -3,7 +3,8 @@
 control.py   what it needs of the rest of livecart, as protocols
 api.py       the application: errors, health, metrics;  rooms.py, whip.py: its routes;  bodies.py: what clients send
 hub/         viewers: their WebSocket, tickets, feedback;  console/: the host
-access.py    who may ask;  server.py: uvicorn in the program's own event loop
+access.py    who may ask;  body_limit.py: how much, how long
+server.py    uvicorn in the program's own event loop;  patience.py: not for ever
 """
 
 from livecart.web.api import create_api

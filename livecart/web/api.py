@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
 from livecart.errors import SettingsError
@@ -95,6 +96,11 @@ def _add_error_handlers(api: FastAPI) -> None:
         first = refused.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         return error(422, "bad_request", f"{where}: {first['msg']}")
+
+    @api.exception_handler(ClientDisconnect)
+    async def gone(_: Request, __: ClientDisconnect) -> Response:
+        # In the middle of its body. Nobody reads the answer; without one there would be a traceback in the log.
+        return error(400, "bad_request", "the body is not whole")
 
     @api.exception_handler(HTTPException)
     async def refused(_: Request, refused: HTTPException) -> Response:

@@ -11,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from livecart.errors import SettingsError
+from livecart.web.patience import PatientProtocol
 
 #: How long open requests may take at the end.
 _GRACE_S = 1
@@ -58,6 +59,7 @@ class HttpServer:
         self.url = f"http://{name}:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(
             api,
+            http=PatientProtocol,
             log_config=None,
             access_log=False,
             # Its lines about WebSockets hold the address with the viewer's ticket.
