@@ -129,6 +129,20 @@ async def test_without_a_token_a_browser_cannot_be_led_here(client):
     assert (await client.get("/rooms", headers={"Host": "evil.example.com"})).status_code == 400
 
 
+@pytest.mark.parametrize(
+    "content_type", [None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"]
+)
+async def test_without_a_token_a_page_cannot_do_what_the_host_does(client, content_type):
+    # These a browser sends to other sites without asking them first (Fetch standard, CORS-safelisted requests).
+    headers = {"Origin": "https://evil.example"} | ({} if content_type is None else {"Content-Type": content_type})
+    await client.put("/rooms/r", json={"source": "whip"})
+    for path in ("pin", "mute", "withdraw", "whip"):
+        answer = await client.post(f"/rooms/r/{path}", content=b'{"sku": "1"}', headers=headers)
+        assert answer.status_code in {415, 422}, path
+    room = (await client.get("/rooms/r")).json()
+    assert (room["pinned"], room["muted"]) == (None, [])
+
+
 async def test_the_api_describes_itself(client):
     paths = (await client.get("/openapi.json")).json()["paths"]
     assert {"/rooms", "/rooms/{room}", "/rooms/{room}/pin", "/rooms/{room}/whip", "/metrics"} <= set(paths)
