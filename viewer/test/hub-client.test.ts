@@ -93,7 +93,7 @@ describe('HubClient', () => {
     hub.drop()
     vi.advanceTimersByTime(1000)
     expect(hub.connections.map(({ after }) => after)).toEqual([null, 8])
-    hub.hello(12, [cardEvent()])
+    hub.hello(12, [cardEvent({ event_id: 10 })])
     expect(current).toEqual([[]])
     hub.say({ type: 'event', event: cardEvent({ event_id: 9 }) })
     expect(events).toEqual([8, 9])
@@ -117,6 +117,29 @@ describe('HubClient', () => {
     hub.say({ type: 'event', event: cardEvent({ event_id: 3 }) })
     expect(current).toEqual([[], ['new show']])
     expect(events).toEqual([3])
+  })
+
+  it('begins anew with such a room also where it has passed the number of the last event', () => {
+    hub.hello(1)
+    hub.say({ type: 'event', event: cardEvent({ card_id: 'old', event_id: 12 }) })
+    hub.drop()
+    vi.advanceTimersByTime(1000)
+    hub.hello(30, [cardEvent({ card_id: 'new show', event_id: 11 })])
+    for (const event_id of [13, 30, 31]) hub.say({ type: 'event', event: cardEvent({ event_id }) })
+    expect(current).toEqual([[], ['new show']])
+    expect(events).toEqual([12, 31])
+  })
+
+  it('goes on with the same room where its cards are those that it has', () => {
+    hub.hello(1, [cardEvent({ card_id: 'a', event_id: 1 })])
+    hub.say({ type: 'event', event: cardEvent({ card_id: 'b', event_id: 2 }) })
+    hub.say({ type: 'event', event: cardEvent({ card_id: 'b', event_id: 3, event: 'withdraw' }) })
+    hub.drop()
+    vi.advanceTimersByTime(1000)
+    hub.hello(4, [cardEvent({ card_id: 'a', event_id: 1 }), cardEvent({ card_id: 'c', event_id: 4 })])
+    hub.say({ type: 'event', event: cardEvent({ card_id: 'c', event_id: 4 }) })
+    expect(current).toEqual([['a']])
+    expect(events).toEqual([2, 3, 4])
   })
 
   it('answers pings, and gives a silent connection up', () => {

@@ -34,6 +34,8 @@ export class HubClient {
   private channel: Channel | null = null
   private lastEventId: number | null = null
   private wantsCurrent = true
+  /** Cards that the hub has told of and not withdrawn. */
+  private readonly told = new Set<string>()
   private clockSkewS = 0
   /** Whether this connection has sent a batch that is not acknowledged. */
   private batchSent = false
@@ -141,20 +143,32 @@ export class HubClient {
   private greet(hello: ServerMessage & { type: 'hello' }): void {
     this.setClock(hello.serverTimeS)
     this.after('stable', STABLE_S, () => this.backoff.reset())
-    // A room that counts from the start again is another show: nothing of the last one is shown in it.
-    const beganAnew = this.lastEventId !== null && hello.lastEventId < this.lastEventId
-    if (this.wantsCurrent || beganAnew) {
+    if (this.wantsCurrent || this.beganAnew(hello)) {
       this.wantsCurrent = false
       this.lastEventId = hello.lastEventId
+      this.told.clear()
+      for (const { card_id } of hello.current) this.told.add(card_id)
       this.listener.current(hello.current)
     }
     if (this.outbox.unacknowledged) this.send(this.outbox.unacknowledged)
     else this.flush()
   }
 
+  /**
+   * A room that counts from the start again is another show: nothing of the last one is shown in it. Where it has
+   * passed the viewer's number already, it shows a card of a lower one that was never told of.
+   */
+  private beganAnew({ lastEventId, current }: ServerMessage & { type: 'hello' }): boolean {
+    const last = this.lastEventId
+    if (last === null) return false
+    return lastEventId < last || current.some(({ event_id, card_id }) => event_id <= last && !this.told.has(card_id))
+  }
+
   private take(event: CardEvent): void {
     if (this.lastEventId !== null && event.event_id <= this.lastEventId) return
     this.lastEventId = event.event_id
+    if (event.event === 'withdraw') this.told.delete(event.card_id)
+    else this.told.add(event.card_id)
     this.listener.event(event)
   }
 
