@@ -1,13 +1,18 @@
-"""Connections that ask for nothing, or never end asking, are let go: a few machines could take all that there are."""
+"""Connections that ask for nothing, never end asking, or ping without end are let go: one machine could take all."""
 
 from __future__ import annotations
 
 import asyncio
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from livecart.rate_limits import TokenBucket
 
 #: How long a request's line and headers may take, from the connection on, or from their first byte.
 REQUEST_WITHIN_S = 20.0
+#: Pings (RFC 6455, 5.5.2) of one viewer. Browsers send none, other clients one every few seconds.
+_PINGS_BURST, _PINGS_PER_S = 20, 1
 
 
 class PatientProtocol(H11Protocol):
@@ -51,3 +56,18 @@ class PatientProtocol(H11Protocol):
         self._deadline = None
         if self._is_waiting:
             self.transport.close()
+
+
+class PatientWebSocket(WebSocketsSansIOProtocol):
+    """uvicorn's own, which keeps an answer to every ping for a peer that reads none of them."""
+
+    _pings: TokenBucket | None = None
+
+    def handle_ping(self) -> None:
+        """Answer one ping."""
+        if self._pings is None:
+            self._pings = TokenBucket(_PINGS_BURST, _PINGS_PER_S)
+        if self._pings.take():
+            super().handle_ping()
+        else:
+            self.transport.abort()

@@ -11,7 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from livecart.errors import SettingsError
-from livecart.web.patience import PatientProtocol
+from livecart.web.patience import PatientProtocol, PatientWebSocket
 
 #: How long open requests may take at the end.
 _GRACE_S = 1
@@ -60,6 +60,7 @@ class HttpServer:
         config = uvicorn.Config(
             api,
             http=PatientProtocol,
+            ws=PatientWebSocket,
             log_config=None,
             access_log=False,
             # Its lines about WebSockets hold the address with the viewer's ticket.

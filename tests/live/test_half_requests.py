@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from contextlib import asynccontextmanager
 
@@ -10,6 +11,7 @@ import pytest
 
 from livecart.web import HttpServer, patience
 from livecart.web.api import BodyLimit
+from tests.live.conftest import until
 from tests.live.hub_clients import running_hub
 
 HEAD = b"Host: 127.0.0.1\r\n"
@@ -66,6 +68,23 @@ async def test_who_asked_whole_is_not_hurried(monkeypatch):
             assert b"hello" in await reader.read(4096)
             assert not reader.at_eof()
             writer.close()
+
+
+async def test_who_pings_without_end_is_let_go_and_who_does_now_and_then_is_not(monkeypatch):
+    key = b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    ping = b"\x89\x80\0\0\0\0"
+    async with served(monkeypatch, 5.0) as (hub, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(EVENTS + b"Upgrade: websocket\r\nConnection: Upgrade\r\n" + key)
+        assert b"hello" in await reader.readuntil(b"current")
+        writer.write(ping * 10)
+        assert (await asyncio.wait_for(reader.readuntil(b"\x8a\0" * 10), 4)).endswith(b"\x8a\0" * 10)
+        writer.write(ping * 1000)
+        with contextlib.suppress(ConnectionError):
+            await asyncio.wait_for(reader.read(), 4)
+        await until(lambda: hub.hub.viewers_by_room() == {})
+        assert hub.failures == []
+        writer.close()
 
 
 async def test_who_leaves_in_the_middle_of_a_body_leaves_no_trace_in_the_log(monkeypatch, caplog):
