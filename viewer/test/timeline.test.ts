@@ -65,6 +65,17 @@ describe('Timeline', () => {
     expect(ids(timeline.advance(unknowing, 0))).toEqual(['a'])
   })
 
+  it('takes what is no number for not knowing', () => {
+    let nowS = 0
+    const timeline = new Timeline(() => nowS)
+    timeline.add(cardEvent())
+    const clock = { untilShownS: () => Number.NaN }
+    expect(timeline.advance(clock, 0).due).toEqual([])
+    nowS = 5
+    expect(timeline.advance(clock, 0.1).due).toHaveLength(1)
+    expect(timeline.advance(clock, 0.2)).toEqual({ rewound: false, due: [] })
+  })
+
   it('shows what is on another time line', () => {
     const timeline = new Timeline(() => 0)
     timeline.add(cardEvent({ card_id: 'a', pts_s: 1e6 }))

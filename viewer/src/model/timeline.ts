@@ -66,7 +66,8 @@ export class Timeline {
   }
 
   private isDue(entry: Entry, untilS: number | undefined): boolean {
-    if (untilS === undefined) return this.now() - entry.receivedAtS >= LONGEST_UNKNOWN_S
+    // No number is what a player makes of a playlist's date that cannot be read.
+    if (untilS === undefined || Number.isNaN(untilS)) return this.now() - entry.receivedAtS >= LONGEST_UNKNOWN_S
     return untilS <= TOLERANCE_S || untilS >= FURTHEST_AHEAD_S
   }
 
