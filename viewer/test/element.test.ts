@@ -206,6 +206,20 @@ describe('<live-cart>', () => {
     vi.useRealTimers()
   })
 
+  it.each(['wss://[', 'mailto:hub', 'https://hub:99999'])('goes on with an src that is none: %s', (src) => {
+    const warn = vi.spyOn(console, 'warn').mockReturnValue()
+    const problems: string[] = []
+    const note = (event: Event) => problems.push((event as CustomEvent).detail.problem)
+    document.addEventListener('livecart-problem', note)
+    element = make({ src, room: 'r' })
+    element.show(cardEvent())
+    expect(problems).toEqual(['src'])
+    expect(card()).not.toBeNull()
+    expect(shadow('.stage')?.hidden).toBe(false)
+    document.removeEventListener('livecart-problem', note)
+    warn.mockRestore()
+  })
+
   it('takes up properties that were set before it was defined', () => {
     element = document.createElement('live-cart')
     Object.defineProperty(element, 'room', { value: 'early', configurable: true, enumerable: true, writable: true })

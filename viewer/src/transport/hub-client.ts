@@ -19,14 +19,16 @@ const NOT_THE_PROTOCOL = 1008
 /** Close codes after which trying again with the same address is of no use. */
 const REFUSALS: Readonly<Record<number, HubProblem>> = { 4401: 'ticket', 4403: 'origin', 4404: 'room' }
 
-export type HubProblem = 'ticket' | 'origin' | 'room' | 'event'
+export type HubProblem = 'ticket' | 'origin' | 'room' | 'src' | 'event'
 
 export interface HubListener {
   /** Something happened in the room. */
   event(event: CardEvent): void
   /** What is shown in the room, where that cannot be told from the events: all that is not named is gone. */
   current(cards: readonly CardEvent[]): void
-  /** `ticket`, `origin`, `room`: refused, and not tried again until the address changes; `event`: one was unusable. */
+  /**
+   * `ticket`, `origin`, `room`: refused, `src`: no address; not tried again until it changes. `event`: one was unusable.
+   */
   problem(problem: HubProblem, message: string): void
 }
 
@@ -73,10 +75,16 @@ export class HubClient {
   private connect(): void {
     const after = this.wantsCurrent ? null : this.lastEventId
     this.batchSent = false
-    this.channel = this.open(this.address, after, {
-      message: (text) => this.receive(text),
-      closed: (code) => this.onClosed(code),
-    })
+    try {
+      this.channel = this.open(this.address, after, {
+        message: (text) => this.receive(text),
+        closed: (code) => this.onClosed(code),
+      })
+    } catch (error) {
+      // No URL, of another scheme, or ws: in a page of https: the element goes on without a hub.
+      this.listener.problem('src', `the hub's address cannot be used: ${String(error)}`)
+      return
+    }
     this.after('silence', SILENCE_S, () => this.abandon())
   }
 
