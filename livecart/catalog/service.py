@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from livecart.catalog.database.store import Store, open_store
-from livecart.catalog.publish.build_command import BuildCommand, Builder
+from livecart.catalog.publish.build_command import DEFAULT_COMMAND, BuildCommand, Builder
 from livecart.catalog.publish.publisher import Publisher
-from livecart.catalog.publish.resident import ResidentBuilder
+from livecart.catalog.publish.resident import RESIDENT_COMMAND, ResidentBuilder
 from livecart.catalog.publish.snapshot_folder import SnapshotFolder
 from livecart.catalog.records.blobs import BlobFolder
 from livecart.catalog.service_settings import CatalogSettings
@@ -76,15 +76,20 @@ def open_catalog(settings: CatalogSettings) -> Iterator[CatalogService]:
         snapshots = SnapshotFolder(_made(folder / "published"))
         publisher = None
         if settings.publish:
-            publisher = Publisher(store, photos, snapshots, _builder(settings))
+            publisher = Publisher(store, photos, snapshots, builder_of(settings))
             stack.callback(publisher.stop)
         yield CatalogService(settings, store, photos, crops, cache, snapshots, publisher, folder)
 
 
-def _builder(settings: CatalogSettings) -> Builder:
+def builder_of(settings: CatalogSettings) -> Builder:
+    """What makes snapshots; nothing is started yet."""
     if settings.build_command is not None:
         return BuildCommand(settings.build_command, limit_s=settings.build_limit_s)
-    return ResidentBuilder(BuildCommand(limit_s=settings.build_limit_s), limit_s=settings.build_limit_s)
+    named = {"--archive": settings.archive, "--model-config": settings.model_config}
+    # Absolute, so that where the program works does not matter.
+    more = [part for option, path in named.items() if path is not None for part in (option, str(Path(path).absolute()))]
+    plain = BuildCommand((*DEFAULT_COMMAND, *more), limit_s=settings.build_limit_s)
+    return ResidentBuilder(plain, (*RESIDENT_COMMAND, *more), limit_s=settings.build_limit_s)
 
 
 def _made(folder: Path) -> Path:

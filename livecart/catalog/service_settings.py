@@ -84,6 +84,10 @@ class CatalogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     publish: bool = True
     #: What makes a snapshot, an argument list that names {folder} and {output}; None: the project's own, kept running.
     build_command: tuple[str, ...] | None = None
+    #: Of the project's own: the archive whose network embeds photos, and the model-config.yaml for its allowed hosts;
+    #: None: those that `make archive` builds and reads.
+    archive: str | None = None
+    model_config: str | None = None
     #: Limit of one build, in seconds.
     build_limit_s: float = 600.0
     keep: Keep = Keep()
@@ -95,6 +99,8 @@ class CatalogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             raise SettingsError(f"max_age_s is {self.max_age_s}; it must be 0.2 to 60")
         if not (math.isfinite(self.build_limit_s) and self.build_limit_s > 0):
             raise SettingsError(f"build_limit_s is {self.build_limit_s}; it must be more than 0")
+        if self.build_command is not None and (self.archive is not None or self.model_config is not None):
+            raise SettingsError("build_command says itself which archive and model-config.yaml; leave those keys out")
         names = [feed.name for feed in self.feeds]
         for feed in self.feeds:
             if not 1 <= len(feed.name) <= 64 or not feed.name.isprintable():
