@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -61,10 +62,19 @@ class RoomSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         name = self.product_list
         if name is not None and not (1 <= len(name) <= 128 and name.isprintable()):
             raise SettingsError(f"room {self.id}: product_list must be 1 to 128 printable characters")
-        if self.playback_url is not None and not _PLAYBACK_URL.fullmatch(self.playback_url):
+        if self.playback_url is not None and not _is_playback_url(self.playback_url):
             raise SettingsError(
                 f"room {self.id}: playback_url must be an https:// or http:// URL, or a path such as /live.m3u8"
             )
+
+
+def _is_playback_url(text: str) -> bool:
+    try:
+        # An address in brackets that is none, or a port: only taking it apart tells.
+        urlsplit(text).port  # noqa: B018
+    except ValueError:
+        return False
+    return _PLAYBACK_URL.fullmatch(text) is not None
 
 
 class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from livecart.cli.terminal import printable
 from livecart.errors import SettingsError
 from livecart.pipeline.clip_score import ClipScore, ClipTruth
 
@@ -61,18 +62,23 @@ def timeline(score: ClipScore, truth: ClipTruth) -> Table:
         row = _bar(show.from_s, show.to_s, truth.duration_s, "green" if show.cards_pts_s else "red")
         for number, pts_s in enumerate(show.cards_pts_s):
             _mark(row, pts_s, truth.duration_s, "◆" if number else "●")
-        table.add_row(show.name, row)
+        table.add_row(_name(show.name), row)
     for bystander in truth.bystanders:
         row = _bar(bystander.from_s, bystander.to_s, truth.duration_s, "grey50")
         for card in score.bystander_cards:
             if card.sku == bystander.sku:
                 _mark(row, card.pts_s, truth.duration_s, "○")
-        table.add_row(f"({bystander.name})", row)
+        table.add_row(_name(f"({bystander.name})"), row)
     for card in score.wrong_cards:
         row = Text(" " * _CELLS)
         _mark(row, card.pts_s, truth.duration_s, "✕")
-        table.add_row(card.name, row)
+        table.add_row(_name(card.name), row)
     return table
+
+
+def _name(name: str) -> Text:
+    """As it is: in brackets rich would see markup."""
+    return Text(printable(name))
 
 
 def _bar(from_s: float, to_s: float, duration_s: float, colour: str) -> Text:

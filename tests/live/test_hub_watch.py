@@ -62,7 +62,17 @@ async def test_a_room_without_playback_says_so():
 
 @pytest.mark.parametrize(
     "url",
-    ["javascript:alert(1)", "//evil.example/x", "https://a; script-src *", "https://u:p@a/x", "live.m3u8", "/a b", ""],
+    [
+        "javascript:alert(1)",
+        "//evil.example/x",
+        "https://a; script-src *",
+        "https://u:p@a/x",
+        "live.m3u8",
+        "/a b",
+        "",
+        "https://[bad/x.m3u8",
+        "https://a:99999/",
+    ],
 )
 def test_what_is_no_playback_url_is_refused(url):
     with pytest.raises(SettingsError, match="playback_url"):
