@@ -13,7 +13,7 @@ from recognition.colours import NOT_COMPARED, ColourMatch
 from recognition.fuse import EvidenceRows, features
 from recognition.negatives import doubted
 from recognition.reply import BoxXyxyPx, Evidence
-from recognition.scene import Region, Scene, Sighting, TextMass
+from recognition.scene import PhotoPlace, Region, Scene, Sighting, TextMass
 from recognition.text.normalize import Piece
 
 #: Products that text brings in, beside those that look alike.
@@ -118,19 +118,21 @@ def _of_region(
         Sighting(
             product=product,
             confidence=sure[product],
-            box=_box(region, product),
+            box=box,
             evidence=_shown(evidence, row, scene.text_was_read),
+            placed=placed,
         )
         for row, product in enumerate(products)
         if product in sure
+        for box, placed in [_place(region, product)]
     ]
 
 
-def _box(region: Region, product: int) -> BoxXyxyPx:
+def _place(region: Region, product: int) -> tuple[BoxXyxyPx, PhotoPlace | None]:
     found = region.prints.get(product)
     if found is not None and found.points >= _POINTS_FOR_BOX:
-        return found.box
-    return region.photo_box.get(product, region.box)
+        return found.box, found.placed
+    return region.photo_box.get(product, region.box), None
 
 
 def _shown(evidence: EvidenceRows, row: int, text_was_read: bool) -> Evidence:

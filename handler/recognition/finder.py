@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from recognition import evidence as ev
-from recognition.boxes import refined, surroundings_of
+from recognition.box_fit import BoxCorrection
+from recognition.boxes import middle_of, refined, surroundings_of
 from recognition.calibration import Weights
 from recognition.catalog import LoadedCatalog
 from recognition.embedding import crop_vectors
@@ -97,13 +98,19 @@ class Finder:
     """Finds the products of whatever catalog it is given. Not thread-safe."""
 
     def __init__(
-        self, runtime: Runtime, reader: TextReader | None, weights: Weights, space: VectorSpace = PLAIN
+        self,
+        runtime: Runtime,
+        reader: TextReader | None,
+        weights: Weights,
+        space: VectorSpace = PLAIN,
+        box_fit: BoxCorrection | None = None,
     ) -> None:
         """Without a ``reader`` no text is ever read; ``space`` is the catalog photos' own."""
         self.runtime = runtime
         self._reader = reader
         self._weights = weights
         self._space = space
+        self.box_fit = box_fit
         self._lexicon = load_lexicon()
 
     def find(self, catalog: LoadedCatalog, looks: Sequence[Look]) -> FinderResult:
@@ -227,11 +234,11 @@ class Finder:
         with _Clock(seconds, "match"):
             for (each, place), part, feature_map in zip(wanted, around, maps, strict=True):
                 sighting = each.sightings[place]
-                views = catalog.views_of(sighting.product)
-                box = refined(
-                    sighting.box, part, feature_map, views=views, space=self._space, frame_size=each.scene.frame.size
-                )
-                each.sightings[place] = replace(sighting, box=box)
+                middle = middle_of(part, feature_map, views=catalog.views_of(sighting.product), space=self._space)
+                if middle is not None:
+                    size = each.scene.frame.size
+                    box = refined(sighting.box, middle, sighting.placed, frame_size=size, fit=self.box_fit)
+                    each.sightings[place] = replace(sighting, box=box)
 
     def _text_is_wanted(self, catalog: LoadedCatalog, look: Look, sightings: Sequence[Sighting]) -> bool:
         if look.text != "auto":

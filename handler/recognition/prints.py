@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from recognition.catalog import LoadedCatalog
 from recognition.colours import NOT_COMPARED, ColourMatch, compare
 from recognition.local_features import LocalFeatures, LocalMatch, extract, match
-from recognition.scene import PhotoMatch, Region, Scene, moved, visible_box
+from recognition.scene import PhotoMatch, Region, Scene, moved, place_of, visible_box
 from recognition.views import crop, scaled
 
 #: Longer side and number of features for a whole frame, and for a crop of it.
@@ -84,7 +84,9 @@ class PrintMatcher:
             box = visible_box(result, placed.size)
             if result.inliers >= _LEAST_POINTS and box is not None:
                 colours = self._colours(scene, photo, result, placed)
-                results.append(PhotoMatch(photo, result.inliers, moved(box, placed.scale, placed.corner), colours))
+                place = place_of(result, placed.scale, placed.corner)
+                box = moved(box, placed.scale, placed.corner)
+                results.append(PhotoMatch(photo, result.inliers, box, colours, place))
         return results
 
     def _colours(self, scene: Scene, photo: int, result: LocalMatch, placed: _Placed) -> ColourMatch:

@@ -18,6 +18,7 @@ from recognition import images
 from recognition.answer import FAILED, find_all, looks_of, replies_of
 from recognition.artifact import LABELS_FILE, LINKS_FILE, BackboneInfo, read_info
 from recognition.batch import BatchResult, Item, Served
+from recognition.box_fit import BoxCorrection, load_box_fit
 from recognition.calibration import load_calibration
 from recognition.catalog import LoadedCatalog, open_catalog
 from recognition.embedding import fingerprint, space_of
@@ -90,7 +91,11 @@ class Recognizer:
             matcher=LabelMatcher(labels, products, settings.thresholds),
             runtime=(runtime := open_runtime(folder, info, settings.runtime, gpu_id=gpu_id)),
             finder=Finder(
-                runtime, TextReader(threads=runtime.threads), load_calibration(info.name).weights, space_of(info)
+                runtime,
+                TextReader(threads=runtime.threads),
+                load_calibration(info.name).weights,
+                space_of(info),
+                load_box_fit(info.name),
             ),
         )
 
@@ -109,6 +114,11 @@ class Recognizer:
         self.runtime = runtime
         if self._finder is not None:
             self._finder.runtime = runtime
+
+    def use_box_fit(self, fit: BoxCorrection) -> None:
+        """Correct boxes by ``fit`` from now on: one that is tried, or only watches."""
+        if self._finder is not None:
+            self._finder.box_fit = fit
 
     def open_catalog(self, path: Path) -> LoadedCatalog:
         """Open a snapshot that this recogniser can take over. May run beside ``recognize``.

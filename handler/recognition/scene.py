@@ -25,26 +25,40 @@ _POINTS_FOR_REGION = 7
 
 
 @dataclass(frozen=True)
-class Sighting:
-    """A product that may be shown, with a confidence of 0..1."""
-
-    product: int
-    confidence: float
-    box: BoxXyxyPx
-    evidence: Evidence
-
-
-@dataclass(frozen=True)
 class PhotoMatch:
-    """Agreement in print with catalog photo ``photo``, whose outline ``box`` is, in pixels of the frame.
+    """Agreement in print with catalog photo ``photo``; the product is about in ``box``, in pixels of the frame.
 
-    ``colours`` says whether the photo's colours are there as well.
+    ``colours`` says whether the photo's colours are there as well, ``placed`` how the photo lies in the frame.
     """
 
     photo: int
     points: int
     box: BoxXyxyPx
     colours: ColourMatch = NOT_COMPARED
+    placed: PhotoPlace | None = None
+
+
+@dataclass(frozen=True)
+class PhotoPlace:
+    """``outline`` is around the whole photo, ``extent`` around the points that agree, both in pixels of the frame.
+
+    The outline may reach out of the frame. ``in_photo`` is around the points' partners, in shares of the photo's sides.
+    """
+
+    outline: BoxXyxyPx
+    extent: BoxXyxyPx
+    in_photo: BoxXyxyPx
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A product that may be shown, with a confidence of 0..1; ``placed`` where print told where it is."""
+
+    product: int
+    confidence: float
+    box: BoxXyxyPx
+    evidence: Evidence
+    placed: PhotoPlace | None = None
 
 
 @dataclass
@@ -114,13 +128,31 @@ def visible_box(match: LocalMatch, size: tuple[int, int]) -> BoxXyxyPx | None:
     """The box around a photo's corners as ``match`` maps them, cut to ``size``; None where nothing is left."""
     if match.matrix is None:
         return None
-    corners = np.array([[0, 0, 1], [1, 0, 1], [0, 1, 1], [1, 1, 1]], dtype=np.float64) @ match.matrix.T
-    left, top = np.maximum(corners.min(axis=0), 0.0)
-    right, bottom = np.minimum(corners.max(axis=0), np.array(size, dtype=np.float64))
-    left, top, right, bottom = _towards_print(np.array([left, top, right, bottom]), match)
+    outline = _outline(match.matrix)
+    outline[:2] = np.maximum(outline[:2], 0.0)
+    outline[2:] = np.minimum(outline[2:], size)
+    left, top, right, bottom = _towards_print(outline, match)
     if right - left < 4 or bottom - top < 4:
         return None
     return float(left), float(top), float(right), float(bottom)
+
+
+def place_of(match: LocalMatch, scale: float, corner: tuple[int, int]) -> PhotoPlace | None:
+    """How the photo of a ``match`` in a crop lies in the frame; scale and corner as for ``moved``."""
+    if match.matrix is None or match.extent is None or match.in_photo is None:
+        return None
+    outline, extent, in_photo = (_box(sides) for sides in (_outline(match.matrix), match.extent, match.in_photo))
+    return PhotoPlace(moved(outline, scale, corner), moved(extent, scale, corner), in_photo)
+
+
+def _outline(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The box (4,) around a photo's corners."""
+    corners = np.array([[0, 0, 1], [1, 0, 1], [0, 1, 1], [1, 1, 1]], dtype=np.float64) @ matrix.T
+    return np.concatenate([corners.min(axis=0), corners.max(axis=0)])
+
+
+def _box(sides: NDArray[np.float64]) -> BoxXyxyPx:
+    return float(sides[0]), float(sides[1]), float(sides[2]), float(sides[3])
 
 
 #: A photo shows its product with a margin that is not known. The points that agree lie on the product, and reach nearly

@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from recognition.boxes import Surroundings, refined, surroundings_of
+from recognition.box_fit import FEATURES, OUTPUTS, BoxFit
+from recognition.boxes import Middle, Surroundings, middle_of, refined, surroundings_of
 from recognition.embedding import CROP_PX
 from recognition.regions import intersection_over_union
+from recognition.scene import PhotoPlace
 from recognition.vectors import PLAIN
 
 SIZE = (640, 480)
@@ -33,6 +35,12 @@ def map_of(product: tuple[float, float, float, float], part: tuple[float, float,
     return np.stack([shown, 1.0 - shown])
 
 
+def better_box(found, around, truth):
+    middle = middle_of(around, map_of(truth, around.part), views=PRODUCT, space=PLAIN)
+    assert middle is not None
+    return refined(found, middle, None, frame_size=SIZE, fit=None)
+
+
 @given(st.floats(0.6, 1.4), st.floats(0.6, 1.4), st.floats(-40, 40), st.floats(-40, 40))
 def test_a_box_that_is_off_comes_nearer_to_the_product(wide, high, right, down):
     truth = (220.0, 120.0, 380.0, 360.0)
@@ -40,7 +48,7 @@ def test_a_box_that_is_off_comes_nearer_to_the_product(wide, high, right, down):
     found = (middle[0] - half[0], middle[1] - half[1], middle[0] + half[0], middle[1] + half[1])
     around = surroundings_of(Image.new("RGB", SIZE), found)
 
-    better = refined(found, around, map_of(truth, around.part), views=PRODUCT, space=PLAIN, frame_size=SIZE)
+    better = better_box(found, around, truth)
 
     assert overlap(better, truth) > min(0.55, overlap(found, truth) - 0.1)
     assert 0 <= better[0] < better[2] <= SIZE[0]
@@ -51,7 +59,7 @@ def test_half_of_a_product_becomes_more_of_it():
     truth = (220.0, 120.0, 380.0, 360.0)
     found = (220.0, 120.0, 380.0, 240.0)
     around = surroundings_of(Image.new("RGB", SIZE), found)
-    better = refined(found, around, map_of(truth, around.part), views=PRODUCT, space=PLAIN, frame_size=SIZE)
+    better = better_box(found, around, truth)
     assert overlap(better, truth) > overlap(found, truth)
 
 
@@ -61,14 +69,21 @@ def test_surroundings_stay_inside_the_frame():
     assert around.pixels.shape == (CROP_PX, CROP_PX, 3)
 
 
-def test_a_speck_stays_as_it_is_or_inside_the_frame():
+def test_of_a_speck_nothing_is_concluded_or_something_inside_the_frame():
     around = Surroundings(np.zeros((CROP_PX, CROP_PX, 3), np.uint8), (0.0, 0.0, 1.0, 400.0))
-    better = refined(
-        (0.0, 100.0, 1.0, 300.0),
-        around,
-        np.ones((2, CELLS, CELLS), np.float32),
-        views=PRODUCT,
-        space=PLAIN,
-        frame_size=SIZE,
-    )
-    assert all(np.isfinite(better))
+    middle = middle_of(around, np.ones((2, CELLS, CELLS), np.float32), views=PRODUCT, space=PLAIN)
+    if middle is not None:
+        assert all(np.isfinite(refined((0.0, 100.0, 1.0, 300.0), middle, None, frame_size=SIZE, fit=None)))
+
+
+def test_a_fit_is_used_where_print_tells_how_a_photo_lies():
+    weights = np.zeros((FEATURES, OUTPUTS))
+    weights[-1] = 0.0, 0.0, np.log(0.5), np.log(0.5)
+    half = BoxFit(backbone="test", fitted_on="nothing", weights=weights.tolist())
+    found = (100.0, 100.0, 300.0, 300.0)
+    middle = Middle(found, 0.5)
+    placed = PhotoPlace(outline=found, extent=found, in_photo=(0.0, 0.0, 1.0, 1.0))
+    assert np.allclose(refined(found, middle, placed, frame_size=SIZE, fit=half), (150.0, 150.0, 250.0, 250.0))
+    without = refined(found, middle, None, frame_size=SIZE, fit=half)
+    assert without == refined(found, middle, placed, frame_size=SIZE, fit=None)
+    assert without[0] <= 100.0
