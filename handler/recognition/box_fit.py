@@ -2,12 +2,15 @@
 
 A photo's outline, the points that agree and the middle of what resembles the product each miss its box in a way of
 their own: a photo has a margin, points reach only so far, an outline drawn around the likest cells is too small. A
-linear correction, in units of the box itself, takes that into account. On 272 composed frames of drinks that it was not
-fitted on, the share of boxes that overlap the product by half (IoU 0.5) went from 0.66 to 0.69.
+correction in units of the box itself takes that into account; it is linear, but for how much each part counts, which
+depends on what of the photo agrees. On composed frames of products that it was not fitted on, the share of boxes that
+overlap the product by half (IoU 0.5) went from 0.68 to 0.77 for drinks with three photos, and from 0.28 to 0.68 for
+groceries with one studio photo.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -23,10 +26,15 @@ from recognition.scene import PhotoPlace
 _FOLDER = Path(__file__).with_name("box_fits")
 #: What is corrected: the middle across and down as shares of the sides, the sides as logarithms of a factor.
 OUTPUTS = 4
-#: Three boxes of four numbers each, then size and shape, likeness, which part of the photo agrees, and 1.
-FEATURES = 3 * OUTPUTS + 3 + 4 + 1
-#: No correction moves the middle by more than this share of a side, or changes a side by more than this logarithm: what
-#: lies so far from all that was fitted is not to be trusted.
+#: Three boxes of four numbers each, shape and size, likeness, which part of the photo agrees.
+FEATURES = 3 * OUTPUTS + 2 + 1 + 4
+_IN_PHOTO = slice(FEATURES - 4, FEATURES)
+#: All features, each of them times each side of the part of the photo that agrees, and 1.
+TERMS = FEATURES * 5 + 1
+#: No feature counts as further from its mean than so many standard deviations, no correction moves the middle by more
+#: than this share of a side, or changes a side by more than this logarithm: what lies so far from all that was fitted
+#: is not to be trusted.
+_FURTHEST_FEATURE = 3.0
 _FURTHEST = 0.8
 _LEAST_SIDE_PX = 2.0
 
@@ -55,20 +63,36 @@ class BoxCorrection(Protocol):
 
 
 class BoxFit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Of one backbone: ``weights`` are ``FEATURES`` rows of ``OUTPUTS``; what they were fitted on is for people."""
+    """Of one backbone; what it was fitted on is for people.
+
+    ``means`` and ``spreads`` are of the ``FEATURES``, ``weights`` are ``TERMS`` rows of ``OUTPUTS``.
+    """
 
     backbone: str
     fitted_on: str
+    means: list[float]
+    spreads: list[float]
     weights: list[list[float]]
 
     def __post_init__(self) -> None:
-        if len(self.weights) != FEATURES or any(len(row) != OUTPUTS for row in self.weights):
-            raise ValueError(f"weights must be {FEATURES} rows of {OUTPUTS}")
+        if len(self.means) != FEATURES or len(self.spreads) != FEATURES or not all(s > 0 for s in self.spreads):
+            raise ValueError(f"means and spreads must be {FEATURES} numbers each, and spreads above 0")
+        if len(self.weights) != TERMS or any(len(row) != OUTPUTS for row in self.weights):
+            raise ValueError(f"weights must be {TERMS} rows of {OUTPUTS}")
 
     def box(self, evidence: BoxEvidence) -> BoxXyxyPx:
         """The corrected box, within the frame."""
-        correction = features(evidence) @ np.array(self.weights, dtype=np.float64)
+        correction = terms(features(evidence), self.means, self.spreads) @ np.array(self.weights, dtype=np.float64)
         return corrected(evidence, np.clip(correction, -_FURTHEST, _FURTHEST))
+
+
+def terms(rows: NDArray[np.float64], means: Sequence[float], spreads: Sequence[float]) -> NDArray[np.float64]:
+    """(…, TERMS) of features (…, FEATURES)."""
+    scaled = np.clip((rows - np.array(means)) / np.array(spreads), -_FURTHEST_FEATURE, _FURTHEST_FEATURE)
+    crossed = scaled[..., _IN_PHOTO, None] * scaled[..., None, :]
+    ones = np.ones((*scaled.shape[:-1], 1))
+    result: NDArray[np.float64] = np.concatenate([scaled, crossed.reshape(*scaled.shape[:-1], -1), ones], axis=-1)
+    return result
 
 
 def features(evidence: BoxEvidence) -> NDArray[np.float64]:
@@ -78,7 +102,7 @@ def features(evidence: BoxEvidence) -> NDArray[np.float64]:
     parts = [_relative(box, middle, sides) for box in (outline, evidence.placed.extent, evidence.middle)]
     width, height = evidence.frame_size
     shape = np.log([sides[0] / sides[1], sides[0] * sides[1] / (width * height)])
-    return np.concatenate([*parts, shape, [evidence.likeness], evidence.placed.in_photo, [1.0]])
+    return np.concatenate([*parts, shape, [evidence.likeness], evidence.placed.in_photo])
 
 
 def target(evidence: BoxEvidence, truth: BoxXyxyPx) -> NDArray[np.float64]:

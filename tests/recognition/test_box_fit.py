@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import fit_boxes
 from recognition import box_fit
-from recognition.box_fit import FEATURES, OUTPUTS, BoxEvidence, BoxFit, corrected, features, target
+from recognition.box_fit import FEATURES, OUTPUTS, TERMS, BoxEvidence, BoxFit, corrected, features, target
 from recognition.errors import ConfigurationError
 from recognition.scene import PhotoPlace
 
@@ -24,7 +24,8 @@ def evidence_at(left, top, wide, high, *, likeness=0.6, outline=None):
 
 
 def fit_of(weights):
-    return BoxFit(backbone="test", fitted_on="nothing", weights=np.asarray(weights).tolist())
+    zeros, ones = [0.0] * FEATURES, [1.0] * FEATURES
+    return BoxFit(backbone="test", fitted_on="nothing", means=zeros, spreads=ones, weights=np.asarray(weights).tolist())
 
 
 def test_the_target_is_the_correction_that_leads_to_the_truth():
@@ -41,7 +42,7 @@ def test_a_fit_finds_the_margin_that_photos_have():
         outline = (left - 0.2 * wide, top - 0.3 * high, left + 1.2 * wide, top + 1.3 * high)
         evidence = evidence_at(left, top, wide * 0.7, high * 0.8, likeness=rng.uniform(0.4, 0.9), outline=outline)
         samples.append(fit_boxes.Sample(str(number), evidence, evidence.found, (left, top, left + wide, top + high)))
-    fitted = fit_of(fit_boxes.fit(samples[:40]))
+    fitted = fit_boxes.fit(samples[:40], backbone="test", fitted_on="nothing")
     for sample in samples[40:]:
         wide, high = sample.truth[2] - sample.truth[0], sample.truth[3] - sample.truth[1]
         off = np.abs(np.array(fitted.box(sample.evidence)) - np.array(sample.truth)) / (wide, high, wide, high)
@@ -56,7 +57,7 @@ def test_whatever_is_found_the_box_is_in_the_frame(found, outline, weight):
     left, top, wide, high = outline
     evidence = evidence_at(*found, outline=(left, top, left + wide, top + high))
     assert np.isfinite(features(evidence)).all()
-    box = fit_of(np.full((FEATURES, OUTPUTS), weight)).box(evidence)
+    box = fit_of(np.full((TERMS, OUTPUTS), weight)).box(evidence)
     assert 0 <= box[0] <= box[2] <= SIZE[0]
     assert 0 <= box[1] <= box[3] <= SIZE[1]
 
@@ -66,10 +67,24 @@ def test_the_backbone_that_ships_has_a_fit_and_another_has_none():
     assert box_fit.load_box_fit("of another name") is None
 
 
-@pytest.mark.parametrize("weights", [[], [[0.0]] * FEATURES, [[0.0] * OUTPUTS] * (FEATURES - 1), "none"])
-def test_a_file_of_another_form_is_refused(tmp_path, monkeypatch, weights):
+GOOD = {"means": [0.0] * FEATURES, "spreads": [1.0] * FEATURES, "weights": [[0.0] * OUTPUTS] * TERMS}
+BAD = [
+    {"weights": []},
+    {"weights": [[0.0]] * TERMS},
+    {"weights": [[0.0] * OUTPUTS] * (TERMS - 1)},
+    {"weights": "none"},
+    {"means": [0.0]},
+    {"spreads": [0.0] * FEATURES},
+]
+
+
+@pytest.mark.parametrize("change", [{}, *BAD])
+def test_a_file_of_another_form_is_refused(tmp_path, monkeypatch, change):
     path = tmp_path / "broken.json"
-    path.write_bytes(msgspec.json.encode({"backbone": "broken", "fitted_on": "", "weights": weights}))
+    path.write_bytes(msgspec.json.encode({"backbone": "broken", "fitted_on": ""} | GOOD | change))
     monkeypatch.setattr(box_fit, "path_of", lambda _backbone: path)
+    if not change:
+        assert box_fit.load_box_fit("broken") is not None
+        return
     with pytest.raises(ConfigurationError, match=r"broken\.json.*fit_boxes"):
         box_fit.load_box_fit("broken")

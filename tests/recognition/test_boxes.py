@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from recognition.box_fit import FEATURES, OUTPUTS, BoxFit
+from recognition.box_fit import FEATURES, OUTPUTS, TERMS, BoxFit
 from recognition.boxes import Middle, Surroundings, middle_of, refined, surroundings_of
 from recognition.embedding import CROP_PX
 from recognition.regions import intersection_over_union
@@ -77,9 +77,10 @@ def test_of_a_speck_nothing_is_concluded_or_something_inside_the_frame():
 
 
 def test_a_fit_is_used_where_print_tells_how_a_photo_lies():
-    weights = np.zeros((FEATURES, OUTPUTS))
+    weights = np.zeros((TERMS, OUTPUTS))
     weights[-1] = 0.0, 0.0, np.log(0.5), np.log(0.5)
-    half = BoxFit(backbone="test", fitted_on="nothing", weights=weights.tolist())
+    zeros, ones = [0.0] * FEATURES, [1.0] * FEATURES
+    half = BoxFit(backbone="test", fitted_on="nothing", means=zeros, spreads=ones, weights=weights.tolist())
     found = (100.0, 100.0, 300.0, 300.0)
     middle = Middle(found, 0.5)
     placed = PhotoPlace(outline=found, extent=found, in_photo=(0.0, 0.0, 1.0, 1.0))
