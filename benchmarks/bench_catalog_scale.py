@@ -292,7 +292,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, help="where to put 3 GB for the time being")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results" / "catalog_scale.json")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if not 0 <= options.deleted < options.products:
+        parser.error(f"--deleted {options.deleted}: must be fewer than the {options.products} products")
+    return options
 
 
 if __name__ == "__main__":

@@ -39,6 +39,8 @@ from torchserve_plan import (
 )
 
 THREADS_VARIABLE = "LIVECART_THREADS_PER_WORKER"
+#: Between a worker's end and the last that it said.
+_LAST_WORDS_S = 1.0
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 _STATE_FILE = "server.json"
 _TEMPORARY_PREFIX = "livecart-"
@@ -283,7 +285,9 @@ def _wait_ready(plan: Plan, server: Server, workers: int | None) -> None:
         if server.process() is None:
             raise ServerError(f"TorchServe ended while it started:\n{tail}")
         if "ConfigurationError" in tail or "WeightsError" in tail or "Backend worker process died" in tail:
-            raise ServerError(f"the archive does not start:\n{tail}")
+            # The worker's own words reach the log after its end does.
+            time.sleep(_LAST_WORDS_S)
+            raise ServerError(f"the archive does not start:\n{log_tail(plan.folder, lines=60)}")
         time.sleep(0.2)
     raise ServerError(f"no worker was ready after {plan.ready_timeout_s:.0f} s:\n{log_tail(plan.folder)}")
 

@@ -204,13 +204,19 @@ def _run(
     try:
         answer = _answer(_settings(*place), do)
     except LivecartError as error:
-        print(f"livecart: {error}", file=sys.stderr)
+        print(f"livecart: {error}{_advice(str(error))}", file=sys.stderr)
         raise typer.Exit(1) from error
     if as_json:
         print(json.dumps(answer.told, ensure_ascii=False, default=str))
     else:
         print(answer.secret or "\n".join(answer.lines))
     raise typer.Exit(0 if answer.is_good else 1)
+
+
+def _advice(refusal: str) -> str:
+    if "is not an allowed link host" in refusal:
+        return "; put it on the list by `livecart catalog hosts allow HOST`, or import with --allow HOST"
+    return ""
 
 
 def _answer(settings: CatalogSettings, do: Callable[[Any, CatalogService], Answer]) -> Answer:

@@ -134,6 +134,7 @@ def test_feeds_are_those_of_the_file_and_are_tried_first(catalog, tmp_path):
     ("arguments", "told"),
     [
         (["import", LINKS], "'shop.example.com' is not an allowed link host"),
+        (["import", LINKS], "livecart catalog hosts allow HOST"),
         (["import", "nothing.json"], "nothing.json: cannot be read"),
         (["import", Path(__file__)], "name a catalog folder"),
         (["import", LINKS, "--dry-run"], "--dry-run is for tables"),
