@@ -43,6 +43,9 @@ _TEXT_MARGIN = 0.25
 #: Sightings of a frame whose boxes are refined: the best, and others that are at least so likely.
 _MOST_REFINED = 3
 _REFINED_FROM = 0.5
+#: In a smaller picture no photo is looked for: nothing could be told apart, and those who only ask whether the archive
+#: answers, and with which catalog, do not pay for a search.
+_LEAST_SIDE_PX = 24
 #: Side for text in a whole frame, where nothing says which part to enlarge.
 _FRAME_TEXT_PX = 960
 
@@ -117,8 +120,9 @@ class Finder:
         """Look at all frames together, each for itself."""
         result = FinderResult()
         scenes = [Scene(look.frame, look.allowed) for look in looks]
-        if catalog.with_photos and scenes:
-            self._look_for_photos(catalog, scenes, result.seconds)
+        large = [scene for scene in scenes if min(scene.frame.size) >= _LEAST_SIDE_PX]
+        if catalog.with_photos and large:
+            self._look_for_photos(catalog, large, result.seconds)
         for scene, look in zip(scenes, looks, strict=True):
             if not scene.regions:
                 scene.regions = [Region((0.0, 0.0, float(look.frame.width), float(look.frame.height)))]

@@ -105,6 +105,24 @@ def test_a_frame_of_an_odd_size_breaks_nothing(catalog, size):
     assert all(0 <= seen.confidence <= 1 for seen in found.sightings)
 
 
+def test_a_picture_too_small_for_a_product_costs_no_search_and_its_neighbour_is_searched(catalog):
+    class Counted(PackageRuntime):
+        seen = 0
+
+        def features(self, pixels):
+            self.seen += len(pixels)
+            return super().features(pixels)
+
+    runtime = Counted()
+    finder = Finder(runtime, None, WEIGHTS)
+    tiny = look(catalog, Image.new("RGB", (16, 16), "red"))
+    [found] = finder.find(catalog, [tiny]).found
+    assert (runtime.seen, found.sightings) == (0, [])
+    picture, _ = shown_in(frame(), RED, **RED_SHOWN)
+    _, found = finder.find(catalog, [tiny, look(catalog, picture)]).found
+    assert skus(catalog, found) == ["red"]
+
+
 def test_a_room_shows_its_own_products_and_those_for_all(catalog):
     red, blue = (shown_in(frame(), held, **RED_SHOWN)[0] for held in (RED, BLUE))
     here = find(catalog, look(catalog, red, room="9"), look(catalog, blue, room="9"))
