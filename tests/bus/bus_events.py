@@ -48,7 +48,7 @@ async def quiet(items, for_s=0.15):
     return False
 
 
-async def until(condition, timeout_s=10):
+async def until(condition, timeout_s=60):
     """Wait for what another task does."""
     async with asyncio.timeout(timeout_s):
         while not condition():

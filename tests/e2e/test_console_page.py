@@ -24,7 +24,7 @@ pytest.importorskip("playwright.async_api", reason="playwright is not installed:
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TOKEN = "let-me-in-please"
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 VIEWPORTS = [(360, 800), (820, 1180), (1440, 900)]
 CONFIG = """
 [recognizer]

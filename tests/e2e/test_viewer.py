@@ -19,7 +19,7 @@ pytest.importorskip("playwright.async_api", reason="playwright is not installed:
 VIEWPORTS = [(360, 800), (820, 1180), (1440, 900)]
 CARD = ".place:not([inert]) .card"
 #: Patience with a busy machine; nothing here measures speed.
-PATIENCE_S = 15.0
+PATIENCE_S = 60.0
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -24,7 +24,7 @@ pytest.importorskip("playwright.async_api", reason="playwright is not installed:
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CARD = ".place:not([inert]) .card"
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 #: Page code: the card, once it is drawn.
 _DRAWN = "document.querySelector('live-cart').shadowRoot.querySelector('.place:not([inert]):not([hidden])')"
 

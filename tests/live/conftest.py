@@ -71,7 +71,7 @@ def plan(room: str, source: Path | str, *, gate: bool = True, ingest=None, decis
     )
 
 
-async def until(condition, timeout_s: float = 15.0):
+async def until(condition, timeout_s: float = 60.0):
     """Wait for something that will happen; fails the test if it does not."""
     end_s = time.monotonic() + timeout_s
     while not condition():

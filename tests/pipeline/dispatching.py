@@ -16,7 +16,7 @@ from livecart.pipeline.meter import Outcome, Tally
 from livecart.types import Frame, Look
 
 PICTURE = ArrayPicture(np.full((72, 128, 3), 90, np.uint8))
-PATIENCE_S = 20
+PATIENCE_S = 60
 QUICK = DispatcherSettings(in_flight=4, in_flight_most=4, backoff_first_s=0.01, backoff_max_s=0.02, drain_s=1.0)
 
 

@@ -104,7 +104,7 @@ class Seen:
         return [(frame.picture.width_px, frame.picture.height_px) for frame in self.frames]
 
 
-def wait_until(condition, timeout_s: float = 15.0) -> None:
+def wait_until(condition, timeout_s: float = 60.0) -> None:
     """Wait for something that will happen; fails the test if it does not."""
     end_s = time.monotonic() + timeout_s
     while not condition():

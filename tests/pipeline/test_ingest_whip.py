@@ -48,7 +48,7 @@ async def sending(client, *, token=None):
         await connection.close()
 
 
-async def until(condition, timeout_s=15.0):
+async def until(condition, timeout_s=60.0):
     end_s = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < end_s, "it did not happen in time"

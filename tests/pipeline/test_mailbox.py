@@ -20,7 +20,7 @@ from livecart.types import Frame
 
 PICTURE = ArrayPicture(np.zeros((4, 4, 3), np.uint8))
 ROOMS = ("a", "b", "c", "d")
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 class Clock:
