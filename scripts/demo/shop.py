@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 import yaml
 
 from demo.errors import DemoError
-from livecart.catalog.publish.build_command import DEFAULT_COMMAND
 from livecart.catalog.records import hosts, tokens
 from livecart.catalog.service import open_catalog
 from livecart.catalog.service_settings import CatalogSettings
@@ -124,14 +123,7 @@ def following_archive(archive: Path, target: Path, snapshot: Path, allowed: list
     return target
 
 
-def usual_hosts() -> list[str]:
-    """The hosts that the checkout's own model-config.yaml allows."""
-    config = yaml.safe_load((ROOT / "handler" / _CONFIG).read_text(encoding="utf-8"))
-    return list(config["handler"]["allowed_hosts"])
-
-
-def build_command(archive: Path, folder: Path) -> tuple[str, ...]:
-    """What makes snapshots for this archive, with the hosts that it allows; its configuration is laid into `folder`."""
+def config_of(archive: Path, folder: Path) -> Path:
+    """The archive's own model-config.yaml, laid into `folder`: its hosts are those that snapshots may link to."""
     with zipfile.ZipFile(archive) as given:
-        config = given.extract(_CONFIG, folder)
-    return (*DEFAULT_COMMAND, "--archive", str(archive), "--model-config", config)
+        return Path(given.extract(_CONFIG, folder))

@@ -13,15 +13,7 @@ from types import FrameType
 from msgspec import structs
 
 from demo.origin import serving
-from demo.shop import (
-    Shop,
-    build_command,
-    drawn_shop,
-    fill_catalog,
-    following_archive,
-    link_hosts,
-    usual_hosts,
-)
+from demo.shop import Shop, config_of, drawn_shop, fill_catalog, following_archive, link_hosts
 from demo.station import PLAYLIST, Station
 from demo.system import System, running
 from livecart.catalog.service_settings import CatalogSettings
@@ -105,9 +97,7 @@ def _with_catalog(catalog: Path, archive: Path, folder: Path) -> tuple[Path, Cat
     store.mkdir()
     snapshot = folder / "catalog" / "published" / "catalog.snapshot"
     following = following_archive(archive, store / archive.name, snapshot, allowed)
-    if archive.resolve() != ARCHIVE.resolve() or not set(allowed) <= set(usual_hosts()):
-        # Slower than the checkout's own builder, which stays; but that one knows neither these hosts nor this archive.
-        settings = structs.replace(settings, build_command=build_command(following, folder))
+    settings = structs.replace(settings, archive=str(following), model_config=str(config_of(following, folder)))
     return following, settings, token
 
 

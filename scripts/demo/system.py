@@ -147,8 +147,9 @@ playback_url = {json.dumps(playback_url)}
 """
     if catalog is not None:
         text += f"\n[catalog]\nurl = {json.dumps(catalog.url)}\nfolder = {json.dumps(catalog.folder)}\n"
-        if catalog.build_command is not None:
-            text += f"build_command = {json.dumps(catalog.build_command)}\n"
+        for key in ("archive", "model_config"):
+            if (path := getattr(catalog, key)) is not None:
+                text += f"{key} = {json.dumps(path)}\n"
     return text
 
 
