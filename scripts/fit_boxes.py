@@ -24,13 +24,13 @@ from evaluation import images
 from evaluation.backend import build, open_recognizer, unpack
 from evaluation.backgrounds import Picture, find_pictures
 from evaluation.dataset import Dataset, load_dataset, split, write_catalog
+from evaluation.fit_options import fit_parser
 from recognition.artifact import read_info
 from recognition.box_fit import TERMS, BoxEvidence, BoxFit, corrected, features, path_of, target, terms
 from recognition.regions import intersection_over_union
 from recognition.reply import BoxXyxyPx
 from recognition.request import Options, Request
 
-ROOT = Path(__file__).resolve().parent.parent
 #: Of terms with a standard deviation of 1, in samples: 60 to 150 gave the same within two points.
 _RIDGE = 100.0
 _FOLDS = 10
@@ -103,9 +103,8 @@ def fit(samples: Sequence[Sample], *, backbone: str, fitted_on: str) -> BoxFit:
 def _of_dataset(
     dataset: Dataset, archive: Path, work: Path, pictures: Sequence[Picture], options: argparse.Namespace
 ) -> Iterator[Sample]:
-    has_iconic = all(any(photo.endswith("iconic.jpg") for photo in product.photos) for product in dataset.products)
-    shots, gallery = (1, "iconic.jpg") if has_iconic else (3, None)
-    parts = split(dataset, shots=shots, seed=options.seed, gallery=gallery, limit=options.limit)
+    shots = 3 if dataset.gallery is None else 1
+    parts = split(dataset, shots=shots, seed=options.seed, gallery=dataset.gallery, limit=options.limit)
     folder = write_catalog(parts, work / f"catalog-{dataset.folder.name}")
     recognizer = open_recognizer(archive, build(folder, archive, folder.with_suffix(".snapshot")))
     recorder = Recorder()
@@ -147,13 +146,9 @@ def _overlaps(box: BoxXyxyPx, truth: BoxXyxyPx) -> bool:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders with labels.tsv")
-    parser.add_argument("--backgrounds", type=Path, nargs="+", required=True, help="photos and clips without products")
-    parser.add_argument("--archive", type=Path, default=ROOT / "model_store" / "product_recognizer.mar")
+    parser = fit_parser(__doc__, data="folders with labels.tsv", backgrounds="photos and clips without products")
     parser.add_argument("--limit", type=int, default=120, help="photos of each folder (default: %(default)s)")
     parser.add_argument("--turns", type=int, default=3, help="frames composed of each photo (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=100, help="unlike those reported (default: %(default)s)")
     return parser.parse_args(arguments)
 
 

@@ -29,6 +29,7 @@ from evaluation import images as asked_images
 from evaluation.backend import build, open_recognizer, unpack
 from evaluation.backgrounds import Picture, find_pictures
 from evaluation.dataset import Dataset, Split, load_dataset, split, write_catalog
+from evaluation.fit_options import fit_parser
 from recognition import evidence as ev
 from recognition.artifact import read_info
 from recognition.calibration import FALLBACK, Calibration, Weights
@@ -184,10 +185,9 @@ def _minimise(loss: Callable[[], torch.Tensor], parameters: list[torch.Tensor]) 
 def _rounds(folders: Sequence[Path], seed: int) -> Iterator[Round]:
     for folder in folders:
         dataset = load_dataset(folder)
-        has_iconic = all(any(photo.endswith("iconic.jpg") for photo in p.photos) for p in dataset.products)
-        if has_iconic:
+        if dataset.gallery is not None:
             for shots, frames in ((1, False), (1, True), (0, False)):
-                yield Round(dataset, shots, "iconic.jpg", frames, seed + shots)
+                yield Round(dataset, shots, dataset.gallery, frames, seed + shots)
             continue
         for shots, frames in ((3, True), (1, True), (3, False), (1, False), (0, False)):
             yield Round(dataset, shots, None, frames, seed + shots)
@@ -262,13 +262,9 @@ def _in_truth(region: Region, asked: asked_images.Asked) -> bool:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders with labels.tsv")
-    parser.add_argument("--backgrounds", type=Path, nargs="+", required=True, help="photos and clips without products")
-    parser.add_argument("--archive", type=Path, default=ROOT / "model_store" / "product_recognizer.mar")
+    parser = fit_parser(__doc__, data="folders with labels.tsv", backgrounds="photos and clips without products")
     parser.add_argument("--work", type=Path, help="keep embedded photos here, for the next run")
     parser.add_argument("--limit", type=int, default=150, help="photos for each catalog (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=100, help="unlike those reported (default: %(default)s)")
     return parser.parse_args(arguments)
 
 

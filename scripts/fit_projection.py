@@ -26,6 +26,7 @@ from clips.designs import design_products
 from evaluation.as_held import Rgb, as_held
 from evaluation.backend import unpack
 from evaluation.backgrounds import find_pictures, load_picture
+from evaluation.fit_options import fit_parser
 from recognition.artifact import read_info
 from recognition.embedding import CROP_PX, fit_square
 from recognition.regions import pool, windows_of
@@ -34,7 +35,6 @@ from recognition.settings import RuntimeChoice
 from recognition.vectors import Background, VectorSpace, hellinger, save_space
 from recognition.views import dense_maps
 
-ROOT = Path(__file__).resolve().parent.parent
 #: Longer side at which photos are kept.
 _PHOTO_PX = 640
 _BATCH = 8
@@ -132,14 +132,10 @@ def _small(rgb: NDArray[np.uint8]) -> Rgb:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of photos, of anything")
-    parser.add_argument("--backgrounds", type=Path, nargs="+", required=True, help="photos to put behind them")
-    parser.add_argument("--archive", type=Path, default=ROOT / "model_store" / "product_recognizer.mar")
+    parser = fit_parser(__doc__, data="folders of photos, of anything", backgrounds="photos to put behind them")
     parser.add_argument("--drawn", type=int, default=200, help="drawn packages to add (default: %(default)s)")
     parser.add_argument("--views", type=int, default=9, help="views of each photo as held (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="of the network (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=100, help="(default: %(default)s)")
     return parser.parse_args(arguments)
 
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from evaluation.errors import EvaluationError
 
 LABELS_FILE = "labels.tsv"
+_STUDIO_PHOTO = "iconic.jpg"
 _LINK = "https://shop.example.com/item/"
 T = TypeVar("T")
 
@@ -33,6 +34,12 @@ class Dataset:
 
     folder: Path
     products: tuple[LabelledProduct, ...]
+
+    @property
+    def gallery(self) -> str | None:
+        """The name of the studio photo that every product has; None: some have none."""
+        every = all(any(photo.endswith(_STUDIO_PHOTO) for photo in product.photos) for product in self.products)
+        return _STUDIO_PHOTO if every else None
 
 
 @dataclass(frozen=True)
