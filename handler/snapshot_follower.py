@@ -53,7 +53,8 @@ class SnapshotFollower(Generic[Opened]):
     of the four above) and a message, once for each distinct state of the source and not once a look.
 
     ``cache_folder`` may be shared by workers of the same weights. A new snapshot is seen after ``poll_s`` at the
-    latest, plus the time to fetch and check it; after failures a link is asked less often, down to every 30 s.
+    latest, at a path after a quarter of it, plus the time to fetch and check it; after failures a link is asked less
+    often, down to every 30 s.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class SnapshotFollower(Generic[Opened]):
         self._open = open
         self._on_change = on_change
         self._on_event = on_event
-        self._poll_s = poll_s
+        self._poll_s = poll_s / (1 if self._source is None else self._source.looks_per_poll)
         self._start_s = start_s
         self._stop = threading.Event()
         self._first_look_done = threading.Event()
@@ -89,7 +90,7 @@ class SnapshotFollower(Generic[Opened]):
         self._not_taken_because: str | None = None
         self._trouble: str | None = None
         self._failures = 0
-        self._pause_s = poll_s
+        self._pause_s = self._poll_s
         self._thread: threading.Thread | None = None
 
     def start(self) -> Opened:

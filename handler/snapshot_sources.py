@@ -67,10 +67,14 @@ class Answer(Protocol):
 
 
 class Source(Protocol):
-    """``shown`` is its name for people, without credentials; ``most_backoff_s`` the longest wait after a failure."""
+    """``shown`` is its name for people, without credentials; ``most_backoff_s`` the longest wait after a failure.
+
+    ``looks_per_poll``: how often it is looked at in the time that was set for one look.
+    """
 
     shown: str
     most_backoff_s: float
+    looks_per_poll: int
 
     def ask(self, known: Validators, stop: threading.Event) -> AbstractContextManager[Answer | None]:
         """What has changed since the state of ``known``; None where nothing has.
@@ -101,6 +105,8 @@ class FileSource:
     """A snapshot at a path, which may come and go."""
 
     most_backoff_s = 0.0
+    #: Next to nothing is asked of anybody, and a new product waits for it.
+    looks_per_poll = 4
 
     def __init__(self, path: Path, *, max_bytes: int) -> None:
         self.shown = str(path)
@@ -149,6 +155,7 @@ class LinkSource:
     """A snapshot behind a link, asked for with the validators of HTTP (RFC 9110, 8.8 and 13.1)."""
 
     most_backoff_s = _MOST_BACKOFF_S
+    looks_per_poll = 1
 
     def __init__(self, url: str, *, max_bytes: int) -> None:
         parts = urlsplit(url)

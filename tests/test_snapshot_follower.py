@@ -157,6 +157,13 @@ def test_a_change_is_served_within_two_seconds_at_the_default_pace(path, follow)
     eventually(lambda: worker.serving == "12", within_s=2.0)
 
 
+def test_a_path_is_looked_at_four_times_in_the_time_of_one_look(path, follow):
+    worker = follow(path, poll_s=2.4)
+    # 0.6 s between two looks, not 2.4 s.
+    write(path, "1", "2")
+    eventually(lambda: worker.serving == "12", within_s=1.2)
+
+
 def test_a_snapshot_that_is_copied_over_the_old_one_does_not_touch_what_serves(folder, path, follow):
     kept = []
     worker = follow(path, on_change=kept.append)

@@ -8,14 +8,16 @@ from collections.abc import Iterator, Sequence
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from recognition.batch import Item, Served, StageSeconds
 from recognition.catalog import LoadedCatalog
 from recognition.errors import InternalError, RecognitionError
-from recognition.finder import Finder, FinderResult, FinderSeconds, Found, Look
+from recognition.finder import Finder, FinderResult, Found, Look
+from recognition.finder_seconds import FinderSeconds
 from recognition.label_match import top_labels
 from recognition.labels import LabelSet
-from recognition.reply import SCHEMA, Product, Reply, TextLine, TimingMs
+from recognition.reply import SCHEMA, BoxXyxyPx, Product, Reply, TextLine, TimingMs
 from recognition.shown import products_shown, scaled_box
 
 logger = logging.getLogger(__name__)
@@ -30,6 +32,7 @@ def looks_of(catalog: LoadedCatalog, items: Sequence[Item], probabilities: NDArr
             allowed=catalog.snapshot.room_mask(item.request.options.room),
             text=item.request.options.text,
             label_probabilities=row,
+            focus=_focus_in(item, item.frame),
         )
         for item, row in zip(items, probabilities, strict=True)
         if item.frame is not None
@@ -80,6 +83,7 @@ def replies_of(
             products=products,
             texts=lines,
             timing_ms=msgspec.structs.replace(timing, decode=_ms(item.decode_s)),
+            batch=len(items),
         )
 
 
@@ -101,6 +105,13 @@ def _products_and_lines(
     )
     lines = [TextLine(line.text, round(line.confidence, 3), scaled_box(line.box, scale)) for line in found.lines]
     return products, lines
+
+
+def _focus_in(item: Item, frame: Image.Image) -> BoxXyxyPx | None:
+    """Where the request says to look first, in pixels of the frame, which may be smaller than the image."""
+    focus = item.request.options.focus
+    scale = (frame.width / item.image.width, frame.height / item.image.height)
+    return None if focus is None else scaled_box(focus, scale)
 
 
 def _find_alone(finder: Finder, catalog: LoadedCatalog, look: Look, seconds: FinderSeconds) -> Found | None:

@@ -10,28 +10,17 @@ from PIL import Image
 
 from recognition.catalog import LoadedCatalog
 from recognition.errors import RecognitionError
-from recognition.finder import FinderSeconds
+from recognition.finder_seconds import FinderSeconds
 from recognition.label_match import LabelMatcher
 from recognition.reply import ImageInfo, ModelInfo, Reply
 from recognition.request import Request
 
 
 @dataclass
-class StageSeconds:
+class StageSeconds(FinderSeconds):
     """Wall time of a batch's stages. ``network`` is 0.0 where no image of the batch could be decoded."""
 
     decode: float = 0.0
-    network: float = 0.0
-    print: float = 0.0
-    text: float = 0.0
-    match: float = 0.0
-
-    def add(self, finder: FinderSeconds) -> None:
-        """Count in what the finder spent."""
-        self.network += finder.network
-        self.print += finder.print
-        self.text += finder.text
-        self.match += finder.match
 
 
 @dataclass

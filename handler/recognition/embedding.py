@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -152,7 +153,9 @@ def embedders(archive_folder: Path, *, threads: int) -> Callable[[int], PhotoEmb
         ConfigurationError: as ``open_embedder``.
     """
     info = read_info(archive_folder)
-    choice = RuntimeChoice(cpu="openvino" if (archive_folder / "features.xml").is_file() else "torch", threads=threads)
+    cpu: Literal["openvino", "torch"] = "openvino" if (archive_folder / "features.xml").is_file() else "torch"
+    # In float32 on every machine, so that the same photos give the same snapshot.
+    choice = RuntimeChoice(cpu=cpu, threads=threads, precision="f32")
     runtime = open_runtime(archive_folder, info, choice, gpu_id=None)
     reader = TextReader(threads=threads)
     return lambda photos: PhotoEmbedder(info, runtime, reader, photos=photos)

@@ -92,7 +92,8 @@ class Recognizer:
             runtime=(runtime := open_runtime(folder, info, settings.runtime, gpu_id=gpu_id)),
             finder=Finder(
                 runtime,
-                TextReader(threads=runtime.threads),
+                # One more: while text is read, the thread beside the network (search.py) has done its part.
+                TextReader(threads=runtime.threads + 1),
                 load_calibration(info.name).weights,
                 space_of(info),
                 load_box_fit(info.name),
@@ -131,11 +132,17 @@ class Recognizer:
         )
 
     def use_catalog(self, catalog: LoadedCatalog) -> None:
-        """Match against ``catalog`` from the next batch on; one without products leaves the archive's own links."""
+        """Match against ``catalog`` from the next batch on; one without products leaves the archive's own links.
+
+        May be called in another thread than ``recognize``, by one thread at a time.
+        """
         model = ModelInfo(name=self._name, version=self._version, backbone=self._info.name, catalog=catalog.snapshot.id)
         if catalog.snapshot.products == 0:
             self._served = Served(None, self._links, model)
         else:
+            if self._finder is not None:
+                # No batch uses the finder now: there was no catalog to look for, or it has been ready since the first.
+                self._finder.get_ready()
             matcher = LabelMatcher(self.labels, catalog.known_by_label(), self.settings.thresholds)
             self._served = Served(catalog, matcher, model)
 
@@ -232,6 +239,7 @@ class Recognizer:
         spec = self._info.preprocessing
         short_side_px = max(spec.resize_px, _FRAME_SHORT_PX) if with_frame else spec.resize_px
         photo = images.decode(request.image, self.settings.images, short_side_px=short_side_px)
+        request.options.check_size(photo.width, photo.height)
         frame = images.bounded(photo.rgb, short_side_px) if with_frame else None
         pixels = images.centre_crop(photo, spec)
         # The photo itself ends here: eight of 67 megapixels, kept until the batch is done, would take 2 GB.

@@ -79,7 +79,7 @@ class TimingMs(msgspec.Struct, frozen=True):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """The body of a 200."""
+    """The body of a 200. ``batch`` images were answered together, this one among them."""
 
     schema: int
     model: ModelInfo
@@ -88,6 +88,7 @@ class Reply(msgspec.Struct, frozen=True):
     products: list[Product]
     texts: list[TextLine]
     timing_ms: TimingMs
+    batch: int
 
 
 def encode(reply: Reply) -> bytes:

@@ -11,15 +11,24 @@ from typing import Any, Literal, get_args
 
 from recognition.errors import BadOption, BadRequest
 from recognition.json_lines import DuplicateKeyError, parse_object
+from recognition.reply import BoxXyxyPx
 from recognition.settings import Thresholds, TopK
 
 TextMode = Literal["auto", "always", "never"]
 
 #: Names under which the server hands over the image: multipart field, raw HTTP body, gRPC input.
 _IMAGE_FIELDS = ("image", "body", "data")
-_OPTIONS = ("room", "top_k", "threshold", "text")
-_HEADERS = {"x-room": "room", "x-top-k": "top_k", "x-threshold": "threshold", "x-text": "text"}
+_OPTIONS = ("room", "top_k", "threshold", "text", "focus")
+_HEADERS = {
+    "x-room": "room",
+    "x-top-k": "top_k",
+    "x-threshold": "threshold",
+    "x-text": "text",
+    "x-focus": "focus",
+}
 _ROOM_MAX_CHARS = 128
+#: No image has a side as long, so that a box reaching farther is a slip.
+_FARTHEST_PX = 1e6
 #: float() alone would also take "0_5" and the digits of every script.
 _DECIMAL = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE)
 #: What curl sends when nobody says otherwise; the server has then taken the image apart as a web form.
@@ -28,12 +37,26 @@ _FORM_TYPE = "application/x-www-form-urlencoded"
 
 @dataclass(frozen=True)
 class Options:
-    """Validated options. ``threshold`` is None where the archive's own thresholds hold."""
+    """Validated options. ``threshold`` is None where the archive's own thresholds hold.
+
+    ``focus``: where a product is expected, in pixels of the image; all of it is searched only if none is found there.
+    """
 
     room: str | None
     top_k: int
     threshold: float | None
     text: TextMode
+    focus: BoxXyxyPx | None = None
+
+    def check_size(self, width_px: int, height_px: int) -> None:
+        """Check what can only be checked once the image's size is known.
+
+        Raises:
+            BadOption: the focus lies outside of the image.
+        """
+        box = self.focus
+        if box is not None and not (box[0] < width_px and box[1] < height_px and box[2] > 0 and box[3] > 0):
+            raise BadOption(f"focus {_joined(box)} lies outside of the image of {width_px}x{height_px} pixels")
 
 
 @dataclass(frozen=True)
@@ -140,6 +163,7 @@ def _options(given: Mapping[str, Any], top_k: TopK, thresholds: Thresholds) -> O
         top_k=_integer("top_k", set_options.get("top_k", top_k.default), 1, top_k.highest),
         threshold=None if threshold is None else _number("threshold", threshold, thresholds),
         text=_mode(set_options.get("text", "auto")),
+        focus=_box("focus", set_options["focus"]) if "focus" in set_options else None,
     )
 
 
@@ -171,10 +195,34 @@ def _number(name: str, value: Any, bounds: Thresholds) -> float:
     return number
 
 
+def _box(name: str, value: Any) -> BoxXyxyPx:
+    """Four numbers in a JSON list, or in text with commas between them."""
+    sides = value.split(",") if isinstance(value, str) else value
+    numbers = [_side(side) for side in sides] if isinstance(sides, list) else []
+    if len(numbers) != 4 or not (numbers[0] < numbers[2] and numbers[1] < numbers[3]):  # also false for NaN
+        raise BadOption(f"{name} must be a box x1,y1,x2,y2 in pixels with x1 < x2 and y1 < y2, not {_shown(value)}")
+    return numbers[0], numbers[1], numbers[2], numbers[3]
+
+
+def _side(value: Any) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number and not (isinstance(value, str) and _DECIMAL.fullmatch(value)):
+        return math.nan
+    try:
+        number = float(value)
+    except OverflowError:
+        return math.nan
+    return number if abs(number) <= _FARTHEST_PX else math.nan
+
+
 def _mode(value: Any) -> TextMode:
     if value in get_args(TextMode):
         return value  # type: ignore[no-any-return]
     raise BadOption(f"text must be one of {', '.join(get_args(TextMode))}, not {_shown(value)}")
+
+
+def _joined(box: BoxXyxyPx) -> str:
+    return ",".join(f"{side:g}" for side in box)
 
 
 def _shown(value: Any) -> str:

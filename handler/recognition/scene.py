@@ -22,6 +22,9 @@ _OVERLAP = 0.3
 _WIDER = 1.6
 #: Agreeing points from which print alone makes a region, ahead of every window.
 _POINTS_FOR_REGION = 7
+#: Agreeing points in the whole frame from which a product is as good as found. Of 140 composed frames with one product
+#: each, 79 had so many, and looking at fewer other regions changed no answer.
+_SURE_POINTS = 15
 
 
 @dataclass(frozen=True)
@@ -165,22 +168,33 @@ def _towards_print(outline: NDArray[np.float64], match: LocalMatch) -> NDArray[n
 
 
 def choose_regions(scene: Scene, windows: list[BoxXyxyPx]) -> list[Region]:
-    """Regions where print agrees, most points first, then windows that none of those explains."""
+    """Regions where print agrees, most points first, then windows that none of those explains.
+
+    Where print makes one sure, one more window is looked at, and no crop of the whole frame.
+    """
     matches = sorted(scene.matches, key=lambda match: -match.points)
+    is_sure = bool(matches) and matches[0].points >= _SURE_POINTS
     regions: list[Region] = []
     for box in (match.box for match in matches if match.points >= _POINTS_FOR_REGION):
         if len(regions) < _MOST_REGIONS and not any(_same(box, region.box) for region in regions):
             regions.append(Region(box, [box]))
     printed = [region.box for region in regions]
+    most = min(_MOST_REGIONS, len(regions) + 1) if is_sure else _MOST_REGIONS
     for box in windows:
-        if len(regions) < _MOST_REGIONS and not any(_same(box, other) for other in printed):
+        if len(regions) < most and not any(_same(box, other) for other in printed):
             # A window that matches best is often a part of the product: it is looked at with more around it, too.
             wider = grown(box, _WIDER, scene.frame.size)
             regions.append(Region(wider, [box, wider]))
-    if regions:
+    if regions and not is_sure:
         # A product held into the camera fills the frame, and its best window is some detail of it.
         regions[0].crops.append((0.0, 0.0, float(scene.frame.width), float(scene.frame.height)))
     return regions
+
+
+def printed_box(scene: Scene) -> BoxXyxyPx | None:
+    """Where print agrees best, if it agrees well enough for a region."""
+    best = max(scene.matches, key=lambda match: match.points, default=None)
+    return None if best is None or best.points < _POINTS_FOR_REGION else best.box
 
 
 def _same(box: BoxXyxyPx, other: BoxXyxyPx) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -58,13 +59,18 @@ class ModelChoice(_Block, frozen=True):
 
 
 class RuntimeChoice(_Block, frozen=True):
-    """What runs the network, and on how many CPU threads per worker."""
+    """What runs the network, and on how many CPU threads per worker; one more finds local features meanwhile.
+
+    ``precision`` is of the feature maps by which OpenVINO looks for products: ``auto`` is bfloat16 where the CPU
+    multiplies it natively (AMX, AVX-512 BF16), float32 elsewhere. Labels are always classified in float32.
+    """
 
     cpu: Literal["openvino", "torch"] = "openvino"
     threads: Positive | Literal["auto"] = "auto"
+    precision: Literal["auto", "f32"] = "auto"
 
     def thread_count(self) -> int:
-        """Threads of one worker: as configured, or by ``LIVECART_THREADS_PER_WORKER``, or 1.
+        """Threads of one worker's network: as configured, or by ``LIVECART_THREADS_PER_WORKER``, or 1.
 
         One is right where the server starts a worker per core, which is what TorchServe does unless told otherwise.
 
@@ -124,6 +130,13 @@ class CatalogChoice(_Block, frozen=True):
 
     source: str | None = None
     poll_s: Annotated[float, msgspec.Meta(ge=0.1, le=3600.0)] = 1.0
+
+    def __post_init__(self) -> None:
+        # TorchServe unpacks the archive wherever it likes: nothing there is relative to anything.
+        if self.source is not None and "://" not in self.source and not PurePath(self.source).is_absolute():
+            raise ValueError(
+                f"source {self.source!r} is a relative path; give a whole one, from / on, or an https link"
+            )
 
 
 class Settings(_Block, frozen=True):

@@ -35,11 +35,17 @@ def dense_maps(runtime: Runtime, frames: Sequence[Image.Image]) -> list[NDArray[
 
 def crop(frame: Image.Image, box: BoxXyxyPx, *, margin: float = _MARGIN) -> tuple[Image.Image, tuple[int, int]]:
     """What ``box`` shows with a margin around it, and where in the frame its top left corner is."""
+    bounds = bounds_of(frame, box, margin=margin)
+    return frame.crop(bounds), bounds[:2]
+
+
+def bounds_of(frame: Image.Image, box: BoxXyxyPx, *, margin: float) -> tuple[int, int, int, int]:
+    """The whole pixels of the frame that ``crop`` takes: left, top, right, bottom."""
     wide, high = (box[2] - box[0]) * margin, (box[3] - box[1]) * margin
     left, top = max(0, int(box[0] - wide)), max(0, int(box[1] - high))
     right = min(frame.width, max(int(box[2] + wide) + 1, left + 1))
     bottom = min(frame.height, max(int(box[3] + high) + 1, top + 1))
-    return frame.crop((left, top, right, bottom)), (left, top)
+    return left, top, right, bottom
 
 
 def scaled(image: Image.Image, longer_px: int) -> NDArray[np.uint8]:

@@ -69,6 +69,10 @@ class ScriptedReader:
     def __init__(self, *texts: str) -> None:
         self.texts = texts
         self.asked = 0
+        self.is_ready = False
+
+    def get_ready(self) -> None:
+        self.is_ready = True
 
     def read(self, rgb: np.ndarray, *, side_px: int = 640) -> list[ReadLine]:
         self.asked += 1

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from recognition import prints
 from recognition.errors import InternalError
 from recognition.finder import Finder, Look
 from recognition.label_match import LabelMatcher
@@ -85,6 +89,59 @@ def test_two_products_in_one_frame_are_both_found(catalog):
     assert sorted(skus(catalog, found)) == ["blue", "red"]
 
 
+def shifted(box: tuple[float, ...], by: float) -> tuple[float, float, float, float]:
+    """The box moved to the right and down by that share of its sides."""
+    wide, high = (box[2] - box[0]) * by, (box[3] - box[1]) * by
+    return box[0] + wide, box[1] + high, box[2] + wide, box[3] + high
+
+
+@pytest.mark.parametrize(("sku", "held", "how"), SHOWN)
+@pytest.mark.parametrize("by", [-0.2, 0.0, 0.2])
+def test_a_product_in_focus_is_found_by_two_passes_and_where_it_is(catalog, sku, held, how, by):
+    picture, box = shown_in(frame(), held, **how)
+    runtime = PackageRuntime()
+    asked = replace(look(catalog, picture), focus=shifted(box, by))
+    [found] = Finder(runtime, None, WEIGHTS).find(catalog, [asked]).found
+    assert skus(catalog, found) == [sku]
+    assert intersection_over_union(np.array(found.sightings[0].box), np.array([box]))[0] > 0.4
+    # One of a crop, and one for its box: the frame was not searched.
+    assert runtime.feature_batches == [1, 1]
+
+
+def test_where_the_focus_shows_nothing_all_of_the_frame_is_searched(catalog):
+    picture, _ = shown_in(frame(), RED, **RED_SHOWN)
+    plain = look(catalog, picture)
+    [found] = find(catalog, replace(plain, focus=(520.0, 40.0, 590.0, 140.0)))
+    [expected] = find(catalog, plain)
+    assert skus(catalog, found) == ["red"]
+    assert found.sightings[0].box == expected.sightings[0].box
+    assert [seen.confidence for seen in found.sightings] == [seen.confidence for seen in expected.sightings]
+
+
+def test_another_product_in_focus_is_told_from_the_one_before_and_neighbours_are_searched(catalog):
+    picture, box = shown_in(frame(), BLUE, **RED_SHOWN)
+    other, _ = shown_in(frame(), RED, at=(400, 260), scale=0.7, turned_deg=-20)
+    blue, red = find(catalog, replace(look(catalog, picture), focus=box), look(catalog, other))
+    assert (skus(catalog, blue), skus(catalog, red)) == (["blue"], ["red"])
+
+
+@pytest.mark.parametrize(
+    "focus",
+    [
+        (-900.0, -900.0, 1.0, 1.0),
+        (599.5, 799.5, 1e6, 1e6),
+        (10.0, 10.0, 10.2, 10.2),
+        (600.0, 800.0, 600.0, 800.0),
+        (5.0, 5.0, 9.0, 9.0),
+        (0.0, 300.0, 1e6, 304.0),
+    ],
+)
+def test_a_focus_on_nearly_nothing_breaks_nothing(catalog, focus):
+    picture, _ = shown_in(frame(), RED, **RED_SHOWN)
+    [found] = find(catalog, replace(look(catalog, picture), focus=focus))
+    assert skus(catalog, found) == ["red"]
+
+
 @pytest.mark.parametrize(
     "picture",
     [
@@ -121,6 +178,49 @@ def test_a_picture_too_small_for_a_product_costs_no_search_and_its_neighbour_is_
     picture, _ = shown_in(frame(), RED, **RED_SHOWN)
     _, found = finder.find(catalog, [tiny, look(catalog, picture)]).found
     assert skus(catalog, found) == ["red"]
+
+
+def test_local_features_are_made_while_the_network_runs(catalog, monkeypatch):
+    begun, extract = threading.Event(), prints.extract
+    had_begun = []
+
+    def extracting(rgb, *, count):
+        begun.set()
+        return extract(rgb, count=count)
+
+    class Waiting(PackageRuntime):
+        def features(self, images):
+            had_begun.append(begun.wait(10))
+            return super().features(images)
+
+    monkeypatch.setattr(prints, "extract", extracting)
+    picture, _ = shown_in(frame(), RED, **RED_SHOWN)
+    [found] = Finder(Waiting(), None, WEIGHTS).find(catalog, [look(catalog, picture)]).found
+    assert skus(catalog, found) == ["red"]
+    assert had_begun[0]
+
+
+def test_after_a_batch_that_failed_the_next_one_does_not_wait_for_its_local_features(catalog, monkeypatch):
+    begun, goes_on, extracted = threading.Event(), threading.Event(), []
+
+    def extracting(rgb, *, count):
+        extracted.append(rgb)
+        begun.set()
+        assert goes_on.wait(10)
+        return prints.LocalFeatures(np.zeros((0, 2), np.float32), np.zeros((0, 128), np.float32))
+
+    class Failing(PackageRuntime):
+        def features(self, images):
+            assert begun.wait(10)
+            raise RuntimeError("no network")
+
+    monkeypatch.setattr(prints, "extract", extracting)
+    finder = Finder(Failing(), None, WEIGHTS)
+    with pytest.raises(RuntimeError, match="no network"):
+        finder.find(catalog, [look(catalog, frame(seed=seed)) for seed in range(4)])
+    goes_on.set()
+    finder._search._beside.submit(int).result(10)
+    assert len(extracted) == 1
 
 
 def test_a_room_shows_its_own_products_and_those_for_all(catalog):
@@ -216,6 +316,29 @@ def test_a_frame_that_fails_costs_its_neighbours_nothing(catalog, caplog):
     assert "nobody foresaw" not in replies[1].message
     assert "nobody foresaw" in caplog.text
     assert [[found.sku for found in replies[row].products] for row in (0, 2)] == [["red"], ["blue"]]
+
+
+def test_local_features_that_fail_in_one_frame_cost_its_neighbours_nothing(catalog, caplog, monkeypatch):
+    extract = prints.extract
+
+    def fails_in_the_dark(rgb, *, count):
+        if rgb.mean() < 5:
+            raise RuntimeError("a print that nobody foresaw")
+        return extract(rgb, count=count)
+
+    monkeypatch.setattr(prints, "extract", fails_in_the_dark)
+    red, blue = (shown_in(frame(), held, **RED_SHOWN)[0] for held in (RED, BLUE))
+    dark = Image.new("RGB", (600, 800), "black")
+    replies = recognizer(catalog, PackageRuntime()).recognize([request(red), request(dark), request(blue)]).replies
+    assert isinstance(replies[1], InternalError)
+    assert "nobody foresaw" in caplog.text
+    assert [[found.sku for found in replies[row].products] for row in (0, 2)] == [["red"], ["blue"]]
+
+
+def test_the_reader_is_ready_before_the_first_frame_comes(catalog):
+    reader = ScriptedReader()
+    recognizer(catalog, PackageRuntime(), reader)
+    assert (reader.is_ready, reader.asked) == (True, 0)
 
 
 def test_texts_of_a_reply_are_counted_and_in_pixels_of_the_image(with_named):

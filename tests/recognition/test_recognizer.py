@@ -113,6 +113,7 @@ def test_times_are_measured_and_the_networks_is_the_whole_batchs(recognizer):
     assert first.timing_ms.decode > 0
     assert first.timing_ms.network == second.timing_ms.network > 0
     assert first.timing_ms.text == 0
+    assert (first.batch, second.batch) == (2, 2)
     assert result.seconds.decode * 1000 >= first.timing_ms.decode
     assert result.seconds.match >= 0
 

@@ -74,6 +74,28 @@ def test_options_are_read_from_headers_in_any_case():
     assert options(headers=headers) == Options(room="a", top_k=7, threshold=0.25, text="always")
 
 
+@pytest.mark.parametrize("given", ["10,20.5,300,4e2", " 10 , 20.5,300 ,400", "10.0,20.5,300,400"])
+def test_a_focus_is_four_numbers_in_text_or_a_list(given):
+    expected = (10.0, 20.5, 300.0, 400.0)
+    assert options({"focus": given.encode()}).focus == expected
+    assert options(headers={"X-Focus": given}).focus == expected
+    assert parse({"body": {"image": BASE64, "focus": [10, 20.5, 300, 400.0]}}).options.focus == expected
+    assert options().focus is None
+
+
+@pytest.mark.parametrize("focus", [(-50.0, -50.0, 1.0, 1.0), (99.0, 49.0, 500.0, 500.0), (0.0, 0.0, 100.0, 50.0)])
+def test_a_focus_may_reach_out_of_the_image(focus):
+    Options(room=None, top_k=5, threshold=None, text="auto", focus=focus).check_size(100, 50)
+
+
+@pytest.mark.parametrize(
+    "focus", [(100.0, 0.0, 200.0, 50.0), (0.0, 50.0, 9.0, 60.0), (-9.0, 0.0, 0.0, 9.0), (0.0, -9.0, 9.0, 0.0)]
+)
+def test_a_focus_outside_of_the_image_is_a_bad_option(focus):
+    with pytest.raises(BadOption, match=r"focus .* outside of the image of 100x50"):
+        Options(room=None, top_k=5, threshold=None, text="auto", focus=focus).check_size(100, 50)
+
+
 def test_a_field_wins_over_a_header_also_when_the_header_is_wrong():
     assert options({"top_k": b"3"}, {"X-Top-K": "many"}).top_k == 3
 
@@ -144,6 +166,15 @@ def test_an_empty_image_is_left_to_the_decoder():
         {"threshold": b""},
         {"threshold": b"0.7_5"},
         {"threshold": "٠.٥"},
+        {"focus": b"1,2,3"},
+        {"focus": b"1,2,3,4,5"},
+        {"focus": b"30,2,3,40"},
+        {"focus": b"1,2,1,4"},
+        {"focus": b"nan,2,3,4"},
+        {"focus": b"1,2,inf,4"},
+        {"focus": b"1,2,3,9e9"},
+        {"focus": b""},
+        {"focus": "١,2,3,4"},
         {"text": b"sometimes"},
         {"text": b""},
         {"room": b""},
@@ -169,6 +200,12 @@ def test_an_option_that_is_unknown_or_out_of_bounds_is_a_bad_option(fields):
         {"top_k": 10**30},
         {"threshold": {}},
         {"threshold": 10**400},
+        {"focus": [1, 2, 3]},
+        {"focus": [True, 2, 3, 4]},
+        {"focus": [[1], 2, 3, 4]},
+        {"focus": [1, 2, 3, 10**400]},
+        {"focus": {"x1": 1}},
+        {"focus": 7},
         {"text": 1},
         {"text": ["auto"]},
         {"room": 5},

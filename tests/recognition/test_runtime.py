@@ -33,8 +33,9 @@ from recognition.backbones.export import RUNTIMES, export
 from recognition.errors import ConfigurationError
 from recognition.images import centre_crop, decode
 from recognition.label_match import softmax
-from recognition.runtime import Runtime, open_runtime
+from recognition.runtime import Runtime, import_openvino, open_runtime
 from recognition.settings import THREADS_VARIABLE, ImageLimits, ModelChoice, Preprocessing, RuntimeChoice
+from recognition.vectors import hellinger
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGENET = Path(os.environ.get("LIVECART_EVAL_DATA", ROOT.parent / "shared" / "eval")) / "imagenet"
@@ -53,8 +54,9 @@ class Exported:
     folder: Path
     info: BackboneInfo
 
-    def open(self, cpu: str, *, gpu_id: int | None = None, threads: int | str = 1) -> Runtime:
-        return open_runtime(self.folder, self.info, RuntimeChoice(cpu=cpu, threads=threads), gpu_id=gpu_id)
+    def open(self, cpu: str, *, gpu_id: int | None = None, threads: int | str = 1, precision: str = "f32") -> Runtime:
+        choice = RuntimeChoice(cpu=cpu, threads=threads, precision=precision)
+        return open_runtime(self.folder, self.info, choice, gpu_id=gpu_id)
 
 
 def _small_timm(folder: Path) -> ModelChoice:
@@ -305,12 +307,36 @@ def test_says_what_runs_it(exported):
     assert [exported.open(cpu).name for cpu in RUNTIMES] == ["openvino", "torch:cpu"]
 
 
-def test_openvino_computes_in_float32_and_pins_no_threads(exported):
+@pytest.mark.parametrize("precision", ["auto", "f32"])
+def test_openvino_classifies_in_float32_and_pins_no_threads(exported, precision):
     """bfloat16 would break the promise on CPUs that have it; pinned workers would all sit on the first core."""
-    model = exported.open("openvino")._classifier.get_compiled_model()
+    model = exported.open("openvino", precision=precision)._classifier.get_compiled_model()
 
     assert model.get_property("INFERENCE_PRECISION_HINT").get_type_name() == "f32"
     assert model.get_property("ENABLE_CPU_PINNING") is False
+
+
+def test_features_are_in_bfloat16_where_the_cpu_has_it_and_it_is_not_forbidden(exported):
+    native = import_openvino().Core().get_property("CPU", "INFERENCE_PRECISION_HINT").get_type_name()
+
+    def precision_of(precision: str) -> str:
+        model = exported.open("openvino", precision=precision)._features.get_compiled_model()
+        return model.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+
+    assert precision_of("f32") == "f32"
+    assert precision_of("auto") == ("bf16" if native == "bf16" else "f32")
+
+
+def test_the_precision_of_features_hardly_turns_a_vector(exported):
+    """What is compared is the direction of averaged features: a few parts in a thousand off is below any margin."""
+    frames = _frames(3, 6, 6)
+
+    exact, quick = (
+        hellinger(exported.open("openvino", precision=precision).features(frames).mean(axis=(2, 3)))
+        for precision in ("f32", "auto")
+    )
+
+    assert (exact * quick).sum(axis=1).min() > 0.995
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

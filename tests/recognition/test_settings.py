@@ -63,6 +63,7 @@ def test_preprocessing_is_read_in_a_model_choice():
         ({"images__max_pixels": 0}, "images.max_pixels"),
         ({"images__max_bytes": None}, "images.max_bytes"),
         ({"allowed_hosts": "shop.example.com"}, "allowed_hosts"),
+        ({"catalog": {"source": "catalog/published/catalog.snapshot"}}, "relative path"),
         ({"model": {"source": "timm", "preprocessing": {**SPEC, "resize_px": 100}}}, "resize_px 100"),
         ({"model": {"source": "timm", "preprocessing": {**SPEC, "std": [0.5, 0.0, 0.5]}}}, "std"),
         ({"model": {"source": "timm", "preprocessing": {**SPEC, "mean": [0.5]}}}, "mean"),

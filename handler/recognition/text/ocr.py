@@ -49,10 +49,10 @@ class ReadLine:
 
 
 class TextReader:
-    """An OCR with its models loaded. Not thread-safe."""
+    """An OCR. Not thread-safe."""
 
     def __init__(self, *, threads: int) -> None:
-        """Load the models.
+        """Find the models; they are loaded by ``get_ready``, or when they are first needed.
 
         Raises:
             ConfigurationError: RapidOCR is not installed, or not with its models.
@@ -65,6 +65,16 @@ class TextReader:
         if missing:
             raise ConfigurationError(f"{folder}: {', '.join(missing)} missing: install rapidocr from its wheel")
         self._ocr = _bounded_ocr(folder, threads)
+        self._is_ready = False
+
+    def get_ready(self) -> None:
+        """Load the models, which takes half a second."""
+        if self._is_ready:
+            return
+        picture = np.full((SIDE_PX, SIDE_PX, 3), 255, dtype=np.uint8)
+        cv2.putText(picture, "livecart", (SIDE_PX // 10, SIDE_PX // 2), cv2.FONT_HERSHEY_SIMPLEX, 3.0, (0, 0, 0), 8)
+        self.read(picture)
+        self._is_ready = True
 
     def read(self, rgb: NDArray[np.uint8], *, side_px: int = SIDE_PX) -> list[ReadLine]:
         """Lines of uint8 (H, W, 3) RGB, top to bottom, scaled so that the longer side has ``side_px``.

@@ -135,7 +135,8 @@ def test_openvino_computes_the_same_map_for_frames_of_any_size(tmp_path):
 
     assert info.feature_channels == features.channels
     runtimes = [
-        open_runtime(tmp_path, info, RuntimeChoice(cpu=cpu, threads=1), gpu_id=None) for cpu in ("openvino", "torch")
+        open_runtime(tmp_path, info, RuntimeChoice(cpu=cpu, threads=1, precision="f32"), gpu_id=None)
+        for cpu in ("openvino", "torch")
     ]
     for count, height, width in [(1, 32, 32), (1, 32, 320), (3, 96, 64), (1, 64, 64), (2, 160, 288)]:
         images = frames(count, height, width)

@@ -188,6 +188,15 @@ def test_boxes_that_reach_into_the_padding_are_cut(reader, monkeypatch):
     assert line.box == (64.0, 32.0, 192.0, 48.0)
 
 
+def test_a_reader_that_is_ready_has_its_models_loaded(monkeypatch):
+    reader = TextReader(threads=1)
+    reader.get_ready()
+    assert reader._ocr.text_det is not None
+    assert reader._ocr.text_rec is not None
+    monkeypatch.setattr(reader, "read", lambda picture: pytest.fail("it is ready already"))
+    reader.get_ready()
+
+
 def test_without_rapidocr_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ConfigurationError, match="pip install rapidocr"):
