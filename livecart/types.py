@@ -42,6 +42,8 @@ class Frame:
     picture: Picture
     pts_s: float
     captured_at_s: float
+    #: Where the recogniser is to look first, since nothing is new elsewhere; None: everywhere.
+    focus_xyxy_px: BoxXyxyPx | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ class Look:
     texts: tuple[TextLine, ...] = ()
     #: The frame's, for as long as the look is at hand: faces are looked for, and products cut out, in it.
     picture: Picture | None = field(default=None, compare=False, repr=False)
+    #: Frames that the archive answered together, this one among them; the stages' times are of all.
+    batch: int = 1
 
 
 class CardEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):

@@ -65,13 +65,14 @@ class ReplyModel(msgspec.Struct, frozen=True):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """The body of a 200. `timing_ms` is in milliseconds by stage."""
+    """The body of a 200. `timing_ms` is in milliseconds by stage, of the whole `batch` of images answered together."""
 
     schema: Literal[1]
     image: ReplyImage
     products: list[ReplyProduct]
     texts: list[ReplyText] = []
     timing_ms: dict[str, float] = {}
+    batch: Side = 1
     model: ReplyModel = ReplyModel()
 
 

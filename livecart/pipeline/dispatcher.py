@@ -25,6 +25,9 @@ _log = logging.getLogger(__name__)
 
 #: While the recogniser is down every frame fails alike: one line in so many seconds says it.
 _LOG_EVERY_S = 10.0
+#: Requests begin so far apart. TorchServe puts those that come within its `maxBatchDelay` of each other into one batch,
+#: for one worker, even while another is idle; answered together they would also be followed by two at once, for ever.
+_APART_S = 0.003
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +125,6 @@ class Dispatcher:
         self._rooms: dict[str, _Room] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._places = Places(self._settings.in_flight, self._settings.in_flight_most)
-        self._place_freed = asyncio.Event()
         self._logged: dict[str, tuple[float, int]] = {}
 
     @property
@@ -133,12 +135,9 @@ class Dispatcher:
     async def run(self) -> None:
         """Serve until the mailbox is closed, then wait up to `drain_s`; cancelled, drop what is in flight at once."""
         try:
-            while True:
-                await self._wait_for_place()
-                letter = await self._mailbox.take()
-                if letter is None:
-                    break
-                await self._start(letter)
+            while (letter := await self._take()) is not None:
+                self._start(letter)
+                await asyncio.sleep(_APART_S)
             if self._tasks:
                 await asyncio.wait(self._tasks, timeout=self._settings.drain_s)
         finally:
@@ -148,13 +147,21 @@ class Dispatcher:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _wait_for_place(self) -> None:
-        # The place is not held while waiting for a frame: a frame that is to be sent again may have it meanwhile.
-        while self._places.locked():
-            self._place_freed.clear()
-            await self._place_freed.wait()
+    async def _take(self) -> Letter | None:
+        """The next frame, and a place for it; None once the mailbox is closed.
 
-    async def _start(self, letter: Letter) -> None:
+        The place is waited for in turn with the frames that are sent again, which would else go first for ever; the
+        frame is taken once there is one, so that it is the newest. While no frame waits no place is held.
+        """
+        while await self._mailbox.ready():
+            await self._places.acquire()
+            letter = self._mailbox.take_nowait()
+            if letter is not None:
+                return letter
+            self._places.release()
+        return None
+
+    def _start(self, letter: Letter) -> None:
         room = self._rooms.setdefault(letter.frame.room, _Room())
         room.active += 1
         errand = _Errand(letter, room, room.last_told)
@@ -163,13 +170,6 @@ class Dispatcher:
         elif room.retrying is not None:
             room.retrying.set()
         room.newest_taken = letter.number
-        try:
-            # Here, not in the task: else the whole mailbox would be emptied into tasks that wait for a place. It waits
-            # only where a frame sent again took the last place while `run` waited for this one.
-            await self._places.acquire()
-        except asyncio.CancelledError:
-            self._end(errand, "closed", None)
-            raise
         task = asyncio.create_task(self._serve(errand), name=f"look of {letter.frame.room}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -239,7 +239,7 @@ class Dispatcher:
     async def _in_place(self, letter: Letter, attempt: int) -> tuple[Outcome, Look | None] | RecognizerBusy:
         """One attempt in one of the `in_flight` places; how it ended, or that the recogniser was busy.
 
-        The place of the first attempt was taken by `_start`.
+        The place of the first attempt was taken by `_take`.
         """
         if attempt:
             await self._places.acquire()
@@ -259,15 +259,15 @@ class Dispatcher:
             return "refused", None
         finally:
             self._places.release()
-            self._place_freed.set()
 
     async def _timed(self, frame: Frame) -> Look:
-        began_s = time.monotonic()
+        began_s, taken = time.monotonic(), self._places.taken
         look = await self._recognize(frame)
-        worked_s = sum(look.stage_seconds.values())
+        # On a CPU the frames of a batch are worked on one after the other: all but one's share of it was waiting.
+        worked_s = sum(look.stage_seconds.values()) / look.batch
         if worked_s > 0:
             # A recogniser that does not say how long it worked gets as many requests at once as it is set to.
-            self._places.answered(max(0.0, time.monotonic() - began_s - worked_s))
+            self._places.answered(max(0.0, time.monotonic() - began_s - worked_s), taken)
         return look
 
     async def _back_off(self, errand: _Errand, attempt: int) -> bool:

@@ -1,8 +1,9 @@
 """When the machine cannot follow, rooms decode key frames only: whether that is so now.
 
 A second in which a frame waited for its turn for half a second, or was replaced or grew stale there, is a short one.
-Economy begins with the second short one of five, and ends when there was none for half a minute. If it has to begin
-again soon after, it lasts twice as long each time, up to five minutes: it does not flap.
+Economy begins with the third short one of five, so that a few looks at once do not slow every room down, and ends when
+there was none for half a minute. If it has to begin again soon after, it lasts twice as long each time, up to five
+minutes: it does not flap.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import threading
 from collections import deque
 
 _LONG_WAIT_S = 0.5
-_SHORT_SECONDS, _OF_SECONDS = 2, 5
+_SHORT_SECONDS, _OF_SECONDS = 3, 5
 _LASTS_S, _LASTS_AT_MOST_S = 30.0, 300.0
 
 

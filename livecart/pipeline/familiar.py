@@ -9,6 +9,11 @@ After a look the decision tells what the recogniser saw. From then on
   product is decided on, or what came is gone;
 - else a look is due every `familiar_every_s`.
 
+A look that is due may be confined to where the one product in sight was, if nothing is new anywhere else: it costs a
+fraction of a whole one. What is new close by may be the product's own turning, or another product: a confined look has
+not seen it, so it stays new, and the next look that it makes due is a whole one. Every `confirm_every_s` the whole
+picture is looked at all the same.
+
 While a look could decide something, and until the first answer, every changed frame is due. Pictures in which nothing
 was seen are remembered as scenery; those of the time of alert, or after a product was lost, are on trial first: if a
 product is seen soon after, it may have been in them.
@@ -35,6 +40,8 @@ _TRIAL_S = 1.5
 _ASKED = 16
 #: By how much of its side a box is made larger, each way, where what moves with a product is left out.
 _MARGIN = 0.25
+#: The same for a look that is confined to a box: what is new within is most often the product's own turning.
+_FOCUS_MARGIN = 0.5
 _ROUNDING_S = 0.05
 
 
@@ -83,6 +90,7 @@ class _Asked:
     planes: Planes
     pts_s: float
     on_alert: bool
+    whole: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +126,9 @@ class Familiar:
         #: The last look was lost: the next frame is due whatever it shows.
         self._retry = False
         self._alert_until_s = float("-inf")
+        #: When the whole of a picture was last asked about, and whether a confined look has been since.
+        self._searched_at_s = float("-inf")
+        self._was_confined = False
 
     def judge(self, planes: Planes, pts_s: float, looked_at_s: float, *, wanted: bool = False) -> Judged:
         """Judge a changed frame of `planes` as `halved` makes them; the last look was at `looked_at_s`.
@@ -142,18 +153,36 @@ class Familiar:
         if pts_s < self._alert_until_s and not self._is_new(planes, boxes, on_trial=False):
             self._alert_until_s = float("-inf")  # what had come is gone
         every_s = settings.confirm_every_s if boxes else settings.familiar_every_s
-        if pts_s < self._alert_until_s or pts_s - looked_at_s >= every_s - _ROUNDING_S:
+        if pts_s < self._alert_until_s or pts_s - min(looked_at_s, self._searched_at_s) >= every_s - _ROUNDING_S:
             return _DUE
         for sku, box in boxes.items():
             self._targets[sku] = _Target(planes, box, self._targets[sku].stood_out)
         return Judged("followed", boxes) if boxes else Judged("familiar")
 
-    def asked(self, key: FrameKey, planes: Planes, pts_s: float) -> None:
-        """The frame goes to the recogniser."""
+    def focus(self, planes: Planes, pts_s: float) -> ShareBox | None:
+        """Where a look at this frame may be confined to; None: it shall be at the whole of it."""
+        last, settings = self._last, self._settings
+        if last is None or last.missing or self._retry or len(last.boxes) != 1 or len(self._targets) != 1:
+            return None
+        if not 0 <= pts_s - self._searched_at_s < settings.confirm_every_s - _ROUNDING_S:
+            return None
+        [target] = self._targets.values()
+        found = follow(target.planes, planes, target.box)
+        box = found.box if found is not None and found.score >= settings.follow_score else target.box
+        beside = [_widened(box, _MARGIN if self._was_confined else _FOCUS_MARGIN)]
+        levels = settings.novel_levels
+        is_new = novelty(planes, [*self._empty, *self._occupied], beside=beside, enough=levels) >= levels
+        return None if is_new else box
+
+    def asked(self, key: FrameKey, planes: Planes, pts_s: float, *, whole: bool = True) -> None:
+        """The frame goes to the recogniser; `whole`: not confined to a box."""
         while len(self._asked) >= _ASKED:
             del self._asked[next(iter(self._asked))]
         self._retry = False
-        self._asked[key] = _Asked(planes, pts_s, pts_s < self._alert_until_s)
+        if whole:
+            self._searched_at_s = pts_s
+        self._was_confined = not whole
+        self._asked[key] = _Asked(planes, pts_s, pts_s < self._alert_until_s, whole)
 
     def told(self, key: FrameKey, seen: Seen) -> None:
         """What was seen in a frame that was asked about; later ones first is no matter, the newest counts."""
@@ -169,9 +198,10 @@ class Familiar:
             self._occupied.clear()
         if seen.boxes:
             self._end_trial(asked.pts_s - _TRIAL_S)
-            self._occupied.append(KnownPicture(asked.planes))
-            if not seen.undecided:
-                self._alert_until_s = float("-inf")
+            if asked.whole:
+                self._occupied.append(KnownPicture(asked.planes))
+                if not seen.undecided:
+                    self._alert_until_s = float("-inf")
         elif asked.on_alert or seen.missing:
             self._on_trial.append(_OnTrial(KnownPicture(asked.planes), asked.pts_s))
         elif not seen.undecided:
@@ -193,7 +223,8 @@ class Familiar:
         self._asked.clear()
         self._targets = {}
         self._last = None
-        self._alert_until_s = float("-inf")
+        self._alert_until_s = self._searched_at_s = float("-inf")
+        self._was_confined = False
 
     def _follow(self, planes: Planes) -> dict[str, ShareBox]:
         """Where the products are now, without those that were lost."""
@@ -223,11 +254,11 @@ class Familiar:
         if on_trial and self._last is not None and not self._last.missing:
             # While a product is missing, what it was not seen in tells nothing: it may have been turned away.
             known += [each.picture for each in self._on_trial]
-        beside = [_widened(box) for box in boxes.values()]
+        beside = [_widened(box, _MARGIN) for box in boxes.values()]
         levels = self._settings.novel_levels
         return novelty(planes, known, beside=beside, enough=levels) >= levels
 
 
-def _widened(box: ShareBox) -> ShareBox:
-    across, down = _MARGIN * (box[2] - box[0]), _MARGIN * (box[3] - box[1])
+def _widened(box: ShareBox, margin: float) -> ShareBox:
+    across, down = margin * (box[2] - box[0]), margin * (box[3] - box[1])
     return box[0] - across, box[1] - down, box[2] + across, box[3] + down

@@ -11,7 +11,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from livecart.pipeline.familiar import Familiar, FamiliarSettings, FrameKey, Seen
 from livecart.pipeline.gate_difference import Reference
@@ -24,8 +24,9 @@ from livecart.types import Frame
 #: the decision; forced, since the last look is long ago or the stream's time jumped back.
 LookReason = Literal["first", "changed", "wanted", "forced"]
 #: Why it isn't: as the last look; changed, but nothing in it is new; the same, and what was seen was followed; a better
-#: picture of the same is waited for.
-SkipReason = Literal["unchanged", "familiar", "followed", "blurred", "transition"]
+#: picture of the same is waited for; an answer is waited for, which may say where the next look may be confined to.
+SkipReason = Literal["unchanged", "familiar", "followed", "blurred", "transition", "awaited"]
+SKIP_REASONS: tuple[SkipReason, ...] = get_args(SkipReason)
 
 #: Sampled frames whose sharpness is the room's usual one.
 _HISTORY = 24
@@ -91,13 +92,22 @@ class Verdict:
     """What becomes of a frame, and why.
 
     `boxes`: where the products of the last look went, if it was "followed". `arrival`: something new came while nothing
-    was in sight; it may not have come in as a whole yet.
+    was in sight; it may not have come in as a whole yet. `focus`: to where the look may be confined; None: nowhere.
     """
 
     look: bool
     reason: LookReason | SkipReason
     boxes: Mapping[str, ShareBox] = field(default_factory=dict)
     arrival: bool = False
+    focus: ShareBox | None = None
+
+    def focused(self, frame: Frame) -> Frame:
+        """The frame, to be looked at where the verdict says."""
+        if self.focus is None:
+            return frame
+        wide, high = frame.picture.width_px, frame.picture.height_px
+        x1, y1, x2, y2 = self.focus
+        return replace(frame, focus_xyxy_px=(x1 * wide, y1 * high, x2 * wide, y2 * high))
 
 
 class Gate:
@@ -139,16 +149,20 @@ class Gate:
             with self._lock:
                 self._familiar.lost(key)
 
-    def judge(self, frame: Frame) -> Verdict:
-        """Whether `frame` is worth a look. One that is becomes what later frames are compared with."""
+    def judge(self, frame: Frame, *, awaited: bool = False) -> Verdict:
+        """Whether `frame` is worth a look. One that is becomes what later frames are compared with.
+
+        `awaited`: the answer about an earlier one is on its way. After it a look may be confined, and costs a third;
+        two at once would take each other's time.
+        """
         seen = signature(frame.picture)
         verdict = self._verdict(seen, frame.pts_s)
+        if verdict.look and awaited and self._familiar is not None and verdict.reason in ("changed", "wanted"):
+            verdict = Verdict(False, "awaited")
         if verdict.look:
             self._wanted.clear()
             self._reference, self._looked_at_s = Reference(seen), frame.pts_s
-            if self._familiar is not None:
-                with self._lock:
-                    self._familiar.asked((frame.pts_s, frame.captured_at_s), halved(seen.planes), frame.pts_s)
+            verdict = replace(verdict, focus=self._ask(frame, seen, verdict))
         if verdict.look or verdict.reason in ("unchanged", "familiar", "followed"):
             self._held_since_s = None
         if seen.sharpness is not None:
@@ -156,6 +170,17 @@ class Gate:
         with self._lock:
             self._counts[verdict.reason] += 1
         return verdict
+
+    def _ask(self, frame: Frame, seen: Signature, verdict: Verdict) -> ShareBox | None:
+        """Remember what the recogniser is asked about; to where the look may be confined."""
+        if self._familiar is None:
+            return None
+        planes, focus = halved(seen.planes), None
+        with self._lock:
+            if verdict.reason in ("changed", "wanted") and not verdict.arrival:
+                focus = self._familiar.focus(planes, frame.pts_s)
+            self._familiar.asked((frame.pts_s, frame.captured_at_s), planes, frame.pts_s, whole=focus is None)
+        return focus
 
     def _reason_to_look(self, seen: Signature, pts_s: float) -> LookReason | None:
         reference, settings = self._reference, self.settings

@@ -44,7 +44,7 @@ class _Room:
 
 
 class Mailbox:
-    """`put` and `put_blocking` from any thread, `take` in one event loop.
+    """`put` and `put_blocking` from any thread, `take` and `ready` in one event loop.
 
     Args:
         max_age_s: Frames captured longer ago are not handed out, but counted as `stale`; above 0.
@@ -137,16 +137,24 @@ class Mailbox:
 
     async def take(self) -> Letter | None:
         """The next frame, whichever room's turn it is, waiting for one; None once everything is closed."""
+        while (letter := self.take_nowait()) is None:
+            if not await self.ready():
+                return None
+        return letter
+
+    def take_nowait(self) -> Letter | None:
+        """The next frame, whichever room's turn it is; None where none waits."""
+        letter, stale = self._next()
+        for old in stale:
+            self._meter.frame(old.frame.room, "stale")
+        if letter is not None:
+            self._meter.stage("queue", time.monotonic() - letter.put_at_s)
+        return letter
+
+    async def ready(self) -> bool:
+        """Wait until a frame waits, which may have grown stale; False once everything is closed."""
         loop = asyncio.get_running_loop()
         while True:
-            letter, stale = self._next()
-            for old in stale:
-                self._meter.frame(old.frame.room, "stale")
-            if letter is not None:
-                self._meter.stage("queue", time.monotonic() - letter.put_at_s)
-                return letter
-            if self._closed:
-                return None
             if self._taker is None or self._taker[0] is not loop:
                 self._taker = (loop, asyncio.Event())
             # No wake-up is lost: the taker is marked idle under the lock, and whoever fills a slot from then on sets
@@ -154,10 +162,11 @@ class Mailbox:
             event = self._taker[1]
             event.clear()
             with self._changed:
-                ready = bool(self._waiting) or self._closed
-                self._taker_idle = not ready
-            if not ready:
-                await event.wait()
+                waits, closed = bool(self._waiting), self._closed
+                self._taker_idle = not waits and not closed
+            if waits or closed:
+                return waits
+            await event.wait()
 
     def done(self, letter: Letter) -> None:
         """A taken letter came to its end. Must be called for each: a lossless room's reader may wait for it."""
@@ -194,6 +203,13 @@ class Mailbox:
         with self._changed:
             room = self._rooms.get(letter.frame.room)
             return room is not None and letter.number >= room.first_number
+
+    def awaits(self, room: str, within_s: float) -> bool:
+        """Whether a frame of `room` that came at most so long ago was taken and has no answer, and none waits."""
+        since_s = time.monotonic() - within_s
+        with self._changed:
+            state = self._rooms.get(room)
+            return state is not None and state.slot is None and any(each.put_at_s >= since_s for each in state.out)
 
     def __len__(self) -> int:
         """How many frames wait."""

@@ -29,6 +29,7 @@ class LiveMetrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._frames = self._counter("frames", "Frames that passed the gate, by their end", "room", "outcome")
+        self._confined = self._counter("confined_frames", "Of those, to be looked at in one place first", "room")
         self._incidents = self._counter("incidents", "What went wrong that is no frame's end", "room", "incident")
         self._events = self._counter("card_events", "Card events handed to the bus", "event", "reason")
         self._events_lost = self._counter("card_events_lost", "Card events that the bus did not take")
@@ -55,6 +56,7 @@ class LiveMetrics:
         """The room is gone, and its series with it. What still comes for it counts under the empty room."""
         self._rooms.discard(room)
         self._frames.remove_by_labels({"room": room})
+        self._confined.remove_by_labels({"room": room})
         self._incidents.remove_by_labels({"room": room})
         self._sums.forget(room)
 
@@ -63,6 +65,10 @@ class LiveMetrics:
         known = room if room in self._rooms else ""
         self._frames.labels(known, outcome).inc()
         self._sums.outcome(known, outcome)
+
+    def confined(self, room: str) -> None:
+        """A frame passed the gate whose look may be confined to one place."""
+        self._confined.labels(room if room in self._rooms else "").inc()
 
     def stage(self, stage: Stage, seconds: float) -> None:
         """See `Meter`."""

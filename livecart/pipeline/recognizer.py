@@ -140,7 +140,7 @@ class RecognizerClient:
         jpeg, scale = await self._encode(frame)
         started = time.monotonic()
         try:
-            status, body = await self._send("POST", self._predictions, data=jpeg, headers=self._headers(frame.room))
+            status, body = await self._send("POST", self._predictions, data=jpeg, headers=self._headers(frame, scale))
         finally:
             self._meter.stage("request", time.monotonic() - started)
         if status != 200:
@@ -158,6 +158,7 @@ class RecognizerClient:
             frame_height_px=height_px,
             candidates=tuple(found),
             stage_seconds={stage: ms / 1000 for stage, ms in reply.timing_ms.items()},
+            batch=reply.batch,
             texts=text_lines(reply, width_px=width_px, height_px=height_px),
             picture=frame.picture,
         )
@@ -219,13 +220,15 @@ class RecognizerClient:
         self._meter.stage("encode", time.monotonic() - started)
         return encoded
 
-    def _headers(self, room: str) -> dict[str, str]:
+    def _headers(self, frame: Frame, scale: float) -> dict[str, str]:
         headers = {"Content-Type": "image/jpeg"}
-        product_list = self._product_list(room)
+        if frame.focus_xyxy_px is not None:
+            headers["X-Focus"] = ",".join(f"{side * scale:.1f}" for side in frame.focus_xyxy_px)
+        product_list = self._product_list(frame.room)
         if product_list is not None:
             if not (1 <= len(product_list) <= 128 and product_list.isprintable()):
                 raise RecognizerError(
-                    f"the product list of room {room} is called {product_list!r}; "
+                    f"the product list of room {frame.room} is called {product_list!r}; "
                     "it must be 1 to 128 printable characters"
                 )
             headers["X-Room"] = product_list

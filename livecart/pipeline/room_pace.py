@@ -10,6 +10,8 @@ from livecart.types import Frame, Look
 #: How long the stream is sampled faster for one decision, and when something new comes: a product that is still being
 #: brought in is whole half a second later.
 _HURRY_S, _ARRIVAL_S = 1.5, 0.5
+#: The same where the next good frame is wanted: the gate may pass some over as blurred.
+_WANTED_S = 1.0
 
 
 class RoomPace:
@@ -36,6 +38,19 @@ class RoomPace:
         """Something new came with this frame."""
         if not self.pace.economy:
             self.pace.hurry(frame.pts_s, frame.pts_s + _ARRIVAL_S)
+
+    def wanted(self, pts_s: float) -> None:
+        """The next frame after this time of the stream is wanted soon; also in economy, since that is seldom."""
+        if not self._lossless and not self.pace.hurries(pts_s + _WANTED_S):
+            self.pace.hurry(pts_s, pts_s + _WANTED_S)
+
+    def passed_over(self, pts_s: float) -> None:
+        """A frame was worth a look, and an answer was awaited, which is there now: the next one soon.
+
+        Not in economy: where answers take long this is every other frame.
+        """
+        if not self.pace.economy:
+            self.wanted(pts_s)
 
     def decided(self, look: Look, *, deciding: bool) -> None:
         """A look was decided on; `deciding`: a product is in sight that may soon be announced.

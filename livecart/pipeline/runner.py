@@ -37,6 +37,8 @@ _log = logging.getLogger(__name__)
 
 #: At the end of a file that plays in real time: how long its last frames may still be at the recogniser.
 _LAST_LOOKS_S = 5.0
+#: For so long an answer is waited for before the recogniser is asked about a further frame of the room.
+_ANSWER_S = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,9 @@ class RoomRunner:
         self._awaited = AwaitedLook()
         self._in_loop = LoopCalls(shared.loop, shared.metrics, plan.room)
         self._pace = RoomPace(plan.ingest, lossless=plan.lossless)
+        self._newest_pts_s: float | None = None
+        #: Since the last answer a frame was passed over that was worth a look.
+        self._passed_over = False
         self._feed: Feed = open_feed(plan, self._deliver, self._on_state, self._pace.pace)
 
     @property
@@ -156,6 +161,7 @@ class RoomRunner:
             boxes, shown = decision.in_sight, decision.shown_in_sight
             self._gate.told(key, Seen(boxes, shown, undecided=decision.deciding, missing=decision.missing))
         self._pace.decided(look, deciding=self._decision.deciding)
+        self._catch_up()
 
     def on_lost(self, frame: Frame, _outcome: Outcome) -> None:
         """A frame was not answered: what looks like it is unknown as well, so the next one is to be looked at."""
@@ -164,6 +170,7 @@ class RoomRunner:
         if self._gate is not None:
             self._gate.lost(key)
         self._want_look()
+        self._catch_up()
 
     def on_stale(self) -> None:
         """A frame grew too old in the mailbox."""
@@ -224,10 +231,16 @@ class RoomRunner:
         if self._stopping:
             return
         key = (frame.pts_s, frame.captured_at_s)
+        self._newest_pts_s = frame.pts_s
         verdict = self._judge(frame)
         if verdict is not None and verdict.arrival:
             self._pace.arrived(frame)
+        if verdict is not None and verdict.reason == "awaited":
+            self._passed_over = True
         if verdict is None or verdict.look:
+            if verdict is not None and verdict.focus is not None:
+                frame = verdict.focused(frame)
+                self._shared.metrics.confined(self.plan.room)
             # Told before it is put: the event loop hears of it before it can hear of its look.
             self._in_loop.call(self._awaited.sent, key)
             if self.plan.lossless:
@@ -247,7 +260,8 @@ class RoomRunner:
         if self._gate is None:
             return None
         began_s = time.perf_counter()
-        verdict = self._gate.judge(frame)
+        awaited = not self.plan.lossless and self._shared.mailbox.awaits(self.plan.room, _ANSWER_S)
+        verdict = self._gate.judge(frame, awaited=awaited)
         self._shared.metrics.gate(time.perf_counter() - began_s)
         return verdict
 
@@ -284,8 +298,16 @@ class RoomRunner:
             self._want_look()
 
     def look_again(self) -> None:
-        """Take the next good frame for a new one: the recogniser knows other products now."""
+        """Take the next good frame, soon, for a new one: the recogniser knows other products now."""
         self._want_look()
+        if self._newest_pts_s is not None:
+            self._pace.wanted(self._newest_pts_s)
+
+    def _catch_up(self) -> None:
+        """A frame was passed over while this answer was awaited: the next one soon."""
+        passed_over, self._passed_over = self._passed_over, False
+        if passed_over and self._newest_pts_s is not None:
+            self._pace.passed_over(self._newest_pts_s)
 
     def _want_look(self) -> None:
         if self._gate is not None:

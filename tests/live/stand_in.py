@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,15 +42,30 @@ class ColourArchive(Archive):
         self.always = self._by_colour
         #: X-Room of each frame asked about.
         self.rooms: list[str | None] = []
+        #: X-Focus of each.
+        self.places: list[str | None] = []
         self.delay_s = 0.0
+        #: Of one room, how many it was asked about at once.
+        self.most_at_once = 0
+        self._at_work: Counter[str | None] = Counter()
 
     async def _by_colour(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
+        room = request.headers.get("X-Room")
+        self._at_work[room] += 1
+        self.most_at_once = max(self.most_at_once, self._at_work[room])
+        try:
+            return await self._answer(request, body)
+        finally:
+            self._at_work[room] -= 1
+
+    async def _answer(self, request: web.Request, body: bytes) -> web.StreamResponse:
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
         if request.content_type != "image/jpeg":
             return web.json_response(self.reply(64, 64))
         self.rooms.append(request.headers.get("X-Room"))
+        self.places.append(request.headers.get("X-Focus"))
         colour, width, height = middle_of(body)
         self.products = []
         for sku, wanted in COLOURS.items():

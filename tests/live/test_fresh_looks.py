@@ -9,27 +9,28 @@ import pytest
 
 from livecart import fresh_looks
 from livecart.errors import PublishError, RecognizerBusy
-from livecart.fresh_looks import FreshLooks
+from livecart.fresh_looks import Edition, FreshLooks
 
 
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch):
     monkeypatch.setattr(fresh_looks, "_EVERY_S", 0.005)
     monkeypatch.setattr(fresh_looks, "_AGAIN_AFTER_S", 0.01)
+    monkeypatch.setattr(fresh_looks, "_OVERTAKEN_S", 0.0)
 
 
 class Around:
-    """What is published and served, as a test sets it; counts the looks asked for."""
+    """What is published and served, as a test sets it; counts the looks asked for. Version n is of revision 10 n."""
 
     def __init__(self) -> None:
         self.version: int | Exception | None = 1
         self.catalog: str | Exception | None = "a"
         self.looks = 0
 
-    def published(self) -> int | None:
+    def published(self) -> Edition | None:
         if isinstance(self.version, Exception):
             raise self.version
-        return self.version
+        return None if self.version is None else Edition(self.version, 10 * self.version)
 
     async def served(self) -> str | None:
         if isinstance(self.catalog, Exception):
@@ -42,10 +43,11 @@ class Around:
 
 @asynccontextmanager
 async def running(around: Around):
-    task = asyncio.create_task(FreshLooks(around.published, around.served, around.look_again).run())
+    fresh = FreshLooks(around.published, around.served, around.look_again)
+    task = asyncio.create_task(fresh.run())
     await asyncio.sleep(0.03)
     try:
-        yield
+        yield fresh
     finally:
         assert not task.done(), task
         task.cancel()
@@ -101,5 +103,55 @@ async def test_an_archive_that_does_not_follow_is_said_once(monkeypatch, caplog)
     around = Around()
     async with running(around):
         around.version = 2
-        await until(lambda: "no other catalog" in caplog.text)
+        await until(lambda: "still answers with catalog" in caplog.text)
         assert around.looks == 0
+
+
+async def test_others_wait_until_rooms_had_their_looks():
+    around = Around()
+    async with running(around) as fresh:
+        await asyncio.wait_for(fresh.caught_up(10, at_most_s=60), 1)
+        # Saved, not published yet; then published, not served yet.
+        waiting = asyncio.create_task(fresh.caught_up(20, at_most_s=60))
+        await asyncio.sleep(0.03)
+        around.version = 2
+        await asyncio.sleep(0.03)
+        assert not waiting.done()
+        around.catalog = "b"
+        await asyncio.wait_for(waiting, 1)
+        assert around.looks == 2
+
+
+async def test_others_wait_only_so_long():
+    async with running(Around()) as fresh:
+        async with asyncio.timeout(1):
+            await fresh.caught_up(20, at_most_s=0.05)
+
+
+async def test_nobody_waits_for_an_archive_that_does_not_follow(monkeypatch):
+    monkeypatch.setattr(fresh_looks, "_GIVE_UP_S", 0.02)
+    around = Around()
+    async with running(around) as fresh:
+        around.version = 2
+        await asyncio.wait_for(fresh.caught_up(30, at_most_s=60), 1)
+        # It follows again.
+        around.version, around.catalog = 3, "b"
+        await until(lambda: around.looks == 2)
+        waiting = asyncio.create_task(fresh.caught_up(40, at_most_s=60))
+        await asyncio.sleep(0.03)
+        assert not waiting.done()
+        waiting.cancel()
+
+
+async def test_two_snapshots_taken_over_as_one_hold_nobody_up(monkeypatch, caplog):
+    monkeypatch.setattr(fresh_looks, "_OVERTAKEN_S", 0.1)
+    around = Around()
+    async with running(around) as fresh:
+        around.version = 2
+        await asyncio.sleep(0.03)
+        around.version, around.catalog = 3, "c"
+        await asyncio.wait_for(fresh.caught_up(30, at_most_s=60), 1)
+        assert around.looks == 2
+        around.version, around.catalog = 4, "d"
+        await until(lambda: around.looks == 4)
+    assert "still answers with catalog" not in caplog.text

@@ -188,7 +188,7 @@ def value(text, name, **labels):
     return None
 
 
-async def test_metrics_tell_of_every_stage_and_forget_rooms_that_go(client, engine, events, clip):
+async def test_metrics_tell_of_every_stage_and_forget_rooms_that_go(client, engine, events, clip, archive):
     path, _ = clip
     await client.put("/rooms/r", json={"source": str(path)})
     await until(engine.rooms.get("r").finished.is_set, 30)
@@ -200,6 +200,8 @@ async def test_metrics_tell_of_every_stage_and_forget_rooms_that_go(client, engi
         for reason in ("first", "changed", "wanted", "forced")
     )
     assert answered == passed > 0
+    confined = sum(place is not None for place in archive.places)
+    assert value(text, "livecart_live_confined_frames_total", room="r") == confined > 0
     # One a second, and more where a product comes in.
     sampled = engine.rooms.get("r").view().frames_sampled
     assert 28 <= sampled <= 40

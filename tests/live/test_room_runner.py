@@ -91,6 +91,20 @@ async def test_an_unchanged_scene_costs_few_calls_and_keeps_its_card(engine, eve
     assert runner.view().gate["unchanged"] >= 24
 
 
+async def test_a_live_room_asks_about_one_frame_at_a_time_and_is_soon_there_again(engine, events, archive, tmp_path):
+    path = tmp_path / "live.mp4"
+    write_clip(path, [("red", 1.0, 8.0)], 8.0)
+    archive.delay_s = 0.6
+    runner = await engine.rooms.put(plan("room-1", path, realtime=True, rate_hz=2))
+    await asyncio.wait_for(runner.finished.wait(), 30)
+    await engine.outbox.flush(1)
+    assert archive.most_at_once == 1
+    assert runner.view().gate["awaited"] > 0
+    # Faster than the rate alone would come to it: every other frame at 2 a second would be one of a second.
+    assert told(events)[0] == ("card", "red")
+    assert events[0].pts_s < 1.0 + 3 * archive.delay_s
+
+
 async def test_a_live_source_dies_and_returns_without_a_second_card(engine, events, flv):
     rate = len(flv) / 6.0
     with ByteServer(flv, bytes_per_s=rate) as server:
@@ -140,6 +154,16 @@ async def test_the_recogniser_dies_under_a_live_room_and_the_next_frame_is_looke
         await archive.start()
         await until(lambda: engine.metrics.outcomes("room-1")["answered"] > answered)
     assert told(events) == [("card", "red")]
+
+
+async def test_a_look_that_is_wanted_again_hurries_the_stream(engine, events, flv):
+    with ByteServer(flv, bytes_per_s=len(flv) / 6.0, then="hang") as server:
+        runner = await engine.rooms.put(plan("room-1", server.url, ingest={"stall_after_s": 20.0}))
+        # Nothing was sampled yet: there is no time of the stream to hurry from.
+        runner.look_again()
+        await until(lambda: runner._newest_pts_s is not None and not runner._pace.pace.hurries(runner._newest_pts_s))
+        runner.look_again()
+        assert runner._pace.pace.hurries(runner._newest_pts_s)
 
 
 async def test_the_host_pins_and_mutes(engine, events, flv):

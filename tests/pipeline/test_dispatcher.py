@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import time
 from collections import Counter
 
 import pytest
@@ -36,6 +38,22 @@ async def test_no_more_than_in_flight_at_once():
         held.set()
         await service.outcome("answered", 12)
     assert recognizer.most == 4
+
+
+async def test_frames_that_come_together_are_not_sent_together():
+    """TorchServe would put them into one batch, for one worker, while another is idle."""
+    recognizer, began_s = Recognizer(), []
+
+    async def note(_: Frame) -> None:
+        began_s.append(time.monotonic())
+
+    rooms = [f"room {number}" for number in range(6)]
+    recognizer.behave = dict.fromkeys(rooms, note)
+    async with running(recognizer, *rooms) as service:
+        for room in rooms:
+            service.mailbox.put(frame(room))
+        await service.outcome("answered", 6)
+    assert min(after - before for before, after in itertools.pairwise(began_s)) >= 0.002
 
 
 async def test_a_busy_recogniser_is_asked_again():
@@ -112,12 +130,33 @@ async def test_a_frame_that_waits_for_its_place_is_replaced_by_a_newer_one():
         # Sent again, it has the only place, while the dispatcher waits for a frame without holding one.
         await service.until(lambda: len(recognizer.asked) == 2)
         service.mailbox.put(frame("b", 1.0))
-        await service.until(lambda: len(service.mailbox) == 0)
+        await asyncio.sleep(0.02)
         service.mailbox.put(frame("b", 2.0))
         held.set()
         await service.outcome("answered", 2)
     assert recognizer.asked == [("a", 0.0), ("a", 0.0), ("b", 2.0)]
-    assert [(each.pts_s, outcome) for each, outcome in service.lost] == [(1.0, "replaced")]
+    assert (service.tally.outcomes["replaced"], service.lost) == (1, [])
+
+
+async def test_frames_that_are_sent_again_and_again_leave_others_their_turn():
+    recognizer = Recognizer()
+
+    async def times_out(_: Frame) -> None:
+        await asyncio.sleep(0.02)
+        raise RecognizerBusy("no answer in time")
+
+    recognizer.behave |= {"file 1": times_out, "file 2": times_out, "file 3": times_out}
+    lone = DispatcherSettings(in_flight=1, in_flight_most=1, backoff_first_s=0.001, backoff_max_s=0.001, drain_s=0.1)
+    async with running(recognizer, *recognizer.behave, "live", settings=lone) as service:
+        for room in recognizer.behave:
+            assert await asyncio.to_thread(service.mailbox.put_blocking, frame(room))
+        await service.until(lambda: len(recognizer.asked) > 10)
+        for number in range(10):
+            before = len(recognizer.asked)
+            service.mailbox.put(frame("live", number))
+            await service.outcome("answered", number + 1)
+            # The files' frames each have their turn, and the one that is being tried.
+            assert len(recognizer.asked) - before <= 5
 
 
 async def test_a_refused_frame_is_not_asked_again(caplog):

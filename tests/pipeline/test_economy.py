@@ -20,9 +20,9 @@ def run(economy: Economy, seconds: range, *, short: bool) -> list[int]:
     return on
 
 
-def test_one_short_second_is_none():
+def test_two_short_seconds_of_five_are_none():
     economy = Economy()
-    assert run(economy, range(1), short=True) == run(economy, range(1, 20), short=False) == []
+    assert run(economy, range(2), short=True) == run(economy, range(2, 20), short=False) == []
 
 
 def test_short_waits_are_none():
@@ -32,9 +32,9 @@ def test_short_waits_are_none():
         assert not economy.tick(float(now_s))
 
 
-def test_it_begins_with_the_second_and_ends_half_a_minute_after_the_last():
+def test_it_begins_with_the_third_and_ends_half_a_minute_after_the_last():
     economy = Economy()
-    assert run(economy, range(10), short=True) == list(range(1, 10))
+    assert run(economy, range(10), short=True) == list(range(2, 10))
     assert run(economy, range(10, 60), short=False) == list(range(10, 39))
 
 

@@ -185,3 +185,89 @@ def test_time_that_jumps_back_begins_anew():
     room.frame(wall(), NOTHING)
     room.now_s, room.looked_at_s = 3.0, 500.0
     assert room.frame(wall(), NOTHING) == "due"
+
+
+def looked(familiar: Familiar, picture, seen: Seen, at_s: float, *, whole: bool = True) -> None:
+    familiar.asked((at_s, at_s), picture, at_s, whole=whole)
+    familiar.told((at_s, at_s), seen)
+
+
+@pytest.fixture
+def holding_a() -> Familiar:
+    familiar = Familiar(FamiliarSettings(confirm_every_s=5.0))
+    looked(familiar, wall(), NOTHING, 0.0)
+    looked(familiar, held(wall()), A, 1.0)
+    return familiar
+
+
+@pytest.mark.parametrize("to", [HELD, (17, 27, 14, 26), (12, 33, 14, 26)])
+def test_the_next_look_is_confined_to_where_the_product_went(holding_a, to):
+    assert holding_a.focus(held(wall(), to), 2.0) == pytest.approx(box(to), abs=0.03)
+
+
+def test_it_is_confined_also_where_the_product_turned(holding_a):
+    turned = held(wall(), seed=8)
+    assert holding_a.focus(turned, 2.0) == pytest.approx(box(), abs=0.1)
+
+
+def test_something_new_elsewhere_is_looked_for_everywhere(holding_a):
+    assert holding_a.focus(held(held(wall()), (0, 2, 9, 16), seed=7), 2.0) is None
+
+
+def test_now_and_then_everything_is_looked_at(holding_a):
+    looked(holding_a, held(wall()), A, 4.0, whole=False)
+    assert holding_a.focus(held(wall()), 5.0) is not None
+    assert holding_a.focus(held(wall()), 6.0) is None
+    assert holding_a.focus(held(wall()), 0.5) is None
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        NOTHING,
+        Seen({"A": None}, frozenset("A")),
+        Seen({"A": box(), "B": box((0, 2, 9, 16))}),
+        Seen({"A": box(), "B": None}),
+        Seen({"A": box()}, missing=True),
+    ],
+    ids=["nothing", "no place", "two", "one without a place", "one is missing"],
+)
+def test_only_one_product_whose_place_is_known_is_looked_at_alone(holding_a, seen):
+    looked(holding_a, held(wall()), seen, 2.0)
+    assert holding_a.focus(held(wall()), 3.0) is None
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [(HELD, (29, 33, 7, 20)), ((11, 20, 20, 40), (32, 28, 11, 30)), ((11, 20, 20, 40), (32, 2, 11, 16))],
+    ids=["beside", "as large", "above"],
+)
+def test_what_comes_close_by_is_seen_by_the_second_look(a, b):
+    """A confined look sees only its own product: it may not make the other one scenery."""
+    familiar, seen, both = (
+        Familiar(FamiliarSettings()),
+        Seen({"A": box(a)}, frozenset("A")),
+        held(held(wall(), a), b, 7),
+    )
+    looked(familiar, wall(), NOTHING, 0.0)
+    looked(familiar, held(wall(), a), seen, 1.0)
+    assert familiar.judge(both, 1.5, 1.0).kind == "due"
+    assert familiar.focus(both, 1.5) is not None
+    looked(familiar, both, seen, 1.5, whole=False)
+    assert familiar.judge(both, 2.0, 1.5).kind == "due"
+    assert familiar.focus(both, 2.0) is None
+    # Once a whole look has seen nothing more in it, it is scenery.
+    looked(familiar, both, seen, 2.0)
+    assert familiar.judge(both, 2.5, 2.0).kind == "followed"
+
+
+def test_a_confined_look_puts_no_whole_one_off(holding_a):
+    looked(holding_a, held(wall()), A, 4.0, whole=False)
+    assert holding_a.judge(held(wall()), 5.9, 4.0).kind == "followed"
+    assert holding_a.judge(held(wall()), 6.0, 4.0).kind == "due"
+    assert holding_a.focus(held(wall()), 6.0) is None
+
+
+def test_after_a_lost_look_everything_is_looked_at(holding_a):
+    holding_a.lost((2.0, 2.0))
+    assert holding_a.focus(held(wall()), 2.0) is None

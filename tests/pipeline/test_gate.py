@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from livecart.errors import SettingsError
+from livecart.pipeline.familiar import Seen
 from livecart.pipeline.gate import Gate, GateSettings, Verdict
 from livecart.pipeline.gate_difference import Reference
 from livecart.pipeline.gate_signature import hash_distance, signature, thumbnail_size
@@ -259,3 +260,51 @@ def test_a_setting_out_of_bounds_is_named():
         GateSettings(forced_every_s=0)
     with pytest.raises(SettingsError, match="hash_bits is 65"):
         GateSettings(hash_bits=65)
+
+
+def held_at(x: int, y: int) -> np.ndarray:
+    """The studio with one more package held into it."""
+    picture = scene()
+    picture[y : y + 200, x : x + 150] = cv2.resize(package(77), (150, 200), interpolation=cv2.INTER_AREA)
+    return picture
+
+
+def test_a_look_at_the_product_before_is_confined_to_it_and_one_elsewhere_is_not():
+    gate = Gate()
+    place = (500 / WIDTH, 40 / HEIGHT, 650 / WIDTH, 240 / HEIGHT)
+    for number, (picture, seen_then) in enumerate(
+        [(scene(), Seen()), (held_at(500, 40), Seen({"A": place}, undecided=True))]
+    ):
+        asked = frame(picture, float(number))
+        assert gate.judge(asked).focus is None
+        gate.told((asked.pts_s, asked.captured_at_s), seen_then)
+    moved = frame(held_at(530, 50), 2.0)
+    verdict = gate.judge(moved)
+    assert verdict.look
+    x1, y1, x2, y2 = verdict.focused(moved).focus_xyxy_px
+    assert abs((x1 + x2) / 2 - 605) < 30
+    assert abs((y1 + y2) / 2 - 150) < 30
+    assert verdict.focused(moved).picture is moved.picture
+    another = frame(held_at(60, 480), 3.0)
+    verdict = gate.judge(another)
+    assert (verdict.look, verdict.focus) == (True, None)
+    assert verdict.focused(another) is another
+
+
+def test_while_an_answer_is_awaited_nothing_is_asked_and_nothing_is_forgotten():
+    gate = Gate()
+    assert gate.judge(frame(scene(), 0.0), awaited=True).reason == "first"
+    assert gate.judge(frame(held_at(500, 40), 1.0), awaited=True).reason == "awaited"
+    # The picture is still compared with the one that was asked about.
+    assert gate.judge(frame(held_at(500, 40), 2.0)).reason == "changed"
+    gate.want_look()
+    assert gate.judge(frame(held_at(500, 40), 3.0), awaited=True).reason == "awaited"
+    assert gate.judge(frame(held_at(500, 40), 4.0)).reason == "wanted"
+    assert gate.judge(frame(held_at(500, 40), 14.0), awaited=True).reason == "forced"
+    assert (gate.counts["awaited"], sum(gate.counts.values())) == (2, 6)
+
+
+def test_one_that_skips_nothing_awaits_nothing():
+    gate = Gate(GateSettings(follow=False))
+    gate.judge(frame(scene(), 0.0))
+    assert gate.judge(frame(held_at(500, 40), 1.0), awaited=True).look

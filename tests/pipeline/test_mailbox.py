@@ -71,6 +71,21 @@ async def test_the_newest_frame_wins_and_the_other_is_counted():
     assert tally.stage_seconds["queue"][0] == 1
 
 
+async def test_an_answer_is_awaited_until_it_is_there_or_another_frame_waits():
+    box, _, _ = mailbox("a", "b")
+    assert not box.awaits("a", 60)
+    box.put(frame("a"))
+    assert not box.awaits("a", 60)
+    taken = await take(box)
+    assert box.awaits("a", 60)
+    assert not any(box.awaits(room, within_s) for room, within_s in (("a", 0), ("b", 60), ("none", 60)))
+    box.put(frame("a"))
+    assert not box.awaits("a", 60)
+    box.done(taken)
+    box.done(await take(box))
+    assert not box.awaits("a", 60)
+
+
 async def test_an_old_frame_is_never_handed_out():
     box, tally, clock = mailbox("a", "b")
     box.put(frame("a"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -77,10 +78,17 @@ async def test_what_is_sent(archive):
     assert headers["X-Room"] == "夏季"
 
 
+async def test_where_to_look_first_is_in_pixels_of_the_jpeg(archive):
+    async with client(archive, longest_side_px=640) as asked:
+        await asked.recognize(replace(FRAME, focus_xyxy_px=(100.0, 200.0, 301.0, 640.5)))
+    assert archive.requests[0][0]["X-Focus"] == "50.0,100.0,150.5,320.2"
+    assert size_of(archive.requests[0][1]) == (360, 640)
+
+
 async def test_nothing_is_sent_that_is_not_set(archive):
     async with client(archive) as asked:
         await asked.recognize(FRAME)
-    assert not {"X-Room", "X-Text", "Authorization", "Cookie"} & set(archive.requests[0][0])
+    assert not {"X-Room", "X-Text", "X-Focus", "Authorization", "Cookie"} & set(archive.requests[0][0])
 
 
 async def test_boxes_are_cut_at_the_frames_edge(archive):

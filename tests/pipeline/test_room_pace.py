@@ -29,6 +29,37 @@ def test_an_arrival_hurries_for_half_a_second():
     assert not paced.pace.hurries(10.6)
 
 
+@pytest.mark.parametrize("economy", ["auto", "always"])
+def test_a_frame_that_is_wanted_is_hurried_for(economy):
+    paced = room(economy=economy)
+    paced.wanted(10.0)
+    assert paced.pace.hurries(10.9)
+    assert not paced.pace.hurries(11.1)
+
+
+@pytest.mark.parametrize(("economy", "hurries"), [("auto", True), ("always", False)])
+def test_a_frame_that_was_passed_over_is_hurried_for_unless_the_machine_is_short(economy, hurries):
+    paced = room(economy=economy)
+    paced.passed_over(10.0)
+    assert paced.pace.hurries(10.9) is hurries
+    paced.set_short(short=True)
+    paced.passed_over(20.0)
+    assert not paced.pace.hurries(20.5)
+
+
+def test_a_wanted_frame_cuts_no_longer_hurry_short():
+    paced = room()
+    paced.decided(look(10.0, late_s=3.0), deciding=True)
+    paced.wanted(10.5)
+    assert paced.pace.hurries(13.0)
+
+
+def test_a_file_does_not_depend_on_when_a_frame_was_wanted():
+    paced = room(lossless=True)
+    paced.wanted(10.0)
+    assert not paced.pace.hurries(10.5)
+
+
 def test_one_decision_hurries_once_for_a_while():
     paced = room(lossless=True)
     for pts_s in (10.0, 11.0, 12.0):

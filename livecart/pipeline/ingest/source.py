@@ -84,8 +84,9 @@ def parse_source(text: str, settings: IngestSettings) -> Source:
     # A drive letter is no scheme: the pattern wants two characters.
     scheme = named.group()[:-1].lower() if named else "file"
     if scheme not in settings.schemes or scheme not in _PROTOCOLS:
+        hint = "; files, over HTTP: http.file_sources = true" if scheme == "file" else ""
         raise SettingsError(
-            f"the source {_shown(text)!r} has the scheme {scheme!r}; allowed are {', '.join(settings.schemes)}"
+            f"the source {_shown(text)!r} has the scheme {scheme!r}; allowed are {', '.join(settings.schemes)}{hint}"
         )
     if scheme == "file":
         return _file_source(text, named=named is not None)
