@@ -10,7 +10,7 @@ import asyncio
 import dataclasses
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from watchfiles import awatch
 
 from livecart.bus import Bus, open_bus
-from livecart.errors import SettingsError
+from livecart.errors import SettingsError, StoreUnavailable
 from livecart.fresh_looks import FreshLooks
 from livecart.health import Health
 from livecart.host_console import make_host_console
@@ -47,6 +47,8 @@ _log = logging.getLogger(__name__)
 
 #: Edits within this time are one: an editor writes, renames, and sets times.
 _SETTLE_MS = 200
+#: How long a preview of a photo waits for rooms, which viewers watch.
+_ROOMS_FIRST_S = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +163,10 @@ class _Served:
         self._console = make_host_console(engine.rooms, engine.outbox, self._book, self._hub, file)
         self._server = HttpServer(self._api(catalog), file.http.host, file.http.port)
         self._follower = _FileFollower(config, file, self._book, engine.metrics)
+        self._catalog = catalog
         self._fresh = None
         if catalog is not None:
-            self._fresh = FreshLooks(catalog.published_version, engine.client.served_catalog, self._look_again)
+            self._fresh = FreshLooks(catalog.published, engine.client.served_catalog, self._look_again)
 
     def _api(self, catalog: CatalogRun | None) -> FastAPI:
         token, viewers = self._file.http.token, self._file.viewers
@@ -176,7 +179,7 @@ class _Served:
         ]
         mounts = {}
         if catalog is not None:
-            mounts["/admin"] = catalog.pages(StaffRooms(self._book), PhotoSight(self._engine.client))
+            mounts["/admin"] = catalog.pages(StaffRooms(self._book), PhotoSight(self._engine.client, self._rooms_first))
         registry = self._engine.metrics.registry
         return create_api(
             self._book,
@@ -194,6 +197,14 @@ class _Served:
             runner = self._engine.rooms.get(view.id)
             if runner is not None:
                 runner.look_again()
+
+    async def _rooms_first(self) -> None:
+        """Wait while rooms are about to look with a catalog that has just changed."""
+        if self._fresh is None or self._catalog is None or not self._engine.rooms.views():
+            return
+        with suppress(StoreUnavailable):
+            revision = await asyncio.to_thread(self._catalog.revision)
+            await self._fresh.caught_up(revision, at_most_s=_ROOMS_FIRST_S)
 
     async def until(self, stop: asyncio.Event, on_ready: Callable[[str], None]) -> None:
         """Run the rooms and answer, until `stop` is set."""

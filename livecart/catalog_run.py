@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from livecart.card_log import CardLog
 from livecart.catalog.admin import LiveRooms, See, admin_app
 from livecart.catalog.api import ApiStats, catalog_router
-from livecart.catalog.database.session import Change
+from livecart.catalog.database.session import Change, revision
 from livecart.catalog.files import files_router
 from livecart.catalog.service import CatalogService, open_catalog
 from livecart.catalog.service_settings import CatalogSettings
@@ -22,6 +22,7 @@ from livecart.catalog_metrics import CatalogCollector
 from livecart.catalog_offers import THREADS, CatalogOffers
 from livecart.errors import SettingsError
 from livecart.feedback import StoreFeedback, store_feedback
+from livecart.fresh_looks import Edition
 from livecart.pipeline.crops import CropSource
 from livecart.pipeline.metrics import LiveMetrics
 from livecart.pipeline.offer_book import OfferBook
@@ -50,14 +51,23 @@ class CatalogRun:
         """What the catalog answers over HTTP; each route says itself who may ask."""
         return [files_router(self.service), catalog_router(self.service, stats=self.api_stats)]
 
-    def published_version(self) -> int | None:
+    def published(self) -> Edition | None:
         """The snapshot published last, by whichever process; None: none.
 
         Raises:
             PublishError: the folder does not say.
         """
         published = self.service.snapshots.current()
-        return None if published is None else published.version
+        return None if published is None else Edition(published.version, published.revision)
+
+    def revision(self) -> int:
+        """The catalog's, as it is now; blocks.
+
+        Raises:
+            StoreUnavailable: the database does not answer.
+        """
+        with self.service.store.read() as session:
+            return revision(session)
 
     def pages(self, rooms: LiveRooms, see: See) -> ASGIApp:
         """The staff's pages.

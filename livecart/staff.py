@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from livecart.pipeline.archive_reply import candidates, text_lines
 from livecart.pipeline.recognizer import RecognizerClient
@@ -46,10 +46,16 @@ class StaffRooms:
 
 
 class PhotoSight:
-    """Implements `livecart.catalog.admin.See`: shows the recogniser a photo."""
+    """Implements `livecart.catalog.admin.See`: shows the recogniser a photo.
 
-    def __init__(self, client: RecognizerClient) -> None:
+    Args:
+        client: the recogniser.
+        rooms_first: waits while rooms are about to look for the products of a photo that was just saved.
+    """
+
+    def __init__(self, client: RecognizerClient, rooms_first: Callable[[], Awaitable[None]]) -> None:
         self._client = client
+        self._rooms_first = rooms_first
 
     async def __call__(self, photo: bytes) -> Look:
         """What it sees, its print read, products from far below their thresholds on.
@@ -58,6 +64,7 @@ class PhotoSight:
             RecognizerBusy: it did not answer now.
             RecognizerError: it refused the photo, or answered what schema 1 does not know.
         """
+        await self._rooms_first()
         reply = await self._client.ask(photo, _media_type(photo), threshold=_SEE_FROM, text="always", top_k=_SEE_MOST)
         size = {"width_px": reply.image.width, "height_px": reply.image.height}
         found, _ = candidates(reply, **size, scale=1.0)

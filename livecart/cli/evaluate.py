@@ -21,9 +21,9 @@ from livecart.cli.timeline import check_plot, save_timeline
 from livecart.errors import StreamError
 from livecart.pipeline.clip_score import ClipScore, read_truth, score
 from livecart.pipeline.faces import FacesSettings
+from livecart.pipeline.gate import SKIP_REASONS
 from livecart.types import CardEvent, RoomView
 
-_SKIPS = ("unchanged", "familiar", "followed", "blurred", "transition")
 _STATUS_EVERY_S = 0.5
 
 
@@ -64,7 +64,7 @@ async def evaluate(options: EvaluateOptions, status: StatusLine, stop: asyncio.E
         return
     if runner.failure is not None:
         raise StreamError(f"{plan.shown}: {runner.failure}")
-    skipped = sum(view.gate.get(reason, 0) for reason in _SKIPS)
+    skipped = sum(view.gate.get(reason, 0) for reason in SKIP_REASONS)
     result = score(events, truth, calls=calls, sampled_frames=view.frames_sampled, skipped_frames=skipped)
     if options.plot is not None:
         save_timeline(options.plot, result, truth)

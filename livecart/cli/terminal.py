@@ -12,6 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from livecart.pipeline.gate import SKIP_REASONS
 from livecart.pipeline.metrics import LiveMetrics
 from livecart.types import CardEvent, RoomView
 
@@ -112,7 +113,7 @@ class StatusText:
         rate = (now[1] - then[1]) / max(1e-6, now[0] - then[0])
         if now[2] > then[2]:
             self._latency_s = (now[3] - then[3]) / (now[2] - then[2])
-        skipped = sum(view.gate.get(reason, 0) for reason in ("unchanged", "blurred", "transition"))
+        skipped = sum(view.gate.get(reason, 0) for reason in SKIP_REASONS)
         share = f"{skipped / view.frames_sampled:.0%}" if view.frames_sampled else "–"
         latency = "–" if self._latency_s is None else f"{self._latency_s * 1000:.0f} ms"
         state = _STATES.get(view.state, view.state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from types import MappingProxyType
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
@@ -104,4 +105,5 @@ def _add_error_handlers(api: FastAPI) -> None:
 
     @api.exception_handler(HTTPException)
     async def refused(_: Request, refused: HTTPException) -> Response:
-        return error(refused.status_code, "bad_request", refused.detail, **(refused.headers or {}))
+        code = "not_found" if refused.status_code == HTTPStatus.NOT_FOUND else "bad_request"
+        return error(refused.status_code, code, refused.detail, **(refused.headers or {}))

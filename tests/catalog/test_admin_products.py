@@ -199,6 +199,22 @@ def test_lists_are_searched_filtered_and_sorted(any_site):
         assert f"共 {total} 条" in client.get(f"/products/list?{query}").text
 
 
+def test_a_search_of_several_pages_says_how_many_there_are(any_site):
+    create(any_site, *[patch(f"{number:02}", name="咖啡", price=Decimal(5)) for number in range(30)], patch("x"))
+    client = any_site.client("read")
+
+    def rows(query: str) -> list[str]:
+        text = client.get(f"/products/list?q=咖啡&{query}").text
+        assert "共 30 条" in text
+        return [part.split('"')[0] for part in text.split('<tr data-sa-pk="')[1:]]
+
+    # What is equal comes as it was added, or the other way round.
+    added = [f"{number:02}" for number in range(30)]
+    assert rows("sort=price__asc&page=1") + rows("sort=price__asc&page=2") == added
+    assert rows("sort=price__desc&page=1") + rows("sort=price__desc&page=2") == added[::-1]
+    assert rows("page=9") == []
+
+
 def test_off_sale_and_on_sale_for_many(site):
     create(site, patch("1"), patch("2"))
     client = site.client("edit")

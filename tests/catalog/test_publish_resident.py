@@ -144,7 +144,9 @@ def test_it_ends_with_us_even_if_we_are_killed(workshop, tmp_path):
     wait_for(lambda: not is_running(workshop.runs()[0]))
 
 
-def test_the_projects_own_is_loaded_once(workshop, archive):
+def test_the_projects_own_is_loaded_once(workshop, archive, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
     program = [sys.executable, str(ROOT / "scripts" / "build_catalog.py"), "--serve", "--archive", str(archive)]
     builder = ResidentBuilder(BuildCommand(["/nowhere", "{folder}", "{output}"]), program)
     try:
@@ -160,5 +162,18 @@ def test_the_projects_own_is_loaded_once(workshop, archive):
         (workshop.folder / "catalog.json").write_text("{}")
         with pytest.raises(PublishError, match="schema"):
             builder.run(workshop.folder, workshop.output, stop=lambda: False)
+        assert list((tmp_path / "temporary").glob("livecart-catalog-*"))
     finally:
         builder.close()
+    assert not list((tmp_path / "temporary").glob("livecart-catalog-*"))
+
+
+def test_the_projects_own_clears_up_when_it_is_told_to_end(archive, tmp_path):
+    program = [sys.executable, str(ROOT / "scripts" / "build_catalog.py"), "--serve", "--archive", str(archive)]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen(program, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert b"ready" in process.stdout.readline()
+        assert list(tmp_path.glob("livecart-catalog-*"))
+        process.terminate()
+        assert process.wait(30) == 143
+    assert not list(tmp_path.glob("livecart-catalog-*"))

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 
-from livecart.catalog.database import tables, tables_events, tables_service  # noqa: F401
+from livecart.catalog.database import engine, tables, tables_events, tables_service  # noqa: F401
 from livecart.catalog.database.store import open_store
 from livecart.catalog.database.tables_base import Base
 from livecart.errors import SettingsError, StoreUnavailable
@@ -73,6 +73,49 @@ def test_threads_that_start_together_migrate_once(bare):
         for done in [pool.submit(bare.upgrade) for _ in range(4)]:
             done.result()
     assert differences(bare) == []
+
+
+#: What was made, or removed, before a migration was interrupted.
+@pytest.mark.parametrize(
+    ("at", "done"),
+    [
+        ("base", "CREATE TABLE audit (id INTEGER PRIMARY KEY, at_s DOUBLE, subject VARCHAR(9), name VARCHAR(9))"),
+        ("0001", "CREATE INDEX ix_reviews_card_id ON reviews (card_id)"),
+        ("0002", "CREATE INDEX ix_products_name ON products (name)"),
+    ],
+)
+def test_a_migration_that_was_interrupted_is_gone_through_again(bare, at, done):
+    bare.upgrade(at if at != "base" else "head")
+    if at == "base":
+        bare.downgrade("base")
+    with bare.engine.begin() as connection:
+        connection.exec_driver_sql(done)
+    bare.upgrade()
+    assert at == "base" or differences(bare) == []
+    with bare.engine.begin() as connection:
+        connection.exec_driver_sql(
+            f"DROP INDEX ix_products_price{'' if connection.dialect.name == 'sqlite' else ' ON products'}"
+        )
+    bare.downgrade("0002")
+    bare.upgrade()
+    assert at == "base" or differences(bare) == []
+
+
+@pytest.mark.services
+def test_a_table_that_others_read_is_changed_once_they_let_it_go(monkeypatch):
+    monkeypatch.setattr(engine, "_MYSQL_TABLE_WAIT_S", 1)
+    with mysql_database() as url:
+        store, other = open_store(url), open_store(url)
+        store.upgrade("0002")
+        with other.read() as session:
+            session.execute(text("SELECT * FROM products"))
+            with pytest.raises(StoreUnavailable, match="others hold what is to be changed"):
+                store.upgrade()
+        assert "ix_products_name" not in {index["name"] for index in inspect(store.engine).get_indexes("products")}
+        store.upgrade()
+        assert differences(store) == []
+        store.close()
+        other.close()
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,9 @@ _MYSQL_CONNECT_S = 2.0
 #: A statement that takes longer is given up: a bulk upsert's takes far less, a lost server must not hold a thread.
 _MYSQL_STATEMENT_S = 20.0
 _MYSQL_LOCK_WAIT_S = 5
+#: How long a change of tables waits for transactions that have read them. Less than a statement may take: given up only
+#: by us, the server would change the table behind our back when they end.
+_MYSQL_TABLE_WAIT_S = 15
 #: Below the 8 hours after which MySQL drops an idle connection, and below most proxies' limit.
 _MYSQL_RECYCLE_S = 280
 _POOL_SIZE = 5
@@ -28,8 +31,10 @@ _POOL_WAIT_S = 5.0
 WRITES = "livecart_writes"
 
 
-def make_engine(url: str) -> Engine:
+def make_engine(url: str, *, statement_s: float = _MYSQL_STATEMENT_S) -> Engine:
     """An engine for `sqlite:///file.db` or `mysql+pymysql://user:password@host/database`. Connects at the first use.
+
+    `statement_s`: how long a statement may take on MySQL.
 
     Raises:
         SettingsError: the URL is neither, or PyMySQL is not installed.
@@ -41,7 +46,7 @@ def make_engine(url: str) -> Engine:
     if parsed.drivername in {"sqlite", "sqlite+pysqlite"}:
         return _sqlite(parsed)
     if parsed.drivername in {"mysql+pymysql", "mariadb+pymysql"}:
-        return _mysql(parsed)
+        return _mysql(parsed, statement_s)
     raise SettingsError(f"catalog URL {shown(parsed)}: give sqlite:///file.db or mysql+pymysql://user@host/database")
 
 
@@ -99,7 +104,7 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _mysql(url: URL) -> Engine:
+def _mysql(url: URL, statement_s: float) -> Engine:
     if not url.database:
         raise SettingsError(f"catalog URL {shown(url)}: names no database; mysql+pymysql://user@host/database")
     try:
@@ -114,9 +119,10 @@ def _mysql(url: URL) -> Engine:
             pool_timeout=_POOL_WAIT_S,
             connect_args={
                 "connect_timeout": _MYSQL_CONNECT_S,
-                "read_timeout": _MYSQL_STATEMENT_S,
-                "write_timeout": _MYSQL_STATEMENT_S,
-                "init_command": f"SET SESSION innodb_lock_wait_timeout={_MYSQL_LOCK_WAIT_S}, sql_mode='TRADITIONAL'",
+                "read_timeout": statement_s,
+                "write_timeout": statement_s,
+                "init_command": f"SET SESSION innodb_lock_wait_timeout={_MYSQL_LOCK_WAIT_S},"
+                f" lock_wait_timeout={_MYSQL_TABLE_WAIT_S}, sql_mode='TRADITIONAL'",
             },
         )
     except ModuleNotFoundError as error:

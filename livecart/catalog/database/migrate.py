@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
-from livecart.catalog.database.engine import WRITES
+from livecart.catalog.database.engine import WRITES, make_engine
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = "livecart_migrations"
 _LOCK_WAIT_S = 60
+_STATEMENT_S = 3600.0
 #: Alembic keeps what it runs on in a global of the process.
 _one_thread = threading.Lock()
 
 
 def config(connection: Connection | None = None) -> Config:
     """What Alembic's commands take; with a connection, they run on it."""
+    # It tells of every step, and has loggers of its own.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     made = Config()
     made.set_main_option("script_location", MIGRATIONS.as_posix().replace("%", "%%"))
     made.attributes["connection"] = connection
@@ -44,7 +49,7 @@ def downgrade(engine: Engine, revision: str) -> None:
 @contextmanager
 def _alone(engine: Engine) -> Iterator[Connection]:
     """A transaction that one process at a time is in: several may start at once and find old tables."""
-    with _one_thread, engine.connect().execution_options(**{WRITES: True}) as connection:
+    with _one_thread, _patient(engine) as own, own.connect().execution_options(**{WRITES: True}) as connection:
         named_lock = engine.dialect.name != "sqlite"
         if named_lock:
             connection.execute(text("SELECT GET_LOCK(:name, :wait)"), {"name": _LOCK, "wait": _LOCK_WAIT_S})
@@ -53,4 +58,20 @@ def _alone(engine: Engine) -> Iterator[Connection]:
             connection.commit()
         finally:
             if named_lock:
-                connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": _LOCK})
+                # What failed before is what is to be told; the lock goes with the connection at the latest.
+                with suppress(SQLAlchemyError):
+                    connection.rollback()
+                    connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": _LOCK})
+
+
+@contextmanager
+def _patient(engine: Engine) -> Iterator[Engine]:
+    """An engine that waits for long statements: on a large table an index takes its time."""
+    if engine.dialect.name == "sqlite":
+        yield engine
+        return
+    own = make_engine(engine.url.render_as_string(hide_password=False), statement_s=_STATEMENT_S)
+    try:
+        yield own
+    finally:
+        own.dispose()

@@ -179,6 +179,11 @@ class Store:
             if not (isinstance(error, OperationalError) or error.connection_invalidated or _is_lost(error)):
                 raise
             self.stats.unavailable += 1
+            if _was_victim(error):
+                raise StoreUnavailable(
+                    f"catalog {shown(self.engine.url)}: others hold what is to be changed ({error.orig}); end long "
+                    "transactions, such as of a backup or an older livecart, or try again later"
+                ) from error
             raise StoreUnavailable(
                 f"catalog {shown(self.engine.url)} does not answer now ({error.orig}); is the database up?"
             ) from error

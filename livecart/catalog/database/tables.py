@@ -20,6 +20,10 @@ class ProductRow(Base):
     __table_args__ = (
         UniqueConstraint("sku"),
         Index(None, "brand"),
+        # Orders of the staff's list: without them every page would sort the whole catalog.
+        Index(None, "name"),
+        Index(None, "price"),
+        Index(None, "updated_at_s"),
         options(),
     )
 

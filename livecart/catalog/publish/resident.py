@@ -27,6 +27,7 @@ _log = logging.getLogger(__name__)
 #: The project's own, run from a checkout.
 RESIDENT_COMMAND = (*OWN_PROGRAM, "--serve")
 _GRACE_S = 3.0
+_CLEARS_UP_S = 2.0
 _LOOK_EVERY_S = 0.05
 #: A program that died so often in a row is left alone for so long.
 _MOST_DEATHS = 3
@@ -169,6 +170,9 @@ class _Program:
         for pipe in (self._orders, self._answers):
             with suppress(OSError):
                 pipe.close()
+        # One that is idle ends with its input, and clears up first: a signal would come in between.
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(_CLEARS_UP_S)
         end_process(self.process)
 
     def _line(self, stop: Callable[[], bool], give_up_s: float) -> bytes:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, LargeBinary, Select, cast, false, func, select
 from sqlalchemy.orm import Session
 
 from livecart.catalog.database.tables import ProductRoomRow, ProductRow
 from livecart.catalog.records.product_rows import load
-from livecart.catalog.values import Product, fold
+from livecart.catalog.values import SEARCH_CHARS, Product, fold
 from livecart.errors import InvalidValue
 
-_ESCAPE = "\\"
 MOST_PER_PAGE = 200
+#: More different words fit into no product's text.
+_MOST_WORDS = SEARCH_CHARS // 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def search(
     query = matching(session, text, brand=brand, on_sale=on_sale, in_stock=in_stock)
     if room is not None:
         query = query.join(ProductRoomRow, ProductRoomRow.product_id == ProductRow.id).where(
-            ProductRoomRow.room == room
+            ProductRoomRow.room == room.strip()
         )
     exact = session.scalar(query.where(ProductRow.sku == text.strip())) if text.strip() else None
     page = query.order_by(ProductRow.id).limit(limit + 1)
@@ -89,10 +90,14 @@ def matching(
     order of their ids: benchmarks/bench_store.py measures it. MariaDB has no n-gram index that would do better.
     """
     query = select(ProductRow.id)
-    for word in fold(text).split():
+    words = dict.fromkeys(fold(text).split())
+    if len(words) > _MOST_WORDS:
+        return query.where(false())
+    for word in words:
         query = query.where(_holds(session, word))
     if brand is not None:
-        query = query.where(ProductRow.brand == brand)
+        # MySQL would take "a " for "a", SQLite would not.
+        query = query.where(ProductRow.brand == brand.strip())
     if on_sale is not None:
         query = query.where(ProductRow.on_sale.is_(on_sale))
     if in_stock is not None:
@@ -101,8 +106,8 @@ def matching(
 
 
 def _holds(session: Session, word: str) -> ColumnElement[bool]:
+    # LIKE would fold the case once more, for each row, and has characters of its own.
     if session.get_bind().dialect.name == "sqlite":
-        # LIKE would fold the case once more, for each row.
         return func.instr(ProductRow.search_text, word) > 0
-    escaped = word.replace(_ESCAPE, _ESCAPE * 2).replace("%", r"\%").replace("_", r"\_")
-    return ProductRow.search_text.like(f"%{escaped}%")
+    # Byte by byte: in UTF-8 a word begins nowhere else, and MariaDB compares characters at half the speed.
+    return func.instr(cast(ProductRow.search_text, LargeBinary), word) > 0

@@ -147,10 +147,8 @@ class ProductView(EditedListing):
             self.store,
             lambda session: product_query.page(session, q or "", filters, sorts or (), skip=passed, limit=limit),
         )
-        if (found and len(found) < limit) or (not found and skip == 0):
-            # The last page says how many there are: nothing has to be gone through again for that.
-            request.state.total = skip + len(found)
-        return found
+        request.state.total = found.total
+        return found.products
 
     async def count(self, request: Request, q: str | None = None, filters: FilterGroup | None = None) -> int:
         """How many there are on all pages."""

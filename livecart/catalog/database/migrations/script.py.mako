@@ -6,6 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 ${imports if imports else ""}
 
+# Steps can be gone through twice: take them from livecart.catalog.database.migration_steps instead of `op`.
+
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
 branch_labels = None

@@ -26,7 +26,7 @@ const TEXTS = {
   viewers: ['观众', 'Viewers'],
   perSecond: ['{0} 帧/秒', '{0} frames/s'],
   median: ['中位 {0} · P95 {1}', 'median {0} · p95 {1}'],
-  cards: ['观众正看到的卡片', 'Cards that viewers see'],
+  cards: ['已发出的卡片（观众随画面看到）', 'Cards sent (viewers see them with the picture)'],
   noCards: ['没有卡片', 'No card'],
   wishes: ['置顶与屏蔽', 'Pinned and muted'],
   pinSku: ['按货号置顶（下次识别到时出卡片）', 'Pin by sku (its card comes when it is next seen)'],

@@ -8,6 +8,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
 
+from livecart.catalog.database.migration_steps import create_index, create_table, drop_table
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -29,7 +31,7 @@ _OPTIONS: dict[str, Any] = {
 
 def upgrade() -> None:
     """Make the tables."""
-    op.create_table(
+    create_table(
         "api_tokens",
         sa.Column("id", _ROW_ID, nullable=False),
         sa.Column("name", sa.String(length=128), nullable=False),
@@ -42,7 +44,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("token_hash", name="uq_api_tokens_token_hash"),
         **_OPTIONS,
     )
-    op.create_table(
+    create_table(
         "audit",
         sa.Column("id", _ROW_ID, nullable=False),
         sa.Column("at_s", sa.Double(), nullable=False),
@@ -55,10 +57,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_audit"),
         **_OPTIONS,
     )
-    op.create_index("ix_audit_at_s", "audit", ["at_s"])
-    op.create_index("ix_audit_subject_name", "audit", ["subject", "name"])
+    create_index("ix_audit_at_s", "audit", ["at_s"])
+    create_index("ix_audit_subject_name", "audit", ["subject", "name"])
 
-    op.create_table(
+    create_table(
         "cards",
         sa.Column("card_id", sa.String(length=32), nullable=False),
         sa.Column("room", sa.String(length=128), nullable=False),
@@ -75,18 +77,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("card_id", name="pk_cards"),
         **_OPTIONS,
     )
-    op.create_index("ix_cards_room_shown_at_s", "cards", ["room", "shown_at_s"])
-    op.create_index("ix_cards_shown_at_s", "cards", ["shown_at_s"])
-    op.create_index("ix_cards_sku_shown_at_s", "cards", ["sku", "shown_at_s"])
+    create_index("ix_cards_room_shown_at_s", "cards", ["room", "shown_at_s"])
+    create_index("ix_cards_shown_at_s", "cards", ["shown_at_s"])
+    create_index("ix_cards_sku_shown_at_s", "cards", ["sku", "shown_at_s"])
 
-    op.create_table(
+    create_table(
         "catalog_revision",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("revision", _ROW_ID, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_catalog_revision"),
         **_OPTIONS,
     )
-    op.create_table(
+    create_table(
         "idempotency_keys",
         sa.Column("who", sa.String(length=128), nullable=False),
         sa.Column("key", sa.String(length=128), nullable=False),
@@ -97,16 +99,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("who", "key", name="pk_idempotency_keys"),
         **_OPTIONS,
     )
-    op.create_index("ix_idempotency_keys_created_at_s", "idempotency_keys", ["created_at_s"])
+    create_index("ix_idempotency_keys_created_at_s", "idempotency_keys", ["created_at_s"])
 
-    op.create_table(
+    create_table(
         "link_hosts",
         sa.Column("pattern", sa.String(length=255), nullable=False),
         sa.Column("added_at_s", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("pattern", name="pk_link_hosts"),
         **_OPTIONS,
     )
-    op.create_table(
+    create_table(
         "products",
         sa.Column("id", _ROW_ID, nullable=False),
         sa.Column("sku", sa.String(length=128), nullable=False),
@@ -132,9 +134,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("sku", name="uq_products_sku"),
         **_OPTIONS,
     )
-    op.create_index("ix_products_brand", "products", ["brand"])
+    create_index("ix_products_brand", "products", ["brand"])
 
-    op.create_table(
+    create_table(
         "reviews",
         sa.Column("id", _ROW_ID, nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
@@ -155,10 +157,10 @@ def upgrade() -> None:
         sa.UniqueConstraint("crop_digest", "sku", name="uq_reviews_crop_digest_sku"),
         **_OPTIONS,
     )
-    op.create_index("ix_reviews_created_at_s", "reviews", ["created_at_s"])
-    op.create_index("ix_reviews_state_created_at_s", "reviews", ["state", "created_at_s"])
+    create_index("ix_reviews_created_at_s", "reviews", ["created_at_s"])
+    create_index("ix_reviews_state_created_at_s", "reviews", ["state", "created_at_s"])
 
-    op.create_table(
+    create_table(
         "rooms",
         sa.Column("name", sa.String(length=128), nullable=False),
         sa.Column("title", sa.String(length=255), nullable=False),
@@ -167,7 +169,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name="pk_rooms"),
         **_OPTIONS,
     )
-    op.create_table(
+    create_table(
         "snapshots",
         sa.Column("version", _ROW_ID, nullable=False),
         sa.Column("revision", _ROW_ID, nullable=False),
@@ -179,7 +181,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("version", name="pk_snapshots"),
         **_OPTIONS,
     )
-    op.create_table(
+    create_table(
         "sync_runs",
         sa.Column("id", _ROW_ID, nullable=False),
         sa.Column("source", sa.String(length=64), nullable=False),
@@ -200,9 +202,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_sync_runs"),
         **_OPTIONS,
     )
-    op.create_index("ix_sync_runs_source_started_at_s", "sync_runs", ["source", "started_at_s"])
+    create_index("ix_sync_runs_source_started_at_s", "sync_runs", ["source", "started_at_s"])
 
-    op.create_table(
+    create_table(
         "viewer_events",
         sa.Column("id", _ROW_ID, nullable=False),
         sa.Column("event_key", sa.String(length=64), nullable=False),
@@ -217,11 +219,11 @@ def upgrade() -> None:
         sa.UniqueConstraint("event_key", name="uq_viewer_events_event_key"),
         **_OPTIONS,
     )
-    op.create_index("ix_viewer_events_received_at_s", "viewer_events", ["received_at_s"])
-    op.create_index("ix_viewer_events_room_kind", "viewer_events", ["room", "kind"])
-    op.create_index("ix_viewer_events_sku_kind", "viewer_events", ["sku", "kind"])
+    create_index("ix_viewer_events_received_at_s", "viewer_events", ["received_at_s"])
+    create_index("ix_viewer_events_room_kind", "viewer_events", ["room", "kind"])
+    create_index("ix_viewer_events_sku_kind", "viewer_events", ["sku", "kind"])
 
-    op.create_table(
+    create_table(
         "photos",
         sa.Column("id", _ROW_ID, nullable=False),
         sa.Column("product_id", _ROW_ID, nullable=False),
@@ -237,9 +239,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("product_id", "digest", name="uq_photos_product_id_digest"),
         **_OPTIONS,
     )
-    op.create_index("ix_photos_digest", "photos", ["digest"])
+    create_index("ix_photos_digest", "photos", ["digest"])
 
-    op.create_table(
+    create_table(
         "product_rooms",
         sa.Column("product_id", _ROW_ID, autoincrement=False, nullable=False),
         sa.Column("room", sa.String(length=128), nullable=False),
@@ -250,9 +252,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("product_id", "room", name="pk_product_rooms"),
         **_OPTIONS,
     )
-    op.create_index("ix_product_rooms_room_product_id", "product_rooms", ["room", "product_id"])
+    create_index("ix_product_rooms_room_product_id", "product_rooms", ["room", "product_id"])
 
-    op.create_table(
+    create_table(
         "sync_items",
         sa.Column("run_id", _ROW_ID, autoincrement=False, nullable=False),
         sa.Column("sku", sa.String(length=128), nullable=False),
@@ -267,18 +269,18 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Remove them, and everything in them."""
-    op.drop_table("sync_items")
-    op.drop_table("product_rooms")
-    op.drop_table("photos")
-    op.drop_table("viewer_events")
-    op.drop_table("sync_runs")
-    op.drop_table("snapshots")
-    op.drop_table("rooms")
-    op.drop_table("reviews")
-    op.drop_table("products")
-    op.drop_table("link_hosts")
-    op.drop_table("idempotency_keys")
-    op.drop_table("catalog_revision")
-    op.drop_table("cards")
-    op.drop_table("audit")
-    op.drop_table("api_tokens")
+    drop_table("sync_items")
+    drop_table("product_rooms")
+    drop_table("photos")
+    drop_table("viewer_events")
+    drop_table("sync_runs")
+    drop_table("snapshots")
+    drop_table("rooms")
+    drop_table("reviews")
+    drop_table("products")
+    drop_table("link_hosts")
+    drop_table("idempotency_keys")
+    drop_table("catalog_revision")
+    drop_table("cards")
+    drop_table("audit")
+    drop_table("api_tokens")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
-from alembic import op
+
+from livecart.catalog.database.migration_steps import create_index, create_table, drop_index, drop_table
 
 revision = "0002"
 down_revision = "0001"
@@ -26,7 +27,7 @@ _FIGURES = "ix_viewer_events_figures"
 
 def upgrade() -> None:
     """Make the table and the indexes."""
-    op.create_table(
+    create_table(
         "negatives",
         sa.Column("id", _ROW_ID, nullable=False),
         sa.Column("product_id", _ROW_ID, nullable=False),
@@ -38,19 +39,19 @@ def upgrade() -> None:
         sa.UniqueConstraint("product_id", "digest", name="uq_negatives_product_id_digest"),
         **_OPTIONS,
     )
-    op.create_index("ix_negatives_digest", "negatives", ["digest"])
-    op.create_index("ix_reviews_card_id", "reviews", ["card_id"])
-    op.create_index(_FIGURES, "viewer_events", ["received_at_s", "sku", "room", "kind", "dwell_s"])
-    op.drop_index("ix_viewer_events_received_at_s", "viewer_events")
-    op.drop_index("ix_viewer_events_room_kind", "viewer_events")
-    op.drop_index("ix_viewer_events_sku_kind", "viewer_events")
+    create_index("ix_negatives_digest", "negatives", ["digest"])
+    create_index("ix_reviews_card_id", "reviews", ["card_id"])
+    create_index(_FIGURES, "viewer_events", ["received_at_s", "sku", "room", "kind", "dwell_s"])
+    drop_index("ix_viewer_events_received_at_s", "viewer_events")
+    drop_index("ix_viewer_events_room_kind", "viewer_events")
+    drop_index("ix_viewer_events_sku_kind", "viewer_events")
 
 
 def downgrade() -> None:
     """As 0001 had it."""
-    op.create_index("ix_viewer_events_sku_kind", "viewer_events", ["sku", "kind"])
-    op.create_index("ix_viewer_events_room_kind", "viewer_events", ["room", "kind"])
-    op.create_index("ix_viewer_events_received_at_s", "viewer_events", ["received_at_s"])
-    op.drop_index(_FIGURES, "viewer_events")
-    op.drop_index("ix_reviews_card_id", "reviews")
-    op.drop_table("negatives")
+    create_index("ix_viewer_events_sku_kind", "viewer_events", ["sku", "kind"])
+    create_index("ix_viewer_events_room_kind", "viewer_events", ["room", "kind"])
+    create_index("ix_viewer_events_received_at_s", "viewer_events", ["received_at_s"])
+    drop_index(_FIGURES, "viewer_events")
+    drop_index("ix_reviews_card_id", "reviews")
+    drop_table("negatives")
