@@ -92,9 +92,17 @@ endef
 
 .PHONY: FORCE
 
-serve: archive  ## Start TorchServe, wait until it is ready, print how to call it
+serve: none-running archive  ## Start TorchServe, wait until it is ready, print how to call it
 	@$(BIN)/python scripts/serve.py --folder $(STATE) start --archive $(ARCHIVE) --port $(PORT) --host $(HOST) \
 	  --token $(TOKEN) $(if $(WORKERS),--workers $(WORKERS)) $(if $(THREADS),--threads $(THREADS))
+
+# Before a minute is spent on an archive that cannot be served, or a rollout that has no server.
+.PHONY: none-running one-running
+none-running: setup
+	@$(BIN)/python scripts/serve.py --folder $(STATE) check --none
+
+one-running: setup
+	@$(BIN)/python scripts/serve.py --folder $(STATE) check
 
 stop: setup  ## Stop the server of this checkout, and no other
 	@$(BIN)/python scripts/serve.py --folder $(STATE) stop
@@ -107,7 +115,7 @@ predict: setup  ## Recognise photos: make predict IMAGES='a.jpg folder/'
 	@$(BIN)/python scripts/predict.py --server-folder $(STATE) $(IMAGES)
 
 # Under a name of its own, so that the archive stays as it is until the new version is served.
-rollout: setup  ## Replace the running version by a new build: make rollout VERSION=1.1
+rollout: one-running  ## Replace the running version by a new build: make rollout VERSION=1.1
 	@$(BIN)/python scripts/build_archive.py --output $(CANDIDATE) $(BUILD)
 	@$(BIN)/python scripts/rollout.py --server-folder $(STATE) $(CANDIDATE) || { rm -f $(CANDIDATE); exit 1; }
 	@mv $(CANDIDATE) $(ARCHIVE)

@@ -1,7 +1,7 @@
 """Where a frame's time goes: bare passes of the network as a share of the whole, without text.
 
 Composed frames of labelled products (folders as of scripts/evaluate.py) against a catalog of three photos each, one
-at a time, on one thread.
+at a time, the network on one thread, local features on another.
 """
 
 from __future__ import annotations

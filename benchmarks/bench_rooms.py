@@ -2,11 +2,11 @@
 
 The clip: drawn products, 720p30 at 2 Mbit/s, a key frame every 2 s, one show of 6 to 9.5 s every 20 s, in which the
 product is brought in, turned, half hidden, near and far. Between shows the drawn host sways and talks in a camera's
-noise: no frame equals the one before it, and none passes the gate as unchanged; but nothing new comes, and about three
-of four sampled frames are skipped as familiar. After 60 s the same pictures come again. A small server of our own
-plays it as HTTP-FLV live streams, one a room, their shows and key frames spread in time (benchmarks/live_source.py;
-what it uses of the processor is reported and is not part of a room). `livecart run` and TorchServe (a worker of one
-thread for each core) run as processes of their own, with default settings, over N rooms.
+noise: no frame equals the one before it, and none passes the gate as unchanged; but nothing new comes, and about half
+of the sampled frames are skipped, most of them as familiar. After 60 s the same pictures come again. A small server of
+our own plays it as HTTP-FLV live streams, one a room, their shows and key frames spread in time (live_source.py; what
+it uses of the processor is reported and is not part of a room). `livecart run` and TorchServe (a worker for each core)
+run as processes of their own, with default settings, over N rooms.
 
 N passes when, after a warm-up, 95 % of the cards of the measured time were emitted within 1 s of their frame's capture,
 no frame grew stale, frames were sampled as often as asked, every room stayed live, and cards came for 80 % of the shows
@@ -15,7 +15,7 @@ that passed and the first that did not the middle is tried. Then the same for th
 every sampled one recognised ([ingest] every_frame, a [gate] for which every frame is due). The ratio is the point;
 rooms depend on the machine and on what else runs there, which is shown beside them.
 
-    python benchmarks/bench_rooms.py                            everything, about 7 minutes on an idle machine
+    python benchmarks/bench_rooms.py                            everything, about 15 minutes on an idle machine
     python benchmarks/bench_rooms.py --max-runs 8               a finer search
     python benchmarks/bench_rooms.py --rooms 8 --way livecart   one N, one way
     python benchmarks/bench_rooms.py --rooms 2 --seconds 10     does it work at all?
@@ -65,7 +65,7 @@ SHOW_EVERY_S = 20.0
 TARGET_ROOMS = 40
 _CLIENTS_OF_WARM_UP = 8
 #: Rooms tried first, each way, and the share of the cores that the rooms tried next should use.
-_START = {"livecart": 12, "naive": 4}
+_START = {"livecart": 4, "naive": 2}
 _BUSY_SHARE = 0.85
 #: livecart's default: frames are scaled down to it.
 _LONGEST_SIDE_PX = 960
@@ -256,7 +256,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rooms", type=number, metavar="N", help="measure N rooms only, without a search")
     parser.add_argument("--way", choices=[*WAYS, "both"], default="both", help="(default: both)")
     parser.add_argument("--rate", type=float, default=1.0, metavar="HZ", help="frames sampled a second (default: 1)")
-    parser.add_argument("--seconds", type=float, default=45.0, metavar="S", help="measured in each run (default: 45)")
+    parser.add_argument("--seconds", type=float, default=100.0, metavar="S", help="measured in each run (default: 100)")
     parser.add_argument("--warm-up", type=float, default=15.0, metavar="S", help="before that (default: 15)")
     parser.add_argument(
         "--set",

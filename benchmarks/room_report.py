@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.room_measure import Between
+from livecart.pipeline.gate import SKIP_REASONS
 
 #: 95 % of the cards within so many seconds; a bound of the histogram's buckets.
 CARD_WITHIN_S, CARD_SHARE = 1.0, 0.95
@@ -20,7 +21,6 @@ LEAST_CARDS_SHARE = 0.8
 LEAST_SAMPLED_SHARE = 0.95
 #: From this share of all cores on, it is the processor that limits.
 _BUSY_SHARE = 0.85
-_SKIPPED = ("unchanged", "familiar", "followed", "blurred", "transition")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def result(between: Between, run: Run) -> dict[str, Any]:
         "decoded_per_s": round(sum(between.counted("decoded_frames", "room").values()) / seconds, 1),
         "asked_per_s": round(sum(frames.values()) / seconds, 2),
         "gate": gate,
-        "skipped_share": round(sum(gate.get(reason, 0) for reason in _SKIPPED) / judged, 3) if judged else None,
+        "skipped_share": round(sum(gate.get(reason, 0) for reason in SKIP_REASONS) / judged, 3) if judged else None,
         "cpu_ms_per_s_and_room": cpu,
         "cores_used": round(sum(used_s for who, used_s in between.cpu_s.items() if who != "source") / seconds, 2),
         "cores_used_by_others": round((between.machine_busy_s - sum(between.cpu_s.values())) / seconds, 2),

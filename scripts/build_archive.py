@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 import yaml
 
-from torchserve_plan import MODEL
+from torchserve_plan import CONFIG_FILE, MODEL
 
 ROOT = Path(__file__).resolve().parent.parent
 HANDLER = ROOT / "handler"
@@ -43,7 +43,7 @@ from recognition.snapshot_write import SnapshotContents, write_snapshot  # noqa:
 #: Runtimes may differ by this much in a confidence (docs/http.md promises it).
 TOLERANCE = 1e-3
 #: Passed to the archiver by name, so not among the extra files.
-_NOT_EXTRA = shutil.ignore_patterns("__pycache__", "*.pyc", "product_handler.py", "model-config.yaml", "metrics.yaml")
+_NOT_EXTRA = shutil.ignore_patterns("__pycache__", "*.pyc", "product_handler.py", CONFIG_FILE, "metrics.yaml")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -132,10 +132,12 @@ def _check_agreement(folder: Path, info: BackboneInfo) -> None:
 
 def _pack(options: argparse.Namespace, staging: Path, temporary: Path) -> None:
     """Call the archiver. Its TMPDIR is ours, because it deletes $TMPDIR/<model name> without asking."""
+    config = temporary / CONFIG_FILE
+    shutil.copyfile(options.model_config, config)
     command = [
         *(sys.executable, "-m", "model_archiver.model_packaging"),
         *("--model-name", MODEL, "--version", options.version),
-        *("--handler", str(HANDLER / "product_handler.py"), "--config-file", str(options.model_config)),
+        *("--handler", str(HANDLER / "product_handler.py"), "--config-file", str(config)),
         *("--extra-files", str(staging), "--export-path", str(temporary), "--force"),
     ]
     environment = {**os.environ, "TMPDIR": str(temporary), "TMP": str(temporary), "TEMP": str(temporary)}

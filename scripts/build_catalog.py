@@ -19,6 +19,7 @@ Exit status: 0 done, 1 a mistake in the input and nothing was written, 3 with --
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import signal
@@ -27,11 +28,12 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
 import yaml
+from PIL import Image, ImageDraw, ImageFont
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -112,11 +114,15 @@ def build(options: argparse.Namespace, open_embedder: OpenEmbedder) -> tuple[dic
 
 def _serve(options: argparse.Namespace) -> int:
     """Take orders until the input ends, or the archive is another one."""
+    # A build that is not wanted any more is given up, and what it was made from is cleared up.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         made_of = _stamp(options.archive)
         with _unpacked(options.archive) as archive:
             embedder_for = _embedders(archive)
             print(json.dumps({"ok": True, "ready": True}), flush=True)
+            with suppress(ConfigurationError):  # each order is told
+                _warm_up(embedder_for(1))
             for line in sys.stdin:
                 if _stamp(options.archive) != made_of:
                     break
@@ -127,6 +133,18 @@ def _serve(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _warm_up(embedder: PhotoEmbedder) -> None:
+    """Embed a picture of no product: the first takes a second longer, which nobody who saves a photo is to wait for."""
+    picture = Image.new("RGB", (384, 512), (200, 200, 200))
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(40)
+    for number in range(6):
+        # Lines of several lengths, so that the text reader has met them.
+        draw.text((30, 30 + 70 * number), "ABC 0123"[: 3 + number], fill=(0, 0, 0), font=font)
+    encoded = io.BytesIO()
+    picture.save(encoded, "JPEG")
+    embedder.embed(encoded.getvalue())
 
 
 def _order(

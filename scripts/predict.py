@@ -66,6 +66,8 @@ def show(answers: Sequence[Answer], console: Console | None = None) -> None:
     for answer in answers:
         for product in answer.body.get("products", ()) if answer.ok else ():
             console.print(_card(answer.path, product))
+    if answers and not any(answer.body.get("products") for answer in answers if answer.ok):
+        console.print("没有认出目录中的商品 No product of the archive's catalog was recognised.")
 
 
 def _table(answers: Iterable[Answer]) -> Table:

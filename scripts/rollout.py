@@ -226,9 +226,10 @@ def _top_label(answer: Answer) -> str:
 def main() -> int:
     """Run the command line."""
     options = _arguments()
-    server = control.running(options.server_folder.resolve())
-    if server is None:
-        print("rollout: no server of this checkout is running; `make serve` starts one", file=sys.stderr)
+    try:
+        server = control.require_running(options.server_folder.resolve())
+    except ServerError as error:
+        print(f"rollout: {error}", file=sys.stderr)
         return 1
     rollout = Rollout(
         server=server,

@@ -3,6 +3,7 @@
 serve.py start [--port 9080] [--workers 2] [--threads 1] [--host 0.0.0.0]
 serve.py status
 serve.py stop
+serve.py check [--none]
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def main() -> int:
     """Run the command line."""
     options = _arguments()
     try:
-        return int({"start": _start, "stop": _stop, "status": _status}[options.command](options))
+        return int({"start": _start, "stop": _stop, "status": _status, "check": _check}[options.command](options))
     except ServerError as error:
         print(f"serve: {error}", file=sys.stderr)
         return 1
@@ -77,6 +78,12 @@ def _status(options: argparse.Namespace) -> int:
     return 0 if "READY" in states else 1
 
 
+def _check(options: argparse.Namespace) -> int:
+    check = control.require_none if options.none else control.require_running
+    check(options.folder.resolve())
+    return 0
+
+
 def _show(server: Server, folder: Path) -> None:
     print(f"predictions  {server.inference_url}/predictions/{MODEL}")
     print(f"management   {server.management_url}/models/{MODEL}")
@@ -107,6 +114,8 @@ def _arguments() -> argparse.Namespace:
     commands.add_parser("stop", help="stop the server of this checkout, and no other")
     status = commands.add_parser("status", help="exit 0 if a worker is READY")
     status.add_argument("--json", action="store_true")
+    check = commands.add_parser("check", help="exit 1, and say so, unless a server of this checkout is running")
+    check.add_argument("--none", action="store_true", help="the other way round: unless none is")
     return parser.parse_args()
 
 

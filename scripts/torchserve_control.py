@@ -115,6 +115,30 @@ def running(folder: Path) -> Server | None:
     return server if server and server.process() else None
 
 
+def require_running(folder: Path) -> Server:
+    """The live server of ``folder``.
+
+    Raises:
+        ServerError: there is none.
+    """
+    server = running(folder)
+    if server is None:
+        raise ServerError("no server of this checkout is running; `make serve` starts one")
+    return server
+
+
+def require_none(folder: Path) -> None:
+    """See that no server of ``folder`` lives.
+
+    Raises:
+        ServerError: one does.
+    """
+    if running(folder):
+        raise ServerError(
+            "a server of this checkout is running already; `make stop` ends it, `make rollout` replaces it"
+        )
+
+
 def _remembered(folder: Path) -> Server | None:
     try:
         return Server(**json.loads((folder / _STATE_FILE).read_text()))
@@ -131,8 +155,7 @@ def start(plan: Plan) -> Server:
     if not plan.archive.is_file():
         raise ServerError(f"{plan.archive}: no such archive; `make archive` builds it")
     with locked(plan.folder, "another start or stop"):
-        if running(plan.folder):
-            raise ServerError("a server of this checkout is running already; `make stop` ends it")
+        require_none(plan.folder)
         _clean_up(plan.folder)
         for key, port in plan.ports().items():
             _require_free(key, plan.host if key == "inference_address" else "127.0.0.1", port)

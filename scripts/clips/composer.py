@@ -123,8 +123,9 @@ def compose_clip(plan: ClipPlan, products: Products) -> Composition:
     for place, slot in enumerate(slots):
         company = others[place] if plan.still is None and place < len(others) else None
         actors += _show(plan, slot, place, shown[place % len(shown)], company)
+    prices = [shown[place % len(shown)].price for place in range(len(slots))]
     overlays = plan_overlays(
-        plan.size_px, plan.duration_s, slots, still=plan.still is not None, rng=_rng(plan, "overlays")
+        plan.size_px, plan.duration_s, slots, prices, still=plan.still is not None, rng=_rng(plan, "overlays")
     )
     # Slides and a paused host come out of a computer, without a camera's noise.
     grains = () if plan.still in ("slides", "host") else _grains(plan)

@@ -72,24 +72,37 @@ class Overlays:
 
 
 def plan_overlays(
-    size_px: tuple[int, int], duration_s: float, slots: Sequence[Slot], *, still: bool, rng: np.random.Generator
+    size_px: tuple[int, int],
+    duration_s: float,
+    slots: Sequence[Slot],
+    prices: Sequence[str | None],
+    *,
+    still: bool,
+    rng: np.random.Generator,
 ) -> Overlays:
-    """A still clip has its banner alone; others have it all, with a price for each show."""
+    """A still clip has its banner alone; others have it all, with a price for each show.
+
+    ``prices`` are those of the slots' products, in yuan; where there is None one is invented.
+    """
     banner = _text(str(rng.choice(_BANNERS)), _unit(size_px) * 0.045, (255, 255, 255), (20, 20, 24, 130))
     labels = [_label(banner, (0.04, 0.045), size_px, 0.0, duration_s + 1)]
     if still:
         return Overlays(labels)
-    labels += _prices(size_px, slots, rng)
+    labels += _prices(size_px, slots, prices, rng)
     labels += _captions(size_px, duration_s, rng)
     labels += _chat(size_px, duration_s, rng)
     return Overlays(labels, _hearts(duration_s, rng))
 
 
-def _prices(size_px: tuple[int, int], slots: Sequence[Slot], rng: np.random.Generator) -> list[Label]:
+def _prices(
+    size_px: tuple[int, int], slots: Sequence[Slot], prices: Sequence[str | None], rng: np.random.Generator
+) -> list[Label]:
     labels = []
-    for slot in slots:
-        price = f"到手价 ￥{int(rng.integers(6, 90))}.9"
-        sticker = _text(price, _unit(size_px) * 0.05, (255, 244, 120), (224, 36, 48, 240))
+    for slot, own in zip(slots, prices, strict=True):
+        # Drawn in any case: what comes later in the clip is the same with and without prices.
+        invented = f"{int(rng.integers(6, 90))}.9"
+        price = invented if own is None else own.removesuffix("0")
+        sticker = _text(f"到手价 ￥{price}", _unit(size_px) * 0.05, (255, 244, 120), (224, 36, 48, 240))
         # It goes up a little after the product has come in.
         labels.append(_label(sticker, (0.58, 0.13), size_px, slot.start_s + 1.2, slot.stop_s))
     return labels

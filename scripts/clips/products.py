@@ -28,11 +28,12 @@ _JPEG_QUALITY = 92
 
 @dataclass(frozen=True)
 class ClipProduct:
-    """A product as it is held into a clip."""
+    """A product as it is held into a clip. ``price``: its own, in yuan; None where nobody has said."""
 
     sku: str
     name: str
     cutout: Cutout
+    price: str | None = None
 
 
 class Products(Protocol):
@@ -112,7 +113,12 @@ class DrawnProducts:
         """By the seed, each seen in a light of its own."""
         order = sorted(self._designs, key=lambda design: seed_for(seed, design.sku, "shown"))[:count]
         return [
-            ClipProduct(design.sku, design.name, draw_package(design, any_view(_rng(seed, design.sku, "view"))))
+            ClipProduct(
+                design.sku,
+                design.name,
+                draw_package(design, any_view(_rng(seed, design.sku, "view"))),
+                price=self._price(design),
+            )
             for design in order
         ]
 
@@ -129,18 +135,21 @@ class DrawnProducts:
         for photo in photos:
             picture = take_photo(design, _rng(self._seed, photo))
             Image.fromarray(picture).save(folder / photo, quality=_JPEG_QUALITY)
-        rng = _rng(self._seed, design.sku, "price")
+        rng = _rng(self._seed, design.sku, "stock")
         entry: dict[str, Any] = {
             "sku": design.sku,
             "name": design.name,
             "brand": design.brand,
             "words": [design.kind.name, design.flavour.taste],
             "url": _LINK + design.sku,
-            "price": f"{int(rng.integers(5, 60))}.90",
+            "price": self._price(design),
             "currency": "CNY",
             "stock": int(rng.integers(20, 900)),
         }
         return entry | ({"photos": photos} if photos else {})
+
+    def _price(self, design: Design) -> str:
+        return f"{int(_rng(self._seed, design.sku, 'price').integers(5, 60))}.90"
 
 
 def _rng(seed: int, *parts: str) -> np.random.Generator:

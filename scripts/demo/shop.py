@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,7 +21,7 @@ from livecart.catalog.service import open_catalog
 from livecart.catalog.service_settings import CatalogSettings
 from livecart.catalog.transfer.folder import import_folder
 from livecart.errors import LivecartError
-from torchserve_plan import ROOT
+from torchserve_plan import CONFIG_FILE, ROOT
 
 #: Options of scripts/make_clip.py. A product comes again 30 s after it left, so that its card does as well.
 #: Nobody is drawn but hands: a detector of faces does not know a drawn one, and a card might cover it.
@@ -30,7 +31,6 @@ CLIP_OPTIONS = (
     *("--bitrate", "1500k", "--keyframe-distance", "1", "--catalog-products", "12"),
 )
 _TOKEN_S = 12 * 3600.0
-_CONFIG = "model-config.yaml"
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,10 @@ class Shop:
     truth: Path | None
 
 
-def drawn_shop(folder: Path) -> Shop:
+def drawn_shop(folder: Path, tell: Callable[[str], None]) -> Shop:
     """The clip and its catalog in `folder`, made unless they are there, of the same program and options.
+
+    `tell` is told before it takes long.
 
     Raises:
         DemoError: it cannot be made.
@@ -56,6 +58,7 @@ def drawn_shop(folder: Path) -> Shop:
     shop = Shop(str(place / "clip.mp4"), place / "catalog", place / "truth.json")
     if place.is_dir():
         return shop
+    tell("制作视频与商品目录 making the clip and its catalog (once, a minute of one core) ...")
     shutil.rmtree(folder, ignore_errors=True)
     part = folder / "part"
     part.mkdir(parents=True)
@@ -114,7 +117,7 @@ def following_archive(archive: Path, target: Path, snapshot: Path, allowed: list
     with zipfile.ZipFile(archive) as given, zipfile.ZipFile(target, "w") as copy:
         for info in given.infolist():
             content = given.read(info)
-            if info.filename == _CONFIG:
+            if info.filename == CONFIG_FILE:
                 config = yaml.safe_load(content)
                 config["handler"]["catalog"] = {"source": str(snapshot), "poll_s": 0.5}
                 config["handler"]["allowed_hosts"] = sorted({*config["handler"]["allowed_hosts"], *allowed})
@@ -126,4 +129,4 @@ def following_archive(archive: Path, target: Path, snapshot: Path, allowed: list
 def config_of(archive: Path, folder: Path) -> Path:
     """The archive's own model-config.yaml, laid into `folder`: its hosts are those that snapshots may link to."""
     with zipfile.ZipFile(archive) as given:
-        return Path(given.extract(_CONFIG, folder))
+        return Path(given.extract(CONFIG_FILE, folder))

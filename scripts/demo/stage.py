@@ -45,8 +45,7 @@ def choose_shop(source: str | None, catalog: Path | None, tell: Callable[[str], 
         if catalog is None:
             tell("没有 CATALOG，只认模型包自己的商品 no CATALOG: only products that the archive itself knows are shown")
         return Shop(source, catalog, None)
-    tell("制作视频与商品目录 making the clip and its catalog (once, half a minute of one core) ...")
-    return drawn_shop(KEPT)
+    return drawn_shop(KEPT, tell)
 
 
 @contextmanager

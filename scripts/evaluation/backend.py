@@ -22,13 +22,12 @@ from recognition.errors import ConfigurationError, RecognitionError
 from recognition.request import Options, Request, TextMode
 from recognition.settings import Settings, parse_settings
 from recognition.snapshot import open_snapshot
-from torchserve_plan import MODEL
+from torchserve_plan import CONFIG_FILE, MODEL
 
 if TYPE_CHECKING:
     from recognition.batch import BatchResult
     from recognition.recognizer import Recognizer
 
-MODEL_CONFIG_FILE = "model-config.yaml"
 _TIMEOUT_S = 60.0
 #: Every worker follows the snapshot for itself: so many replies in a row must come from the new one.
 _IN_A_ROW = 12
@@ -102,7 +101,7 @@ def open_recognizer(archive_folder: Path, snapshot_path: Path) -> Recognizer:
     """
     from recognition.recognizer import Recognizer  # brings the runtimes, and a server needs none here
 
-    config = yaml.safe_load((archive_folder / MODEL_CONFIG_FILE).read_text(encoding="utf-8"))
+    config = yaml.safe_load((archive_folder / CONFIG_FILE).read_text(encoding="utf-8"))
     manifest = msgspec.json.decode((archive_folder / "MAR-INF" / "MANIFEST.json").read_bytes())
     recognizer = Recognizer.from_folder(
         archive_folder, parse_settings(config), name=MODEL, version=manifest["model"]["modelVersion"]

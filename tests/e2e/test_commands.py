@@ -61,6 +61,9 @@ def test_serve_predict_rollout_stop(make_variables: dict[str, str]) -> None:
     assert "意式浓缩咖啡豆 500g" in answer
     assert '"version":"1.0"' in answer
 
+    with pytest.raises(AssertionError, match="running already; `make stop` ends it") as refused:
+        make(make_variables, "serve", "VERSION=9")
+    assert "building" not in str(refused.value)
     assert "READY" in make(make_variables, "status")
     assert "意式浓缩咖啡豆 500g" in make(make_variables, "predict", f"IMAGES={sample_photos()[0]}")
     assert "1.1 is served, 1.0 is gone" in make(make_variables, "rollout", "VERSION=1.1")
@@ -117,6 +120,7 @@ def test_a_snapshot_s_catalog_is_not_the_archive_s(make_variables: dict[str, str
     [
         (["serve", "CATALOG=no-shop"], "there is no no-shop/catalog.json"),
         (["predict", "IMAGES="], "which photos? make predict IMAGES="),
+        (["rollout", "VERSION=9"], "no server of this checkout is running; `make serve` starts one"),
     ],
 )
 def test_what_is_missing_is_said_before_anything_is_built(

@@ -164,6 +164,8 @@ async def test_a_ticket_that_is_no_more_asks_for_the_token(visit: Open, address:
 
 async def test_boxes_texts_figures_and_cards_of_the_room(visit: Open) -> None:
     page = await visit()
+    # The room as viewers see it: their card over the picture. First of all, since it goes away by itself.
+    await page.locator("live-cart .card").wait_for()
     sure, unsure = page.locator("#sights .sure"), page.locator("#sights .unsure")
     await sure.wait_for(state="attached")
     assert "商品 red 93%" in await sure.text_content()
@@ -191,8 +193,6 @@ async def test_boxes_texts_figures_and_cards_of_the_room(visit: Open) -> None:
     await asyncio.sleep(0.5)
     after = await label.bounding_box()
     assert abs(after["height"] - before["height"]) < 3
-    # The room as viewers see it: their card over the picture.
-    await page.locator("live-cart .card").wait_for()
 
 
 async def test_the_host_pins_mutes_and_withdraws_by_keyboard(visit: Open) -> None:

@@ -47,7 +47,7 @@ def test_reply_has_the_contracts_fields(url: str, session: requests.Session, cof
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json; charset=utf-8"
     body = answer.json()
-    assert list(body) == ["schema", "model", "image", "labels", "products", "texts", "timing_ms"]
+    assert list(body) == ["schema", "model", "image", "labels", "products", "texts", "timing_ms", "batch"]
     assert body["schema"] == 1
     assert body["model"]["name"] == "product_recognizer"
     assert body["model"]["backbone"] == "efficientnet-lite2"

@@ -69,6 +69,9 @@ def test_an_archive_of_the_users_own_weights(weights: Path, tmp_path: Path, caps
     with zipfile.ZipFile(output) as content:
         content.extractall(tmp_path / "unpacked")
     folder = tmp_path / "unpacked"
+    # Called my-config.yaml outside.
+    assert yaml.safe_load((folder / "model-config.yaml").read_text())["handler"]["model"]["path"] == "mug.pt"
+    assert not (folder / "my-config.yaml").exists()
     assert json.loads((folder / "labels.json").read_text(encoding="utf-8")) == LABELS
     assert json.loads((folder / "MAR-INF" / "MANIFEST.json").read_text())["model"]["modelVersion"] == "2.5"
     info = read_info(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import build_catalog
 from recognition.errors import ConfigurationError
@@ -175,6 +177,39 @@ def test_links_are_held_against_the_given_settings(shop, mar, tmp_path, capsys):
     config.write_text("handler: [", encoding="utf-8")
     assert run(shop, mar, "--model-config", str(config)) == 1
     assert f"build_catalog: {config}: " in capsys.readouterr().err
+
+
+def test_the_one_that_stays_is_warm_before_its_first_order(shop, mar, tmp_path, monkeypatch, capsys):
+    embedder = FakeEmbedder()
+    output = tmp_path / "live.snapshot"
+    seen_before: list[int] = []
+
+    def orders():
+        seen_before.append(len(embedder.seen))
+        yield json.dumps({"folder": str(shop), "output": str(output)}) + "\n"
+
+    monkeypatch.setattr(build_catalog, "_embedders", lambda _archive: lambda _photos: embedder)
+    monkeypatch.setattr(sys, "stdin", orders())
+    assert build_catalog.main(["--serve", "--archive", str(mar)]) == 0
+    assert seen_before == [1]
+    with Image.open(io.BytesIO(embedder.seen[0])) as picture:
+        assert picture.format == "JPEG"
+    # What it was warmed with is in no snapshot.
+    assert open_snapshot(output, fingerprint=FINGERPRINT).products == 2
+    assert [json.loads(line)["ok"] for line in capsys.readouterr().out.splitlines()] == [True, True]
+
+
+def test_an_archive_that_embeds_nothing_tells_each_order(shop, mar, tmp_path, monkeypatch, capsys):
+    def embedder_for(_photos: int) -> PhotoEmbedder:
+        raise ConfigurationError("no feature map")
+
+    monkeypatch.setattr(build_catalog, "_embedders", lambda _archive: embedder_for)
+    order = json.dumps({"folder": str(shop), "output": str(tmp_path / "live.snapshot")}) + "\n"
+    monkeypatch.setattr(sys, "stdin", iter([order, order]))
+    assert build_catalog.main(["--serve", "--archive", str(mar)]) == 0
+    ready, *answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert ready["ready"]
+    assert answers == 2 * [{"ok": False, "error": "no feature map"}]
 
 
 def test_an_unpacked_archive_serves_too(shop, mar, tmp_path):

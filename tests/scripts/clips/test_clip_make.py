@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import make_clip
+from clips import overlays
 from clips.composer import ClipPlan, compose_clip
 from clips.errors import ClipError
 from clips.fonts import font_path
@@ -67,6 +68,19 @@ def test_the_same_options_make_the_same_frames_and_the_same_truth():
     assert first.truth("a") == second.truth("a")
     other = compose_clip(plan(seed=2), products())
     assert not np.array_equal(frames(first), frames(other))
+
+
+def test_the_sticker_says_the_catalog_s_price(tmp_path, monkeypatch):
+    """A viewer sees both, the sticker and the card."""
+    written, real = [], overlays._text
+    monkeypatch.setattr(
+        overlays, "_text", lambda text, *more, **options: written.append(text) or real(text, *more, **options)
+    )
+    composition = compose_clip(plan(duration_s=20.0, shows=2), products())
+    document = json.loads((products().write_catalog(tmp_path) / "catalog.json").read_text(encoding="utf-8"))
+    prices = {product["sku"]: product["price"] for product in document["products"]}
+    shown = [prices[show.sku] for show in composition.truth("a").shows]
+    assert [text for text in written if "￥" in text] == [f"到手价 ￥{float(price):g}" for price in shown]
 
 
 def test_the_product_is_where_the_truth_says():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import tomllib
 import zipfile
 from pathlib import Path
@@ -75,6 +76,14 @@ def test_snapshots_are_built_with_the_shop_s_own_hosts(tmp_path: Path) -> None:
 def test_what_livecart_s_programs_leave_behind_goes_with_the_demo(tmp_path: Path) -> None:
     """The builder of snapshots unpacks the archive, and is ended before it has cleared up."""
     with _livecart(tmp_path / "rooms.toml", tmp_path / "livecart.log") as process:
-        temporary = Path(psutil.Process(process.pid).environ()["TMPDIR"])
+        temporary = Path(_environment_of(process.pid)["TMPDIR"])
     assert temporary.is_dir()
     assert temporary.parent == tmp_path
+
+
+def _environment_of(pid: int, limit_s: float = 10.0) -> dict[str, str]:
+    """What a program was started with. For a moment after its start, until the kernel has laid it out, it is empty."""
+    end_s = time.monotonic() + limit_s
+    while not (environment := psutil.Process(pid).environ()) and time.monotonic() < end_s:
+        time.sleep(0.001)
+    return environment

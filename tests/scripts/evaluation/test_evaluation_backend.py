@@ -137,6 +137,7 @@ class Eye:
             ],
             texts=[],
             timing_ms=TimingMs(decode=1.0, network=2.0, print=1.5, text=0.0, match=0.5),
+            batch=1,
         )
         return SimpleNamespace(replies=[reply])
 
