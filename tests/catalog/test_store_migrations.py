@@ -5,13 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect, text
+from sqlalchemy import event, inspect, text
 
-from livecart.catalog.database import engine, tables, tables_events, tables_service  # noqa: F401
+from livecart.catalog.database import engine, migrate, tables, tables_events, tables_service  # noqa: F401
 from livecart.catalog.database.store import open_store
 from livecart.catalog.database.tables_base import Base
 from livecart.errors import SettingsError, StoreUnavailable
@@ -62,10 +63,33 @@ def test_processes_that_start_together_migrate_once(bare):
     url = bare.engine.url.render_as_string(hide_password=False)
     code = "import sys; from livecart.catalog.database.store import open_store; open_store(sys.argv[1]).upgrade()"
     started = [subprocess.Popen([sys.executable, "-c", code, url], stderr=subprocess.PIPE) for _ in range(3)]
-    for process in started:
-        told = process.communicate(timeout=120)[1]
-        assert process.returncode == 0, told.decode()
+    told = [process.communicate(timeout=120)[1].decode() for process in started]
+    assert [process.returncode for process in started] == [0, 0, 0], told
     assert differences(bare) == []
+
+
+def test_no_other_process_comes_between_two_migrations(tmp_path):
+    """SQLite: what one commits, another that waits goes on from."""
+    with closing(open_store(f"sqlite:///{tmp_path / 'catalog.db'}")) as store:
+        commits = []
+        event.listen(store.engine, "commit", commits.append)
+        store.upgrade()
+        assert len(commits) == 1
+        store.downgrade("base")
+        assert len(commits) == 2
+
+
+@pytest.mark.services
+def test_who_waits_too_long_for_another_s_migration_says_so(monkeypatch):
+    monkeypatch.setattr(migrate, "_LOCK_WAIT_S", 0)
+    with mysql_database() as url, closing(open_store(url)) as store:
+        with store.engine.connect() as other:
+            assert other.execute(text(f"SELECT GET_LOCK({migrate._LOCK}, 0)")).scalar_one() == 1
+            with pytest.raises(StoreUnavailable, match="another process"):
+                store.upgrade()
+            other.execute(text(f"SELECT RELEASE_LOCK({migrate._LOCK})"))
+        store.upgrade()
+        assert differences(store) == []
 
 
 def test_threads_that_start_together_migrate_once(bare):

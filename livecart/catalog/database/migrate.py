@@ -15,9 +15,11 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from livecart.catalog.database.engine import WRITES, make_engine
+from livecart.errors import StoreUnavailable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-_LOCK = "livecart_migrations"
+#: Locks are the server's: without the database's name, one shop's migration would hold up another's.
+_LOCK = "CONCAT('livecart_', MD5(DATABASE()))"
 _LOCK_WAIT_S = 60
 _STATEMENT_S = 3600.0
 #: Alembic keeps what it runs on in a global of the process.
@@ -48,11 +50,16 @@ def downgrade(engine: Engine, revision: str) -> None:
 
 @contextmanager
 def _alone(engine: Engine) -> Iterator[Connection]:
-    """A transaction that one process at a time is in: several may start at once and find old tables."""
+    """A transaction that one process at a time is in: several may start at once and find old tables.
+
+    It is begun before Alembic has the connection, which would take one for each migration otherwise: SQLite lets the
+    next process in between two of them.
+    """
     with _one_thread, _patient(engine) as own, own.connect().execution_options(**{WRITES: True}) as connection:
+        connection.begin()
         named_lock = engine.dialect.name != "sqlite"
         if named_lock:
-            connection.execute(text("SELECT GET_LOCK(:name, :wait)"), {"name": _LOCK, "wait": _LOCK_WAIT_S})
+            _take_lock(connection)
         try:
             yield connection
             connection.commit()
@@ -61,7 +68,13 @@ def _alone(engine: Engine) -> Iterator[Connection]:
                 # What failed before is what is to be told; the lock goes with the connection at the latest.
                 with suppress(SQLAlchemyError):
                     connection.rollback()
-                    connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": _LOCK})
+                    connection.execute(text(f"SELECT RELEASE_LOCK({_LOCK})"))
+
+
+def _take_lock(connection: Connection) -> None:
+    asked = connection.execute(text(f"SELECT GET_LOCK({_LOCK}, :wait)"), {"wait": _LOCK_WAIT_S})
+    if asked.scalar_one() != 1:
+        raise StoreUnavailable(f"another process has been changing the catalog's tables for {_LOCK_WAIT_S} s")
 
 
 @contextmanager
