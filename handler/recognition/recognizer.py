@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -147,17 +146,23 @@ class Recognizer:
             self._served = Served(catalog, matcher, model)
 
     def warm_up(self, batch_size: int) -> None:
-        """Answer blank images in batches of every size up to ``batch_size``, so that no viewer pays for first times.
+        """Run the network on batches of every size up to ``batch_size``, and answer a blank image of each format.
+
+        No viewer pays for first times then. The images are answered alone: a catalog's search is the same for each of a
+        batch, and takes most of an answer.
 
         Raises:
             ConfigurationError: not even that works: such a worker must not call itself ready. The log says why.
         """
-        options = Options(room=None, top_k=self.settings.top_k.default, threshold=None, text="never")
-        blanks = itertools.cycle(images.blank(side_px=self._info.preprocessing.resize_px))
+        side_px = self._info.preprocessing.input_px
         for count in range(1, batch_size + 1):
-            for answer in self.recognize([Request(next(blanks), options) for _ in range(count)]).replies:
-                if isinstance(answer, RecognitionError):
-                    raise ConfigurationError(f"the archive cannot recognise a blank image: {answer}")
+            if self._forward(np.zeros((count, side_px, side_px, 3), dtype=np.uint8)) is None:
+                raise ConfigurationError(f"the archive's network cannot be run on {count} blank image(s) at once")
+        options = Options(room=None, top_k=self.settings.top_k.default, threshold=None, text="never")
+        for blank in images.blank(side_px=self._info.preprocessing.resize_px):
+            [answer] = self.recognize([Request(blank, options)]).replies
+            if isinstance(answer, RecognitionError):
+                raise ConfigurationError(f"the archive cannot recognise a blank image: {answer}")
 
     def recognize(self, requests: Sequence[Request | RecognitionError]) -> BatchResult:
         """Answer a batch with one call of the runtime. A request that is an error, or becomes one, touches no other."""
@@ -170,7 +175,7 @@ class Recognizer:
 
         good = [item for item in decoded if isinstance(item, Item)]
         started = time.perf_counter()
-        logits = self._forward(good) if good else None
+        logits = self._forward(np.stack([item.pixels for item in good])) if good else None
         result.seconds.network = time.perf_counter() - started
         probabilities = softmax(logits) if logits is not None else np.zeros((0, len(self.labels)), np.float32)
         found = None
@@ -245,11 +250,11 @@ class Recognizer:
         # The photo itself ends here: eight of 67 megapixels, kept until the batch is done, would take 2 GB.
         return Item(request, ImageInfo(photo.width, photo.height), pixels, frame, time.perf_counter() - started)
 
-    def _forward(self, items: Sequence[Item]) -> NDArray[np.float32] | None:
+    def _forward(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32] | None:
         try:
-            return self.runtime.forward(np.stack([item.pixels for item in items]))
+            return self.runtime.forward(pixels)
         except Exception:
-            logger.exception("the network failed on a batch of %d", len(items))
+            logger.exception("the network failed on a batch of %d", len(pixels))
             return None
 
 

@@ -7,6 +7,7 @@ import json
 import msgspec
 import pytest
 
+from recognition import images
 from recognition import recognizer as recognizer_module
 from recognition.errors import BadImage, BadOption, ConfigurationError, ImageTooLarge, InternalError
 from recognition.recognizer import Recognizer
@@ -118,9 +119,18 @@ def test_times_are_measured_and_the_networks_is_the_whole_batchs(recognizer):
     assert result.seconds.match >= 0
 
 
-def test_warming_up_runs_every_batch_size(recognizer, runtime):
+def test_warming_up_runs_every_batch_size_and_answers_each_format_alone(recognizer, runtime):
     recognizer.warm_up(3)
-    assert runtime.batch_sizes == [1, 2, 3]
+    assert runtime.batch_sizes == [1, 2, 3, *(1 for _ in images.FORMATS)]
+
+
+def test_an_answer_that_fails_stops_the_start(recognizer, monkeypatch):
+    def fail(*_arguments, **_options):
+        raise BadImage("none can be read")
+
+    monkeypatch.setattr(images, "decode", fail)
+    with pytest.raises(ConfigurationError, match="cannot recognise a blank image: none can be read"):
+        recognizer.warm_up(1)
 
 
 def test_a_network_that_fails_on_a_blank_image_stops_the_start(recognizer, runtime, monkeypatch):
