@@ -6,7 +6,6 @@ plain class is enough for it, and TorchServe's own handlers would bring dependen
 
 import json
 import logging
-import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -109,12 +108,6 @@ class ProductHandler:
     def _follow_catalog(self, context, folder):
         """Take over the catalog's snapshot and each later one, in a thread that no request waits for."""
         model = context.model_name
-        # A newer snapshot that comes while the first one is taken over waits, so that it is the one that stays.
-        in_turn = threading.Lock()
-
-        def take(catalog):
-            with in_turn:
-                self._recognizer.use_catalog(catalog)
 
         def told(outcome, message):
             self._log("catalog", outcome=outcome, message=message)
@@ -125,12 +118,11 @@ class ProductHandler:
             builtin=folder / artifact.SNAPSHOT_FILE,
             cache_folder=shared_cache_folder(self._recognizer.fingerprint),
             open=self._recognizer.open_catalog,
-            on_change=take,
+            on_change=self._recognizer.use_catalog,
             on_event=told,
             poll_s=self._settings.catalog.poll_s,
         )
-        with in_turn:
-            self._recognizer.use_catalog(self._follower.start())
+        self._follower.start()
 
     def _register_metrics(self, metrics):
         """Fetch the metrics; a server started without our metrics.yaml must still answer, only unmeasured."""

@@ -49,8 +49,9 @@ class SnapshotFollower(Generic[Opened]):
     """Follows ``source``: a path, an https link, or http to this machine; None stays with the built-in snapshot.
 
     ``open`` opens and checks a file, raising ConfigurationError where it must not be used. ``on_change`` takes what it
-    returned, in this follower's thread; the first one is returned by ``start``. ``on_event`` is told an outcome (one
-    of the four above) and a message, once for each distinct state of the source and not once a look.
+    returned, one at a time and in the order in which they came: the first one in the thread of ``start``, later ones in
+    this follower's. ``on_event`` is told an outcome (one of the four above) and a message, once for each distinct state
+    of the source and not once a look.
 
     ``cache_folder`` may be shared by workers of the same weights. A new snapshot is seen after ``poll_s`` at the
     latest, at a path after a quarter of it, plus the time to fetch and check it; after failures a link is asked less
@@ -93,13 +94,14 @@ class SnapshotFollower(Generic[Opened]):
         self._pause_s = self._poll_s
         self._thread: threading.Thread | None = None
 
-    def start(self) -> Opened:
-        """Begin to follow, and return the snapshot to begin with.
+    def start(self) -> None:
+        """Begin to follow, and hand over the snapshot to begin with.
 
         It is the source's if that comes within ``start_s``, else the last good copy of it, else the built-in one.
 
         Raises:
             ConfigurationError: not even the built-in one can be opened.
+            Exception: what ``on_change`` raised; nothing is followed then.
         """
         if self._source is not None:
             self._thread = threading.Thread(
@@ -107,13 +109,18 @@ class SnapshotFollower(Generic[Opened]):
             )
             self._thread.start()
             self._first_look_done.wait(self._start_s)
-        fallback = [] if self._initial else [self._fallback()]
-        with self._handover:
-            self._started = True
-            # The source may have come through while the fallback was opened. Nothing is kept here: a snapshot that
-            # has been replaced is to be unmapped.
-            first, self._initial = (self._initial or fallback)[0], []
-        return first
+        try:
+            fallback = [] if self._initial else [self._fallback()]
+            with self._handover:
+                self._started = True
+                # The source may have come through while the fallback was opened. Nothing is kept here: a snapshot that
+                # has been replaced is to be unmapped.
+                first, self._initial = (self._initial or fallback)[0], []
+                # A newer one that comes meanwhile waits, so that it is the one that stays.
+                self._on_change(first)
+        except Exception:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Stop following. What was handed over stays usable."""
@@ -226,10 +233,10 @@ class SnapshotFollower(Generic[Opened]):
             if not self._started:
                 self._initial = [opened]
                 return
-        try:
-            self._on_change(opened)
-        except Exception as error:
-            raise _CannotOpen(f"{self._shown}: cannot be taken over: {type(error).__name__}: {error}") from error
+            try:
+                self._on_change(opened)
+            except Exception as error:
+                raise _CannotOpen(f"{self._shown}: cannot be taken over: {type(error).__name__}: {error}") from error
 
     def _fallback(self) -> Opened:
         good = self._cache.good() if self._source is not None else None
@@ -242,11 +249,7 @@ class SnapshotFollower(Generic[Opened]):
                 self._seen = self._seen or good.stem
                 self._tell(LOADED, f"the last good copy of {self._shown}")
                 return opened
-        try:
-            opened = self._open(self._builtin)
-        except ConfigurationError:
-            self.close()
-            raise
+        opened = self._open(self._builtin)
         self._tell(LOADED, "the built-in snapshot")
         return opened
 

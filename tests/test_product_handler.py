@@ -312,37 +312,6 @@ def test_a_followed_snapshot_is_served_from_the_next_batch_on_and_a_bad_one_is_t
     assert after == written
 
 
-def test_a_snapshot_that_comes_while_the_first_is_taken_over_is_the_one_that_stays(tmp_path, runtime, monkeypatch):
-    monkeypatch.setattr(product_handler, "shared_cache_folder", lambda _fingerprint: tmp_path / "cache")
-    followed, folder, opened = tmp_path / "live.snapshot", tmp_path / "archive", []
-    folder.mkdir()
-    url = "https://shop.example.com/item/7"
-    first, newer = (named_snapshot("red", name=name, url=url, labels=("红色",)) for name in ("红色杯", "红色碗"))
-    write_snapshot(followed, first)
-    published = []
-    use_catalog, open_catalog = recognizer_module.Recognizer.use_catalog, recognizer_module.Recognizer.open_catalog
-
-    def opening(self, path):
-        opened.append(path)
-        return open_catalog(self, path)
-
-    def slowly(self, catalog):
-        if not published:
-            published.append(write_snapshot(followed, newer))
-            wait_until(lambda: len(opened) == 2)
-            time.sleep(0.3)  # in which the newer one would overtake
-        use_catalog(self, catalog)
-
-    monkeypatch.setattr(recognizer_module.Recognizer, "open_catalog", opening)
-    monkeypatch.setattr(recognizer_module.Recognizer, "use_catalog", slowly)
-    config = model_config(catalog={"source": str(followed), "poll_s": 0.1})
-    worker = Worker(write_archive_folder(folder), metrics=METRICS, config=config)
-    try:
-        wait_until(lambda: worker.answer(request(RED))[0][2]["model"]["catalog"] == published[0])
-    finally:
-        worker.handler._follower.close()
-
-
 def events(caplog) -> list[tuple[str, str]]:
     return emitted(caplog).get("livecart_catalog_events_total", [])
 
