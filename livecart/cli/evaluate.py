@@ -114,6 +114,7 @@ def _table(result: ClipScore, details: dict[str, Any]) -> Table:
         "查全率 recall": f"{_share(result.recall)}  ({result.shows_found}/{result.shows_total})",
         "错误 wrong": str(result.wrong),
         "重复 duplicates": str(result.duplicates),
+        "旁边商品 bystanders' cards": str(result.bystanders),
         "出现到弹卡 appearance to card": f"median {_seconds(delays.median)}, p95 {_seconds(delays.p95)}",
         "跳过 skipped": _share(result.skipped_share),
         "识别次数/分钟 calls per minute": f"{result.calls_per_min:.1f}",

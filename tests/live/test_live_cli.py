@@ -186,7 +186,8 @@ def test_evaluate_clip_prints_every_figure(recognizer, clip, tmp_path):
     # Every sampled frame is asked about: one a second, and more while a product is undecided.
     assert (without["skipped_frames"], without["calls"]) == (0, without["sampled_frames"])
     assert without["calls"] >= 28
-    assert "查全率 recall" in livecart(*arguments).stdout
+    table = livecart(*arguments).stdout
+    assert all(row in table for row in ("查全率 recall", "错误 wrong", "旁边商品 bystanders' cards"))
     assert livecart(*arguments, "--plot", tmp_path / "x.png").returncode == 1
 
 
