@@ -81,6 +81,13 @@ def contents(
     )
 
 
+def written(folder: Path, *args: object, **kwargs: object) -> Path:
+    """A snapshot of the `contents` of these arguments."""
+    path = folder / "catalog.snapshot"
+    write_snapshot(path, contents(*args, **kwargs))
+    return path
+
+
 def write(path: Path, *skus: str, fingerprint: str = FINGERPRINT) -> str:
     """A snapshot of products without photos; returns its id."""
     return write_snapshot(path, contents([product(sku) for sku in skus], (), fingerprint=fingerprint))

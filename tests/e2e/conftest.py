@@ -1,4 +1,4 @@
-"""A real TorchServe with the built archive, started once for all tests of this folder; a real browser."""
+"""A real TorchServe with the built archive, started once for all tests of this folder; a browser, the viewer in it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import requests
-from browsing import chromium
+from browsing import build_element, chromium
 from PIL import Image
+from viewer_page import FakeHub, write_stream
+from viewer_visits import Open, visiting
 
 import torchserve_control as control
 import torchserve_plan
@@ -64,3 +66,29 @@ async def browser() -> AsyncIterator[Any]:
         launched = await playwright.chromium.launch(executable_path=executable)
         yield launched
         await launched.close()
+
+
+@pytest.fixture(scope="session")
+def viewer_script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The viewer's element as the sources are now."""
+    return build_element(tmp_path_factory.mktemp("viewer"))
+
+
+@pytest.fixture(scope="session")
+def viewer_stream(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The video under the viewer's element; encoding it takes seconds."""
+    path = tmp_path_factory.mktemp("stream") / "stream.webm"
+    write_stream(path)
+    return path
+
+
+@pytest.fixture
+def hub() -> FakeHub:
+    return FakeHub()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def visit(browser: Any, hub: FakeHub, viewer_script: Path, viewer_stream: Path) -> AsyncIterator[Open]:
+    """Opens the viewer's page over `hub`."""
+    async with visiting(browser, hub, viewer_script, viewer_stream) as visit_page:
+        yield visit_page

@@ -2,44 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from recognition import prints
-from recognition.errors import InternalError
 from recognition.finder import Finder, Look
-from recognition.label_match import LabelMatcher
-from recognition.labels import LabelSet
-from recognition.recognizer import Recognizer
 from recognition.regions import intersection_over_union
-from recognition.request import Options, Request
-from recognition.settings import parse_settings
-from tests.recognition.drawn_packages import (
-    INFO,
-    WEIGHTS,
-    PackageRuntime,
-    ScriptedReader,
-    build,
-    frame,
-    package,
-    shown_in,
-)
-from tests.snapshot_files import product
-from tests.stand_ins import COLOURS, encoded, model_config
+from tests.recognition.drawn_catalog import BLUE, NAMED, RED, RED_SHOWN, look, skus, two_packages
+from tests.recognition.drawn_packages import WEIGHTS, PackageRuntime, ScriptedReader, frame, package, shown_in
 
-SURE = 0.7
-RED, BLUE = package(1, (190, 30, 40)), package(2, (30, 60, 190))
-PRODUCTS = (
-    product("red", photos=("red.png",), rooms=("9", "10")),
-    product("blue", photos=("blue.png",)),
-)
-NO_LABELS = np.zeros(len(COLOURS), dtype=np.float32)
 #: The first is red's, the others are blue's.
-RED_SHOWN = {"at": (220, 500), "scale": 0.9, "turned_deg": 12}
 SHOWN = [
     pytest.param("red", RED, RED_SHOWN, id="red"),
     pytest.param("blue", BLUE, {"at": (400, 260), "scale": 0.7, "turned_deg": -20}, id="blue"),
@@ -49,27 +23,16 @@ SHOWN = [
 
 @pytest.fixture(scope="module")
 def catalog(tmp_path_factory):
-    photos = {"red.png": RED, "blue.png": BLUE}
-    return build(tmp_path_factory.mktemp("catalog"), PRODUCTS, photos, PackageRuntime())
+    return two_packages(tmp_path_factory.mktemp("catalog"))
 
 
 @pytest.fixture(scope="module")
 def with_named(tmp_path_factory):
-    products = (*PRODUCTS, product("named", words=("珍珍荔枝味汽水", "珍珍")))
-    photos = {"red.png": RED, "blue.png": BLUE}
-    return build(tmp_path_factory.mktemp("catalog"), products, photos, PackageRuntime())
-
-
-def look(catalog, picture: Image.Image, *, text: str = "never", room: str | None = None) -> Look:
-    return Look(picture, catalog.snapshot.room_mask(room), text, NO_LABELS)
+    return two_packages(tmp_path_factory.mktemp("catalog"), NAMED)
 
 
 def find(catalog, *looks: Look, reader: ScriptedReader | None = None):
     return Finder(PackageRuntime(), reader, WEIGHTS).find(catalog, looks).found
-
-
-def skus(catalog, found, *, least: float = SURE) -> list[str]:
-    return [catalog.snapshot.product(seen.product).sku for seen in found.sightings if seen.confidence >= least]
 
 
 @pytest.mark.parametrize(("sku", "held", "how"), SHOWN)
@@ -180,49 +143,6 @@ def test_a_picture_too_small_for_a_product_costs_no_search_and_its_neighbour_is_
     assert skus(catalog, found) == ["red"]
 
 
-def test_local_features_are_made_while_the_network_runs(catalog, monkeypatch):
-    begun, extract = threading.Event(), prints.extract
-    had_begun = []
-
-    def extracting(rgb, *, count):
-        begun.set()
-        return extract(rgb, count=count)
-
-    class Waiting(PackageRuntime):
-        def features(self, images):
-            had_begun.append(begun.wait(10))
-            return super().features(images)
-
-    monkeypatch.setattr(prints, "extract", extracting)
-    picture, _ = shown_in(frame(), RED, **RED_SHOWN)
-    [found] = Finder(Waiting(), None, WEIGHTS).find(catalog, [look(catalog, picture)]).found
-    assert skus(catalog, found) == ["red"]
-    assert had_begun[0]
-
-
-def test_after_a_batch_that_failed_the_next_one_does_not_wait_for_its_local_features(catalog, monkeypatch):
-    begun, goes_on, extracted = threading.Event(), threading.Event(), []
-
-    def extracting(rgb, *, count):
-        extracted.append(rgb)
-        begun.set()
-        assert goes_on.wait(10)
-        return prints.LocalFeatures(np.zeros((0, 2), np.float32), np.zeros((0, 128), np.float32))
-
-    class Failing(PackageRuntime):
-        def features(self, images):
-            assert begun.wait(10)
-            raise RuntimeError("no network")
-
-    monkeypatch.setattr(prints, "extract", extracting)
-    finder = Finder(Failing(), None, WEIGHTS)
-    with pytest.raises(RuntimeError, match="no network"):
-        finder.find(catalog, [look(catalog, frame(seed=seed)) for seed in range(4)])
-    goes_on.set()
-    finder._search._beside.submit(int).result(10)
-    assert len(extracted) == 1
-
-
 def test_a_room_shows_its_own_products_and_those_for_all(catalog):
     red, blue = (shown_in(frame(), held, **RED_SHOWN)[0] for held in (RED, BLUE))
     here = find(catalog, look(catalog, red, room="9"), look(catalog, blue, room="9"))
@@ -273,79 +193,3 @@ def test_a_batch_gives_each_frame_what_it_would_get_alone(catalog):
     for one, other in zip(together, alone, strict=True):
         assert [seen.product for seen in one.sightings] == [seen.product for seen in other.sightings]
         assert [seen.confidence for seen in one.sightings] == pytest.approx([s.confidence for s in other.sightings])
-
-
-def recognizer(catalog, runtime: PackageRuntime, reader: ScriptedReader | None = None) -> Recognizer:
-    settings, labels = parse_settings(model_config()), LabelSet(tuple(COLOURS))
-    made = Recognizer(
-        name="p",
-        version="1.0",
-        info=INFO,
-        settings=settings,
-        labels=labels,
-        matcher=LabelMatcher(labels, [], settings.thresholds),
-        runtime=runtime,
-        finder=Finder(runtime, reader, WEIGHTS),
-    )
-    made.use_catalog(catalog)
-    return made
-
-
-def request(picture: Image.Image, **options) -> Request:
-    return Request(
-        encoded(picture), Options(**{"room": None, "top_k": 1, "threshold": None, "text": "never", **options})
-    )
-
-
-def test_a_reply_names_the_product_with_its_box_in_pixels_of_the_image(catalog):
-    picture, box = shown_in(frame(), RED, **RED_SHOWN)
-    large = picture.resize((1500, 2000))
-    [answer] = recognizer(catalog, PackageRuntime()).recognize([request(large)]).replies
-    assert answer.model.catalog == catalog.snapshot.id
-    assert [found.sku for found in answer.products] == ["red"]
-    expected = np.array([[side * 2.5 for side in box]])
-    assert intersection_over_union(np.array(answer.products[0].box), expected)[0] > 0.4
-    assert answer.timing_ms.print > 0
-
-
-def test_a_frame_that_fails_costs_its_neighbours_nothing(catalog, caplog):
-    red, blue = (shown_in(frame(), held, **RED_SHOWN)[0] for held in (RED, BLUE))
-    bad = Image.new("RGB", (600, 800), PackageRuntime.fails_on)
-    replies = recognizer(catalog, PackageRuntime()).recognize([request(red), request(bad), request(blue)]).replies
-    assert isinstance(replies[1], InternalError)
-    assert "nobody foresaw" not in replies[1].message
-    assert "nobody foresaw" in caplog.text
-    assert [[found.sku for found in replies[row].products] for row in (0, 2)] == [["red"], ["blue"]]
-
-
-def test_local_features_that_fail_in_one_frame_cost_its_neighbours_nothing(catalog, caplog, monkeypatch):
-    extract = prints.extract
-
-    def fails_in_the_dark(rgb, *, count):
-        if rgb.mean() < 5:
-            raise RuntimeError("a print that nobody foresaw")
-        return extract(rgb, count=count)
-
-    monkeypatch.setattr(prints, "extract", fails_in_the_dark)
-    red, blue = (shown_in(frame(), held, **RED_SHOWN)[0] for held in (RED, BLUE))
-    dark = Image.new("RGB", (600, 800), "black")
-    replies = recognizer(catalog, PackageRuntime()).recognize([request(red), request(dark), request(blue)]).replies
-    assert isinstance(replies[1], InternalError)
-    assert "nobody foresaw" in caplog.text
-    assert [[found.sku for found in replies[row].products] for row in (0, 2)] == [["red"], ["blue"]]
-
-
-def test_the_reader_is_ready_before_the_first_frame_comes(catalog):
-    reader = ScriptedReader()
-    recognizer(catalog, PackageRuntime(), reader)
-    assert (reader.is_ready, reader.asked) == (True, 0)
-
-
-def test_texts_of_a_reply_are_counted_and_in_pixels_of_the_image(with_named):
-    made = recognizer(with_named, PackageRuntime(), ScriptedReader("珍珍荔枝味汽水"))
-    result = made.recognize([request(frame().resize((1500, 2000)), text="auto"), request(frame(), text="never")])
-    assert result.texts_read == 1
-    [line] = result.replies[0].texts
-    assert line.box == pytest.approx((600.0, 900.0, 900.0, 1100.0), abs=2)
-    assert result.replies[1].texts == []
-    assert [found.sku for found in result.replies[0].products] == ["named"]

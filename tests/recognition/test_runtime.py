@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 import skimage
-import timm
 import torch
 from numpy.typing import NDArray
 from PIL import Image
@@ -27,17 +25,15 @@ from recognition.artifact import (
     TORCH_FILE,
     BackboneInfo,
 )
-from recognition.backbones import load_backbone
-from recognition.backbones.base import Backbone
 from recognition.backbones.export import RUNTIMES, export
 from recognition.errors import ConfigurationError
-from recognition.images import centre_crop, decode
 from recognition.label_match import softmax
 from recognition.runtime import Runtime, import_openvino, open_runtime
-from recognition.settings import THREADS_VARIABLE, ImageLimits, ModelChoice, Preprocessing, RuntimeChoice
+from recognition.settings import THREADS_VARIABLE, RuntimeChoice
 from recognition.vectors import hellinger
+from tests.conftest import ROOT
+from tests.recognition.exported_networks import Exported, exported_network, pixels_of
 
-ROOT = Path(__file__).resolve().parents[2]
 IMAGENET = Path(os.environ.get("LIVECART_EVAL_DATA", ROOT.parent / "shared" / "eval")) / "imagenet"
 SKIMAGE = Path(skimage.__file__).parent / "data"
 #: docs/http.md promises it.
@@ -46,46 +42,9 @@ TOLERANCE = 1e-3
 TIED = 1e-5
 
 
-@dataclass(frozen=True)
-class Exported:
-    """What an archive holds, and the network that it was made from."""
-
-    backbone: Backbone
-    folder: Path
-    info: BackboneInfo
-
-    def open(self, cpu: str, *, gpu_id: int | None = None, threads: int | str = 1, precision: str = "f32") -> Runtime:
-        choice = RuntimeChoice(cpu=cpu, threads=threads, precision=precision)
-        return open_runtime(self.folder, self.info, choice, gpu_id=gpu_id)
-
-
-def _small_timm(folder: Path) -> ModelChoice:
-    """Random weights that are sure of themselves, so that confidences can differ."""
-    torch.manual_seed(0)
-    network = timm.create_model("mobilenetv3_small_050", num_classes=7)
-    with torch.no_grad():
-        network.train()(torch.rand(16, 3, 96, 96) * torch.rand(16, 3, 1, 1) * 4)  # moves the running statistics
-        network.classifier.weight.mul_(120)
-    torch.save(network.state_dict(), folder / "weights.pt")
-    (folder / "labels.txt").write_text("\n".join("一二三四五六七"), encoding="utf-8")
-    return ModelChoice(
-        source="timm",
-        path=str(folder / "weights.pt"),
-        architecture="mobilenetv3_small_050",
-        labels=str(folder / "labels.txt"),
-        # Each number another, so that none can stand in for its neighbour.
-        preprocessing=Preprocessing(
-            input_px=96, resize_px=110, interpolation="bilinear", mean=(0.1, 0.2, 0.3), std=(0.2, 0.25, 0.3)
-        ),
-    )
-
-
 @pytest.fixture(scope="module", params=["efficientnet-lite0", "timm"])
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    folder = tmp_path_factory.mktemp(request.param)
-    choice = _small_timm(folder) if request.param == "timm" else ModelChoice(source=request.param)
-    backbone = load_backbone(choice, default_labels=ROOT / "labels.json")
-    return Exported(backbone, folder, export(backbone, folder))
+    return exported_network(request.param, tmp_path_factory.mktemp(request.param))
 
 
 @pytest.fixture(autouse=True)
@@ -96,17 +55,9 @@ def _torch_threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def _pixels(exported: Exported, files: list[Path]) -> NDArray[np.uint8]:
-    spec = exported.info.preprocessing
-    limits = ImageLimits(max_bytes=1 << 26, max_pixels=1 << 26)
-    return np.stack(
-        [centre_crop(decode(file.read_bytes(), limits, short_side_px=spec.resize_px), spec) for file in files]
-    )
-
-
 @pytest.fixture
 def photos(exported: Exported) -> NDArray[np.uint8]:
-    return _pixels(exported, [SKIMAGE / "coffee.png", SKIMAGE / "chelsea.png", SKIMAGE / "rocket.jpg"])
+    return pixels_of(exported, [SKIMAGE / "coffee.png", SKIMAGE / "chelsea.png", SKIMAGE / "rocket.jpg"])
 
 
 def _assert_same_answers(one: NDArray[np.float32], other: NDArray[np.float32]) -> None:
@@ -129,7 +80,7 @@ def test_the_runtimes_agree_on_photos(exported, photos):
 
 @pytest.mark.skipif(not IMAGENET.is_dir(), reason=f"no photos in {IMAGENET}")
 def test_the_runtimes_agree_on_many_photos(exported):
-    pixels = _pixels(exported, sorted(IMAGENET.glob("*.jpg"))[::5])
+    pixels = pixels_of(exported, sorted(IMAGENET.glob("*.jpg"))[::5])
     assert len(pixels) >= 20
 
     _assert_same_answers(*(softmax(exported.open(cpu, threads=2).forward(pixels)) for cpu in RUNTIMES))

@@ -1,4 +1,4 @@
-/** What needs no layout: happy-dom has none. tests/e2e/test_viewer.py does the rest in a browser. */
+/** What needs no layout: happy-dom has none. tests/e2e/test_viewer*.py does the rest in a browser. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import '../src/index'
 import type { LiveCartElement } from '../src/element'

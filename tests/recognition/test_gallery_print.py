@@ -1,0 +1,65 @@
+"""The votes that a gallery's photos get from print: by their definition, and none where nothing can be told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from recognition.gallery import PrintIndex
+from recognition.local_features import unpack
+from recognition.snapshot import Snapshot
+from recognition.snapshot_write import SnapshotContents
+from tests.recognition.made_galleries import contents, large_gallery, shop, stored
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SnapshotContents, Snapshot]]:
+    with large_gallery(tmp_path_factory.mktemp("large")) as made:
+        yield made
+
+
+def test_photos_get_the_votes_of_their_own_print(large):
+    made, snapshot = large
+    index = PrintIndex.open(snapshot)
+    for photo in (0, 3, 899):
+        votes = index.votes(unpack(made.local_descriptors[photo * 4 : photo * 4 + 4]))
+        assert votes.shape == (900,)
+        assert votes.dtype == np.float32
+        assert votes.argmax() == photo
+        assert (votes >= 0).all()
+
+
+def test_votes_follow_their_definition(tmp_path):
+    # Few enough features that all lists are looked through.
+    made = contents(shop(5), products=5, features=9)
+    index = PrintIndex.open(stored(tmp_path, made))
+    asked = unpack(made.local_descriptors[40:50])
+    similarity = asked @ unpack(made.local_descriptors).T
+    wanted = np.zeros(15)
+    for values in similarity:
+        nearest = np.argsort(-values)[:5]
+        photos = nearest // 9
+        for place in range(4):
+            if photos[place] not in photos[:place]:
+                wanted[photos[place]] += values[nearest[place]] - values[nearest[4]]
+    np.testing.assert_allclose(index.votes(asked), wanted, atol=0.25)
+    assert np.corrcoef(index.votes(asked), wanted)[0, 1] > 0.97
+
+
+def test_no_descriptors_no_votes(large):
+    votes = PrintIndex.open(large[1]).votes(np.zeros((0, 128), np.float32))
+    assert votes.tolist() == [0.0] * 900
+
+
+def test_fewer_neighbours_than_five_tell_nothing(tmp_path):
+    made = contents([(0, 1)], products=1, features=3)
+    votes = PrintIndex.open(stored(tmp_path, made)).votes(unpack(made.local_descriptors))
+    assert votes.tolist() == [0.0]
+
+
+def test_too_much_print_or_none_has_no_index(tmp_path, monkeypatch):
+    assert PrintIndex.open(stored(tmp_path, contents(shop(3), products=3))) is None
+    monkeypatch.setattr("recognition.gallery_print.MOST_FEATURES", 10)
+    assert PrintIndex.open(stored(tmp_path, contents(shop(3), products=3, features=2))) is None

@@ -1,0 +1,106 @@
+"""A recogniser with a catalog: replies name its products and texts, and a frame that fails costs no other its own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from recognition import prints
+from recognition.errors import InternalError
+from recognition.finder import Finder
+from recognition.label_match import LabelMatcher
+from recognition.labels import LabelSet
+from recognition.recognizer import Recognizer
+from recognition.regions import intersection_over_union
+from recognition.request import Options, Request
+from recognition.settings import parse_settings
+from tests.recognition.drawn_catalog import BLUE, NAMED, RED, RED_SHOWN, two_packages
+from tests.recognition.drawn_packages import INFO, WEIGHTS, PackageRuntime, ScriptedReader, frame, shown_in
+from tests.stand_ins import COLOURS, encoded, model_config
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory):
+    return two_packages(tmp_path_factory.mktemp("catalog"))
+
+
+@pytest.fixture(scope="module")
+def with_named(tmp_path_factory):
+    return two_packages(tmp_path_factory.mktemp("catalog"), NAMED)
+
+
+def recognizer(catalog, runtime: PackageRuntime, reader: ScriptedReader | None = None) -> Recognizer:
+    settings, labels = parse_settings(model_config()), LabelSet(tuple(COLOURS))
+    made = Recognizer(
+        name="p",
+        version="1.0",
+        info=INFO,
+        settings=settings,
+        labels=labels,
+        matcher=LabelMatcher(labels, [], settings.thresholds),
+        runtime=runtime,
+        finder=Finder(runtime, reader, WEIGHTS),
+    )
+    made.use_catalog(catalog)
+    return made
+
+
+def request(picture: Image.Image, **options) -> Request:
+    return Request(
+        encoded(picture), Options(**{"room": None, "top_k": 1, "threshold": None, "text": "never", **options})
+    )
+
+
+def test_a_reply_names_the_product_with_its_box_in_pixels_of_the_image(catalog):
+    picture, box = shown_in(frame(), RED, **RED_SHOWN)
+    large = picture.resize((1500, 2000))
+    [answer] = recognizer(catalog, PackageRuntime()).recognize([request(large)]).replies
+    assert answer.model.catalog == catalog.snapshot.id
+    assert [found.sku for found in answer.products] == ["red"]
+    expected = np.array([[side * 2.5 for side in box]])
+    assert intersection_over_union(np.array(answer.products[0].box), expected)[0] > 0.4
+    assert answer.timing_ms.print > 0
+
+
+def test_a_frame_that_fails_costs_its_neighbours_nothing(catalog, caplog):
+    red, blue = (shown_in(frame(), held, **RED_SHOWN)[0] for held in (RED, BLUE))
+    bad = Image.new("RGB", (600, 800), PackageRuntime.fails_on)
+    replies = recognizer(catalog, PackageRuntime()).recognize([request(red), request(bad), request(blue)]).replies
+    assert isinstance(replies[1], InternalError)
+    assert "nobody foresaw" not in replies[1].message
+    assert "nobody foresaw" in caplog.text
+    assert [[found.sku for found in replies[row].products] for row in (0, 2)] == [["red"], ["blue"]]
+
+
+def test_local_features_that_fail_in_one_frame_cost_its_neighbours_nothing(catalog, caplog, monkeypatch):
+    extract = prints.extract
+
+    def fails_in_the_dark(rgb, *, count):
+        if rgb.mean() < 5:
+            raise RuntimeError("a print that nobody foresaw")
+        return extract(rgb, count=count)
+
+    monkeypatch.setattr(prints, "extract", fails_in_the_dark)
+    red, blue = (shown_in(frame(), held, **RED_SHOWN)[0] for held in (RED, BLUE))
+    dark = Image.new("RGB", (600, 800), "black")
+    replies = recognizer(catalog, PackageRuntime()).recognize([request(red), request(dark), request(blue)]).replies
+    assert isinstance(replies[1], InternalError)
+    assert "nobody foresaw" in caplog.text
+    assert [[found.sku for found in replies[row].products] for row in (0, 2)] == [["red"], ["blue"]]
+
+
+def test_the_reader_is_ready_before_the_first_frame_comes(catalog):
+    reader = ScriptedReader()
+    recognizer(catalog, PackageRuntime(), reader)
+    assert (reader.is_ready, reader.asked) == (True, 0)
+
+
+def test_texts_of_a_reply_are_counted_and_in_pixels_of_the_image(with_named):
+    made = recognizer(with_named, PackageRuntime(), ScriptedReader("珍珍荔枝味汽水"))
+    result = made.recognize([request(frame().resize((1500, 2000)), text="auto"), request(frame(), text="never")])
+    assert result.texts_read == 1
+    [line] = result.replies[0].texts
+    assert line.box == pytest.approx((600.0, 900.0, 900.0, 1100.0), abs=2)
+    assert result.replies[1].texts == []
+    assert [found.sku for found in result.replies[0].products] == ["named"]
