@@ -26,8 +26,10 @@ from recognition.text.ocr import ReadLine, TextReader
 from recognition.vectors import PLAIN, VectorSpace
 from recognition.views import crop
 
-#: With this confidence in what is where the request said to look, the rest of the frame is not searched.
+#: With this confidence in what is where the request said to look, text included, the rest of the frame is not searched;
+#: and with this one by photos alone its text is read there.
 _FOUND_IN_FOCUS = 0.95
+_LIKELY_IN_FOCUS = 0.5
 #: With this confidence text is not read: it could no longer change what is shown. Nor where the likeliest product is
 #: less likely than the second figure: a frame of nothing would otherwise be read for nothing.
 _SURE = 0.985
@@ -114,13 +116,24 @@ class Finder:
         """Look at all frames together, each for itself."""
         result = FinderResult()
         scenes = [Scene(look.frame, look.allowed) for look in looks]
+        labels = [ev.label_evidence(catalog, look.label_probabilities) for look in looks]
         if catalog.with_photos:
-            self._search_photos(catalog, scenes, looks, result.seconds)
-        for scene, look in zip(scenes, looks, strict=True):
+            result.found = [
+                self._find_in_focus(catalog, *each, result.seconds) for each in zip(scenes, looks, labels, strict=True)
+            ]
+            rest = [
+                scene
+                for scene, found in zip(scenes, result.found, strict=True)
+                if found is None and min(scene.frame.size) >= _LEAST_SIDE_PX
+            ]
+            if rest:
+                self._search.everywhere(catalog, rest, result.seconds)
+        result.found = result.found or [None] * len(looks)
+        for place, (scene, look) in enumerate(zip(scenes, looks, strict=True)):
             if not scene.regions:
                 scene.regions = [Region((0.0, 0.0, float(look.frame.width), float(look.frame.height)))]
-            labels = ev.label_evidence(catalog, look.label_probabilities)
-            result.found.append(self._decide(catalog, scene, look, labels, result.seconds))
+            if result.found[place] is None:
+                result.found[place] = self._decide(catalog, scene, look, labels[place], result.seconds)
         self._refine(catalog, [found for found in result.found if found is not None], result.seconds)
         return result
 
@@ -135,31 +148,27 @@ class Finder:
             raise RuntimeError("the frame could not be looked at")
         return found.scene
 
-    def _search_photos(
-        self, catalog: LoadedCatalog, scenes: Sequence[Scene], looks: Sequence[Look], seconds: FinderSeconds
-    ) -> None:
-        rest = []
-        for scene, look in zip(scenes, looks, strict=True):
-            if min(scene.frame.size) < _LEAST_SIDE_PX:
-                continue
-            focus = _focus_of(look)
-            if focus is None or not self._is_in_focus(catalog, scene, look, focus, seconds):
-                rest.append(scene)
-        if rest:
-            self._search.everywhere(catalog, rest, seconds)
-
-    def _is_in_focus(
-        self, catalog: LoadedCatalog, scene: Scene, look: Look, focus: BoxXyxyPx, seconds: FinderSeconds
-    ) -> bool:
-        """Whether a product is surely where the request said; the scene is as it was where it is not."""
+    def _find_in_focus(
+        self,
+        catalog: LoadedCatalog,
+        scene: Scene,
+        look: Look,
+        labels: NDArray[np.float32],
+        seconds: FinderSeconds,
+    ) -> Found | None:
+        """What is surely where the request said; None, and the scene as it was, where that is nothing."""
+        focus = _focus_of(look)
+        if focus is None:
+            return None
         self._search.around(catalog, scene, focus, seconds)
         with Clock(seconds, "match"):
-            labels = ev.label_evidence(catalog, look.label_probabilities)
-            found = ev.sightings(catalog, scene, labels, self._weights)
-        if found and found[0].confidence >= _FOUND_IN_FOCUS:
-            return True
-        scene.matches, scene.regions = [], []
-        return False
+            sightings = ev.sightings(catalog, scene, labels, self._weights)
+        if sightings and sightings[0].confidence >= _LIKELY_IN_FOCUS:
+            found = self._decide(catalog, scene, look, labels, seconds)
+            if found.sightings and found.sightings[0].confidence >= _FOUND_IN_FOCUS:
+                return found
+        scene.matches, scene.regions, scene.text_was_read = [], [], False
+        return None
 
     def _decide(
         self,

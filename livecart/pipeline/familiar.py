@@ -12,7 +12,9 @@ After a look the decision tells what the recogniser saw. From then on
 A look that is due may be confined to where the one product in sight was, if nothing is new anywhere else: it costs a
 fraction of a whole one. What is new close by may be the product's own turning, or another product: a confined look has
 not seen it, so it stays new, and the next look that it makes due is a whole one. Every `confirm_every_s` the whole
-picture is looked at all the same.
+picture is looked at all the same. While one more look may announce the product, one that follows a whole one is
+confined whatever is new: who brings a product in moves, and the card is to come soon. The rest is what the look after
+it is for. What the last look was not sure of is looked for everywhere.
 
 While a look could decide something, and until the first answer, every changed frame is due. Pictures in which nothing
 was seen are remembered as scenery; those of the time of alert, or after a product was lost, are on trial first: if a
@@ -63,12 +65,14 @@ class Seen:
     Attributes:
         boxes: Products in it by sku, as shares of the picture; None where only a label spoke for one.
         shown: Those of them whose cards are shown: the others may be lost without a look.
+        unsure: Those of them that the recogniser would not show by this look alone.
         undecided: One more look could soon announce one of them.
         missing: A product whose card is shown was not seen.
     """
 
     boxes: Mapping[str, ShareBox | None] = field(default_factory=dict)
     shown: frozenset[str] = frozenset()
+    unsure: frozenset[str] = frozenset()
     undecided: bool = False
     missing: bool = False
 
@@ -164,11 +168,15 @@ class Familiar:
         last, settings = self._last, self._settings
         if last is None or last.missing or self._retry or len(last.boxes) != 1 or len(self._targets) != 1:
             return None
+        if last.unsure:
+            return None  # it would hardly be surer of less of the picture, and search the rest in any case
         if not 0 <= pts_s - self._searched_at_s < settings.confirm_every_s - _ROUNDING_S:
             return None
         [target] = self._targets.values()
         found = follow(target.planes, planes, target.box)
         box = found.box if found is not None and found.score >= settings.follow_score else target.box
+        if last.undecided and not self._was_confined:
+            return box
         beside = [_widened(box, _MARGIN if self._was_confined else _FOCUS_MARGIN)]
         levels = settings.novel_levels
         is_new = novelty(planes, [*self._empty, *self._occupied], beside=beside, enough=levels) >= levels
@@ -200,8 +208,8 @@ class Familiar:
             self._end_trial(asked.pts_s - _TRIAL_S)
             if asked.whole:
                 self._occupied.append(KnownPicture(asked.planes))
-                if not seen.undecided:
-                    self._alert_until_s = float("-inf")
+            if not seen.undecided:
+                self._alert_until_s = float("-inf")
         elif asked.on_alert or seen.missing:
             self._on_trial.append(_OnTrial(KnownPicture(asked.planes), asked.pts_s))
         elif not seen.undecided:

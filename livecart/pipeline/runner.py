@@ -158,8 +158,9 @@ class RoomRunner:
         self._emit(events)
         if self._gate is not None:
             decision = self._decision
-            boxes, shown = decision.in_sight, decision.shown_in_sight
-            self._gate.told(key, Seen(boxes, shown, undecided=decision.deciding, missing=decision.missing))
+            shown, unsure = decision.shown_in_sight, decision.unsure_in_sight
+            state = {"undecided": decision.deciding, "missing": decision.missing}
+            self._gate.told(key, Seen(decision.in_sight, shown, unsure, **state))
         self._pace.decided(look, deciding=self._decision.deciding)
         self._catch_up()
 

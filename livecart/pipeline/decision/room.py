@@ -16,6 +16,7 @@ from livecart.pipeline.decision.settings import DecisionSettings
 from livecart.pipeline.decision.state import RoomState
 from livecart.pipeline.decision.stream_clock import StreamClock
 from livecart.pipeline.decision.tracker import Tracker
+from livecart.pipeline.decision.vote import is_sure
 from livecart.types import Candidate, CardEvent, Look
 
 #: A restart within this time is one that viewers do not notice, unless `again_every_s` says another time.
@@ -168,6 +169,11 @@ class RoomDecision:
     def shown_in_sight(self) -> frozenset[str]:
         """Those of them whose cards viewers see now."""
         return frozenset(product.sku for product in self._board.live() if product.in_last_look)
+
+    @property
+    def unsure_in_sight(self) -> frozenset[str]:
+        """Those of them that the archive would not show by the last look alone."""
+        return frozenset(sku for sku in self.in_sight if not is_sure(self._tracker.products[sku].candidate))
 
     @property
     def missing(self) -> bool:
