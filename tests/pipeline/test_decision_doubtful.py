@@ -54,9 +54,10 @@ def test_a_product_with_a_card_that_is_unsure_afterwards_stays_in_sight():
     room = Driver()
     room.show(0, 2, product("A", HELD, confidence=SURE))
     assert [event.event for event in room.events] == ["card"]
+    assert room.room.unsure_in_sight == frozenset()
     room.show(3, 20, product("A", HELD, confidence=UNSURE))
     assert set(room.room.in_sight) == {"A"}
-    assert room.room.shown_in_sight == {"A"}
+    assert room.room.shown_in_sight == room.room.unsure_in_sight == {"A"}
 
 
 def test_one_products_doubt_is_not_anothers():

@@ -214,6 +214,31 @@ def test_something_new_elsewhere_is_looked_for_everywhere(holding_a):
     assert holding_a.focus(held(held(wall()), (0, 2, 9, 16), seed=7), 2.0) is None
 
 
+def test_a_look_that_may_announce_is_confined_whatever_is_new_but_the_one_after_it_is_not(holding_a):
+    undecided, crowded = Seen(A.boxes, undecided=True), held(held(wall()), (0, 2, 9, 16), seed=7)
+    looked(holding_a, held(wall()), undecided, 2.0)
+    assert holding_a.focus(crowded, 2.5) == pytest.approx(box(), abs=0.03)
+    looked(holding_a, crowded, undecided, 2.5, whole=False)
+    assert holding_a.focus(crowded, 3.0) is None
+
+
+def test_what_is_new_is_looked_for_once_the_product_is_announced(holding_a):
+    crowded = held(held(wall()), (0, 2, 9, 16), seed=7)
+    looked(holding_a, held(wall()), Seen(A.boxes, undecided=True), 2.0)
+    looked(holding_a, crowded, A, 2.5, whole=False)
+    assert holding_a.judge(crowded, 3.0, 2.5).kind == "due"
+    assert holding_a.focus(crowded, 3.0) is None
+
+
+def test_a_confined_look_that_decides_ends_the_alert():
+    familiar = Familiar(FamiliarSettings(alert_s=6.0))
+    looked(familiar, wall(), NOTHING, 0.0)
+    assert familiar.judge(held(wall()), 1.0, 0.0).arrival
+    looked(familiar, held(wall()), Seen(A.boxes, undecided=True), 1.0)
+    looked(familiar, held(wall()), A, 1.5, whole=False)
+    assert familiar.judge(held(wall()), 2.0, 1.5).kind == "followed"
+
+
 def test_now_and_then_everything_is_looked_at(holding_a):
     looked(holding_a, held(wall()), A, 4.0, whole=False)
     assert holding_a.focus(held(wall()), 5.0) is not None
@@ -229,10 +254,12 @@ def test_now_and_then_everything_is_looked_at(holding_a):
         Seen({"A": box(), "B": box((0, 2, 9, 16))}),
         Seen({"A": box(), "B": None}),
         Seen({"A": box()}, missing=True),
+        Seen({"A": box()}, unsure=frozenset("A")),
+        Seen({"A": box()}, unsure=frozenset("A"), undecided=True),
     ],
-    ids=["nothing", "no place", "two", "one without a place", "one is missing"],
+    ids=["nothing", "no place", "two", "one without a place", "one is missing", "unsure", "unsure and undecided"],
 )
-def test_only_one_product_whose_place_is_known_is_looked_at_alone(holding_a, seen):
+def test_only_one_sure_product_whose_place_is_known_is_looked_at_alone(holding_a, seen):
     looked(holding_a, held(wall()), seen, 2.0)
     assert holding_a.focus(held(wall()), 3.0) is None
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from recognition.finder import Finder, Look
 from recognition.regions import intersection_over_union
 from tests.recognition.drawn_catalog import BLUE, NAMED, RED, RED_SHOWN, look, skus, two_packages
-from tests.recognition.drawn_packages import WEIGHTS, PackageRuntime, ScriptedReader, frame, package, shown_in
+from tests.recognition.drawn_packages import WEIGHTS, PackageRuntime, ScriptedReader, build, frame, package, shown_in
+from tests.snapshot_files import product
 
 #: The first is red's, the others are blue's.
 SHOWN = [
@@ -86,6 +88,28 @@ def test_another_product_in_focus_is_told_from_the_one_before_and_neighbours_are
     other, _ = shown_in(frame(), RED, at=(400, 260), scale=0.7, turned_deg=-20)
     blue, red = find(catalog, replace(look(catalog, picture), focus=box), look(catalog, other))
     assert (skus(catalog, blue), skus(catalog, red)) == (["blue"], ["red"])
+
+
+@pytest.mark.parametrize(
+    ("text", "passes", "reads"),
+    [("珍珍荔枝味汽水", [1, 1], 1), ("康师傅红烧牛肉面", [1, 1, 7, 1], 2)],
+    ids=["its own", "another's"],
+)
+def test_text_in_focus_may_make_a_likely_product_sure_and_else_all_of_the_frame_is_searched(
+    tmp_path, text, passes, reads
+):
+    products = (msgspec.structs.replace(NAMED, sku="red", photos=("red.png",)), product("blue", photos=("blue.png",)))
+    catalog = build(tmp_path, products, {"red.png": RED, "blue.png": BLUE}, PackageRuntime())
+    weights = msgspec.structs.replace(WEIGHTS, none=2.5)
+    picture, box = shown_in(frame(), RED.filter(ImageFilter.GaussianBlur(3)), **RED_SHOWN)
+    runtime, reader = PackageRuntime(), ScriptedReader(text)
+    plain = look(catalog, picture, text="auto")
+    [found] = Finder(runtime, reader, weights).find(catalog, [replace(plain, focus=box)]).found
+    assert (runtime.feature_batches, reader.asked) == (passes, reads)
+    [expected] = Finder(PackageRuntime(), reader, weights).find(catalog, [plain]).found
+    assert skus(catalog, found, least=0.5) == skus(catalog, expected, least=0.5) == ["red"]
+    if reads == 2:
+        assert [seen.confidence for seen in found.sightings] == [seen.confidence for seen in expected.sightings]
 
 
 @pytest.mark.parametrize(
