@@ -174,7 +174,12 @@ class Familiar:
             return None
         [target] = self._targets.values()
         found = follow(target.planes, planes, target.box)
-        box = found.box if found is not None and found.score >= settings.follow_score else target.box
+        if found is not None and found.score >= settings.follow_score:
+            box = found.box
+        elif self._stood_out(target) and not self._stands_out(planes, target.box):
+            return None  # it is gone
+        else:
+            box = target.box
         if last.undecided and not self._was_confined:
             return box
         beside = [_widened(box, _MARGIN if self._was_confined else _FOCUS_MARGIN)]
@@ -241,11 +246,14 @@ class Familiar:
             found = follow(target.planes, planes, target.box)
             if found is None or found.score < settings.follow_score:
                 continue
-            if target.stood_out is None:
-                target.stood_out = self._stands_out(target.planes, target.box)
-            if not target.stood_out or self._stands_out(planes, found.box):
+            if not self._stood_out(target) or self._stands_out(planes, found.box):
                 boxes[sku] = found.box
         return boxes
+
+    def _stood_out(self, target: _Target) -> bool:
+        if target.stood_out is None:
+            target.stood_out = self._stands_out(target.planes, target.box)
+        return target.stood_out
 
     def _stands_out(self, planes: Planes, box: ShareBox) -> bool:
         """Whether there is something else than scenery in the box; False where no scenery is known."""

@@ -210,6 +210,10 @@ def test_it_is_confined_also_where_the_product_turned(holding_a):
     assert holding_a.focus(turned, 2.0) == pytest.approx(box(), abs=0.1)
 
 
+def test_what_is_gone_is_not_looked_for_where_it_was(holding_a):
+    assert holding_a.focus(wall(), 2.0) is None
+
+
 def test_something_new_elsewhere_is_looked_for_everywhere(holding_a):
     assert holding_a.focus(held(held(wall()), (0, 2, 9, 16), seed=7), 2.0) is None
 
