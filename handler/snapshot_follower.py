@@ -117,7 +117,7 @@ class SnapshotFollower(Generic[Opened]):
                 # has been replaced is to be unmapped.
                 first, self._initial = (self._initial or fallback)[0], []
                 # A newer one that comes meanwhile waits, so that it is the one that stays.
-                self._on_change(first)
+                self._begin_with(first)
         except Exception:
             self.close()
             raise
@@ -127,6 +127,13 @@ class SnapshotFollower(Generic[Opened]):
         self._stop.set()
         if self._thread is not None:
             self._thread.join(_JOIN_S)
+
+    def _begin_with(self, first: Opened) -> None:
+        try:
+            self._on_change(first)
+        except Exception:
+            self._stop.set()  # before the one that waits is handed over to who cannot begin
+            raise
 
     def _run(self, source: Source) -> None:
         while not self._stop.is_set():
@@ -214,6 +221,8 @@ class SnapshotFollower(Generic[Opened]):
             self._tell(REFUSED, reason)
             return
         self._hand_over(opened)
+        if self._stop.is_set():
+            return
         self._seen = held.digest
         self._tell(LOADED, self._shown)
         # Without the mark a start while the source is down is less fresh, no more.
@@ -230,6 +239,8 @@ class SnapshotFollower(Generic[Opened]):
 
     def _hand_over(self, opened: Opened) -> None:
         with self._handover:
+            if self._stop.is_set():
+                return
             if not self._started:
                 self._initial = [opened]
                 return

@@ -42,7 +42,7 @@ class Frame:
     picture: Picture
     pts_s: float
     captured_at_s: float
-    #: Where the recogniser is to look first, since nothing is new elsewhere; None: everywhere.
+    #: Where the recogniser is to look first, and alone if it surely finds a product there; None: everywhere.
     focus_xyxy_px: BoxXyxyPx | None = None
 
 

@@ -26,8 +26,8 @@ from recognition.text.ocr import ReadLine, TextReader
 from recognition.vectors import PLAIN, VectorSpace
 from recognition.views import crop
 
-#: With this confidence in what is where the request said to look, text included, the rest of the frame is not searched;
-#: and with this one by photos alone its text is read there.
+#: With this confidence in what is where the request said to look the rest of the frame is not searched; with the second
+#: one by photos alone its text is read to see whether it comes to that.
 _FOUND_IN_FOCUS = 0.95
 _LIKELY_IN_FOCUS = 0.5
 #: With this confidence text is not read: it could no longer change what is shown. Nor where the likeliest product is
@@ -158,17 +158,26 @@ class Finder:
     ) -> Found | None:
         """What is surely where the request said; None, and the scene as it was, where that is nothing."""
         focus = _focus_of(look)
-        if focus is None:
+        if focus is None or min(look.frame.size) < _LEAST_SIDE_PX:
             return None
         self._search.around(catalog, scene, focus, seconds)
         with Clock(seconds, "match"):
             sightings = ev.sightings(catalog, scene, labels, self._weights)
-        if sightings and sightings[0].confidence >= _LIKELY_IN_FOCUS:
+        best = sightings[0].confidence if sightings else 0.0
+        if best >= _FOUND_IN_FOCUS:
+            return self._decide(catalog, scene, look, labels, seconds)
+        if best >= _LIKELY_IN_FOCUS and self._reads_in_focus(catalog, scene, look):
             found = self._decide(catalog, scene, look, labels, seconds)
             if found.sightings and found.sightings[0].confidence >= _FOUND_IN_FOCUS:
                 return found
         scene.matches, scene.regions, scene.text_was_read = [], [], False
         return None
+
+    def _reads_in_focus(self, catalog: LoadedCatalog, scene: Scene, look: Look) -> bool:
+        """Whether text would be read there alone: the whole frame's is the same when all of it is searched."""
+        may_read = self._reader is not None and look.text != "never"
+        named_only = bool((look.allowed & ~catalog.has_photos).any())
+        return may_read and not named_only and any(region.prints for region in scene.regions)
 
     def _decide(
         self,

@@ -13,8 +13,8 @@ A look that is due may be confined to where the one product in sight was, if not
 fraction of a whole one. What is new close by may be the product's own turning, or another product: a confined look has
 not seen it, so it stays new, and the next look that it makes due is a whole one. Every `confirm_every_s` the whole
 picture is looked at all the same. While one more look may announce the product, one that follows a whole one is
-confined whatever is new: who brings a product in moves, and the card is to come soon. The rest is what the look after
-it is for. What the last look was not sure of is looked for everywhere.
+confined whatever is new: who brings a product in moves, and the card is to come soon. The look after it is a whole one,
+and comes also where the picture holds still. What the last look was not sure of is looked for everywhere.
 
 While a look could decide something, and until the first answer, every changed frame is due. Pictures in which nothing
 was seen are remembered as scenery; those of the time of alert, or after a product was lost, are on trial first: if a
@@ -44,6 +44,8 @@ _ASKED = 16
 _MARGIN = 0.25
 #: The same for a look that is confined to a box: what is new within is most often the product's own turning.
 _FOCUS_MARGIN = 0.5
+#: A look that passed over what was new is followed by a whole one after so long at the latest.
+_OWED_AFTER_S = 2.0
 _ROUNDING_S = 0.05
 
 
@@ -133,6 +135,9 @@ class Familiar:
         #: When the whole of a picture was last asked about, and whether a confined look has been since.
         self._searched_at_s = float("-inf")
         self._was_confined = False
+        #: Whether the look that `focus` was asked about passes over something new, and until when a whole one is owed.
+        self._passes_over = False
+        self._owed_at_s = float("inf")
 
     def judge(self, planes: Planes, pts_s: float, looked_at_s: float, *, wanted: bool = False) -> Judged:
         """Judge a changed frame of `planes` as `halved` makes them; the last look was at `looked_at_s`.
@@ -143,7 +148,7 @@ class Familiar:
         if pts_s < looked_at_s:
             self.forget()
         last, settings = self._last, self._settings
-        if last is None or self._retry or last.undecided:
+        if last is None or self._retry or last.undecided or self.owes_look(pts_s):
             return _DUE
         if wanted and not last.missing:
             return _DUE
@@ -163,10 +168,17 @@ class Familiar:
             self._targets[sku] = _Target(planes, box, self._targets[sku].stood_out)
         return Judged("followed", boxes) if boxes else Judged("familiar")
 
+    def owes_look(self, pts_s: float) -> bool:
+        """Whether a picture has to be looked at by now, changed or not: the last look passed over what was new."""
+        return pts_s >= self._owed_at_s
+
     def focus(self, planes: Planes, pts_s: float) -> ShareBox | None:
         """Where a look at this frame may be confined to; None: it shall be at the whole of it."""
         last, settings = self._last, self._settings
+        self._passes_over = False
         if last is None or last.missing or self._retry or len(last.boxes) != 1 or len(self._targets) != 1:
+            return None
+        if self._owed_at_s < float("inf"):
             return None
         if last.unsure:
             return None  # it would hardly be surer of less of the picture, and search the rest in any case
@@ -180,12 +192,11 @@ class Familiar:
             return None  # it is gone
         else:
             box = target.box
-        if last.undecided and not self._was_confined:
-            return box
         beside = [_widened(box, _MARGIN if self._was_confined else _FOCUS_MARGIN)]
         levels = settings.novel_levels
         is_new = novelty(planes, [*self._empty, *self._occupied], beside=beside, enough=levels) >= levels
-        return None if is_new else box
+        self._passes_over = is_new and last.undecided and not self._was_confined
+        return box if self._passes_over or not is_new else None
 
     def asked(self, key: FrameKey, planes: Planes, pts_s: float, *, whole: bool = True) -> None:
         """The frame goes to the recogniser; `whole`: not confined to a box."""
@@ -193,7 +204,9 @@ class Familiar:
             del self._asked[next(iter(self._asked))]
         self._retry = False
         if whole:
-            self._searched_at_s = pts_s
+            self._searched_at_s, self._owed_at_s = pts_s, float("inf")
+        elif self._passes_over:
+            self._owed_at_s = pts_s + _OWED_AFTER_S
         self._was_confined = not whole
         self._asked[key] = _Asked(planes, pts_s, pts_s < self._alert_until_s, whole)
 
@@ -237,7 +250,8 @@ class Familiar:
         self._targets = {}
         self._last = None
         self._alert_until_s = self._searched_at_s = float("-inf")
-        self._was_confined = False
+        self._owed_at_s = float("inf")
+        self._was_confined = self._passes_over = False
 
     def _follow(self, planes: Planes) -> dict[str, ShareBox]:
         """Where the products are now, without those that were lost."""

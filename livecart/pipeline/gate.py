@@ -190,11 +190,17 @@ class Gate:
         threshold = settings.window_levels + settings.noise_factor * difference.noise_levels
         if difference.hash_distance >= settings.hash_bits or difference.strongest_levels >= threshold:
             return "changed"
-        if self._wanted.is_set():
+        if self._wanted.is_set() or self._owes_look(pts_s):
             return "wanted"
         if not 0 <= pts_s - self._looked_at_s < settings.forced_every_s - _ROUNDING_S:
             return "forced"
         return None
+
+    def _owes_look(self, pts_s: float) -> bool:
+        if self._familiar is None:
+            return False
+        with self._lock:
+            return self._familiar.owes_look(pts_s)
 
     def _verdict(self, seen: Signature, pts_s: float) -> Verdict:
         reason = self._reason_to_look(seen, pts_s)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import event, inspect, text
+from sqlalchemy import Engine, event, inspect, text
 
 from livecart.catalog.database import engine, migrate, tables, tables_events, tables_service  # noqa: F401
-from livecart.catalog.database.store import open_store
+from livecart.catalog.database.store import Store, open_store
 from livecart.catalog.database.tables_base import Base
 from livecart.errors import SettingsError, StoreUnavailable
 from tests.catalog.catalog_stores import mysql_database
@@ -70,13 +72,35 @@ def test_processes_that_start_together_migrate_once(bare):
 
 def test_no_other_process_comes_between_two_migrations(tmp_path):
     """SQLite: what one commits, another that waits goes on from."""
-    with closing(open_store(f"sqlite:///{tmp_path / 'catalog.db'}")) as store:
-        commits = []
-        event.listen(store.engine, "commit", commits.append)
-        store.upgrade()
-        assert len(commits) == 1
-        store.downgrade("base")
-        assert len(commits) == 2
+    commits = []
+
+    def note(connection):
+        commits.append(connection)
+
+    event.listen(Engine, "commit", note)
+    try:
+        with closing(open_store(f"sqlite:///{tmp_path / 'catalog.db'}")) as store:
+            store.upgrade()
+            assert len(commits) == 1
+            store.downgrade("base")
+            assert len(commits) == 2
+    finally:
+        event.remove(Engine, "commit", note)
+
+
+def test_a_migration_waits_longer_for_another_writer_than_edits_do(tmp_path):
+    """SQLite: another process may be bringing large tables to a new version."""
+    impatient = engine.make_engine(f"sqlite:///{tmp_path / 'catalog.db'}", busy_s=0.1)
+    with closing(Store(impatient)) as store, ThreadPoolExecutor(1) as pool:
+        other = sqlite3.connect(tmp_path / "catalog.db", isolation_level=None, check_same_thread=False)
+        other.execute("BEGIN IMMEDIATE")
+        waiting = pool.submit(store.upgrade)
+        time.sleep(0.5)
+        assert not waiting.done()
+        other.execute("COMMIT")
+        other.close()
+        waiting.result(30)
+        assert differences(store) == []
 
 
 @pytest.mark.services

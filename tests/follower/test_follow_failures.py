@@ -55,6 +55,27 @@ def test_who_cannot_take_the_first_snapshot_does_not_start(path, follow):
     assert not any(thread.name == "snapshot-follower" for thread in threading.enumerate())
 
 
+def test_a_newer_snapshot_is_not_handed_to_who_could_not_take_the_first(folder, path):
+    opened, offered = [], []
+
+    def opening(file: Path) -> Snapshot:
+        opened.append(file)
+        return open_snapshot(file, fingerprint=FINGERPRINT)
+
+    def take(snapshot: Snapshot) -> None:
+        offered.append(skus(snapshot))
+        write(path, "2")
+        eventually(lambda: len(opened) == 2)
+        time.sleep(5 * POLL_S)  # in which the newer one comes to wait
+        raise RuntimeError("too little memory")
+
+    worker = Worker(folder, str(path), {"open": opening, "on_change": take})
+    with pytest.raises(RuntimeError, match="too little memory"):
+        worker.start()
+    assert offered == ["1"]
+    assert not worker.follower._thread.is_alive()
+
+
 def test_an_event_that_cannot_be_told_stops_nothing(folder, path):
     def fail(outcome: str, message: str) -> None:
         raise RuntimeError(outcome)

@@ -229,9 +229,21 @@ def test_a_look_that_may_announce_is_confined_whatever_is_new_but_the_one_after_
 def test_what_is_new_is_looked_for_once_the_product_is_announced(holding_a):
     crowded = held(held(wall()), (0, 2, 9, 16), seed=7)
     looked(holding_a, held(wall()), Seen(A.boxes, undecided=True), 2.0)
+    assert holding_a.focus(crowded, 2.5) is not None
     looked(holding_a, crowded, A, 2.5, whole=False)
     assert holding_a.judge(crowded, 3.0, 2.5).kind == "due"
     assert holding_a.focus(crowded, 3.0) is None
+    assert not holding_a.owes_look(4.4)
+    assert holding_a.owes_look(4.5)
+    looked(holding_a, crowded, A, 4.5)
+    assert not holding_a.owes_look(99.0)
+
+
+def test_a_confined_look_that_passes_over_nothing_owes_none(holding_a):
+    looked(holding_a, held(wall()), Seen(A.boxes, undecided=True), 2.0)
+    assert holding_a.focus(held(wall()), 2.5) is not None
+    looked(holding_a, held(wall()), A, 2.5, whole=False)
+    assert not holding_a.owes_look(99.0)
 
 
 def test_a_confined_look_that_decides_ends_the_alert():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -289,6 +290,23 @@ def test_a_look_at_the_product_before_is_confined_to_it_and_one_elsewhere_is_not
     verdict = gate.judge(another)
     assert (verdict.look, verdict.focus) == (True, None)
     assert verdict.focused(another) is another
+
+
+def test_what_a_confined_look_passed_over_is_looked_at_soon_though_the_picture_holds_still():
+    gate = Gate()
+    seen = Seen({"A": (500 / WIDTH, 40 / HEIGHT, 650 / WIDTH, 240 / HEIGHT)}, undecided=True)
+    beside = held_at(500, 40)
+    beside[480:680, 60:210] = held_at(60, 480)[480:680, 60:210]
+    for at_s, picture, seen_then in [(0.0, scene(), Seen()), (1.0, held_at(500, 40), seen)]:
+        gate.judge(frame(picture, at_s))
+        gate.told((at_s, 1e9 + at_s), seen_then)
+    assert gate.judge(frame(beside, 1.5)).focus is not None
+    gate.told((1.5, 1e9 + 1.5), replace(seen, shown=frozenset("A"), undecided=False))
+    assert gate.judge(frame(beside, 2.5)).reason == "unchanged"
+    verdict = gate.judge(frame(beside, 3.5))
+    assert (verdict.look, verdict.reason, verdict.focus) == (True, "wanted", None)
+    gate.told((3.5, 1e9 + 3.5), replace(seen, shown=frozenset("A"), undecided=False))
+    assert gate.judge(frame(beside, 6.0)).reason == "unchanged"
 
 
 def test_while_an_answer_is_awaited_nothing_is_asked_and_nothing_is_forgotten():

@@ -92,7 +92,7 @@ def test_another_product_in_focus_is_told_from_the_one_before_and_neighbours_are
 
 @pytest.mark.parametrize(
     ("text", "passes", "reads"),
-    [("珍珍荔枝味汽水", [1, 1], 1), ("康师傅红烧牛肉面", [1, 1, 7, 1], 2)],
+    [("珍珍荔枝味汽水", [1, 1], 1), ("康师傅红烧牛肉面", [1, 1, 6, 1], 2)],
     ids=["its own", "another's"],
 )
 def test_text_in_focus_may_make_a_likely_product_sure_and_else_all_of_the_frame_is_searched(
@@ -100,8 +100,8 @@ def test_text_in_focus_may_make_a_likely_product_sure_and_else_all_of_the_frame_
 ):
     products = (msgspec.structs.replace(NAMED, sku="red", photos=("red.png",)), product("blue", photos=("blue.png",)))
     catalog = build(tmp_path, products, {"red.png": RED, "blue.png": BLUE}, PackageRuntime())
-    weights = msgspec.structs.replace(WEIGHTS, none=2.5)
-    picture, box = shown_in(frame(), RED.filter(ImageFilter.GaussianBlur(3)), **RED_SHOWN)
+    weights = msgspec.structs.replace(WEIGHTS, none=8.0)
+    picture, box = shown_in(frame(), RED.filter(ImageFilter.GaussianBlur(2.5)), **RED_SHOWN)
     runtime, reader = PackageRuntime(), ScriptedReader(text)
     plain = look(catalog, picture, text="auto")
     [found] = Finder(runtime, reader, weights).find(catalog, [replace(plain, focus=box)]).found
@@ -110,6 +110,21 @@ def test_text_in_focus_may_make_a_likely_product_sure_and_else_all_of_the_frame_
     assert skus(catalog, found, least=0.5) == skus(catalog, expected, least=0.5) == ["red"]
     if reads == 2:
         assert [seen.confidence for seen in found.sightings] == [seen.confidence for seen in expected.sightings]
+
+
+def test_what_text_names_elsewhere_does_not_count_as_found_in_focus(with_named):
+    class AtTheTop(ScriptedReader):
+        def read(self, rgb, *, side_px=640):
+            return [replace(line, box=(400.0, 20.0, 590.0, 60.0)) for line in super().read(rgb)]
+
+    picture, box = shown_in(frame(), RED.filter(ImageFilter.GaussianBlur(3)), at=(170, 560), scale=0.8, turned_deg=12)
+    picture, _ = shown_in(picture, BLUE, at=(450, 400), scale=0.7, turned_deg=-8)
+    weights = msgspec.structs.replace(WEIGHTS, none=2.5)
+    finder = Finder(PackageRuntime(), AtTheTop("珍珍荔枝味汽水", "珍珍"), weights)
+    plain = look(with_named, picture, text="auto")
+    found, expected = finder.find(with_named, [replace(plain, focus=box), plain]).found
+    assert skus(with_named, found) == skus(with_named, expected)
+    assert "blue" in skus(with_named, found)
 
 
 @pytest.mark.parametrize(
@@ -160,8 +175,9 @@ def test_a_picture_too_small_for_a_product_costs_no_search_and_its_neighbour_is_
     runtime = Counted()
     finder = Finder(runtime, None, WEIGHTS)
     tiny = look(catalog, Image.new("RGB", (16, 16), "red"))
-    [found] = finder.find(catalog, [tiny]).found
-    assert (runtime.seen, found.sightings) == (0, [])
+    for each in (tiny, replace(tiny, focus=(2.0, 2.0, 14.0, 14.0))):
+        [found] = finder.find(catalog, [each]).found
+        assert (runtime.seen, found.sightings) == (0, [])
     picture, _ = shown_in(frame(), RED, **RED_SHOWN)
     _, found = finder.find(catalog, [tiny, look(catalog, picture)]).found
     assert skus(catalog, found) == ["red"]

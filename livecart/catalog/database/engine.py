@@ -31,10 +31,10 @@ _POOL_WAIT_S = 5.0
 WRITES = "livecart_writes"
 
 
-def make_engine(url: str, *, statement_s: float = _MYSQL_STATEMENT_S) -> Engine:
+def make_engine(url: str, *, statement_s: float = _MYSQL_STATEMENT_S, busy_s: float = _SQLITE_BUSY_S) -> Engine:
     """An engine for `sqlite:///file.db` or `mysql+pymysql://user:password@host/database`. Connects at the first use.
 
-    `statement_s`: how long a statement may take on MySQL.
+    `statement_s`: how long a statement may take on MySQL. `busy_s`: how long it waits for other writers on SQLite.
 
     Raises:
         SettingsError: the URL is neither, or PyMySQL is not installed.
@@ -44,7 +44,7 @@ def make_engine(url: str, *, statement_s: float = _MYSQL_STATEMENT_S) -> Engine:
     except ArgumentError as error:
         raise SettingsError("catalog URL cannot be read; give sqlite:///file.db or mysql+pymysql://…") from error
     if parsed.drivername in {"sqlite", "sqlite+pysqlite"}:
-        return _sqlite(parsed)
+        return _sqlite(parsed, busy_s)
     if parsed.drivername in {"mysql+pymysql", "mariadb+pymysql"}:
         return _mysql(parsed, statement_s)
     raise SettingsError(f"catalog URL {shown(parsed)}: give sqlite:///file.db or mysql+pymysql://user@host/database")
@@ -55,13 +55,13 @@ def shown(url: URL) -> str:
     return url.render_as_string(hide_password=True)
 
 
-def _sqlite(url: URL) -> Engine:
+def _sqlite(url: URL, busy_s: float) -> Engine:
     if not url.database or url.database == ":memory:":
         raise SettingsError("catalog URL: SQLite needs a file, such as sqlite:///catalog.db; its threads share it")
     Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
         url,
-        connect_args={"timeout": _SQLITE_BUSY_S},
+        connect_args={"timeout": busy_s},
         pool_size=_POOL_SIZE,
         max_overflow=_POOL_OVERFLOW,
         pool_timeout=_POOL_WAIT_S,

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from livecart.catalog.database.engine import WRITES, make_engine
+from livecart.catalog.database.engine import WRITES, make_engine, shown
 from livecart.errors import StoreUnavailable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -74,16 +74,15 @@ def _alone(engine: Engine) -> Iterator[Connection]:
 def _take_lock(connection: Connection) -> None:
     asked = connection.execute(text(f"SELECT GET_LOCK({_LOCK}, :wait)"), {"wait": _LOCK_WAIT_S})
     if asked.scalar_one() != 1:
-        raise StoreUnavailable(f"another process has been changing the catalog's tables for {_LOCK_WAIT_S} s")
+        where = shown(connection.engine.url)
+        raise StoreUnavailable(f"catalog {where}: another process has been changing its tables for {_LOCK_WAIT_S} s")
 
 
 @contextmanager
 def _patient(engine: Engine) -> Iterator[Engine]:
-    """An engine that waits for long statements: on a large table an index takes its time."""
-    if engine.dialect.name == "sqlite":
-        yield engine
-        return
-    own = make_engine(engine.url.render_as_string(hide_password=False), statement_s=_STATEMENT_S)
+    """An engine that waits for long statements, and for another process's: on a large table an index takes its time."""
+    url = engine.url.render_as_string(hide_password=False)
+    own = make_engine(url, statement_s=_STATEMENT_S, busy_s=_LOCK_WAIT_S)
     try:
         yield own
     finally:
