@@ -13,6 +13,7 @@ from livecart.room_book import RoomBook
 from livecart.rooms_file import read_rooms_file
 from livecart.web import create_api
 from tests.live.conftest import told, until
+from tests.live.stand_in import write_clip
 from tests.pipeline.streams import ByteServer
 
 TOKEN = "let-me-in-please"
@@ -188,8 +189,10 @@ def value(text, name, **labels):
     return None
 
 
-async def test_metrics_tell_of_every_stage_and_forget_rooms_that_go(client, engine, events, clip, archive):
-    path, _ = clip
+async def test_metrics_tell_of_every_stage_and_forget_rooms_that_go(client, engine, events, archive, tmp_path):
+    # Where red was, green is next: a look is confined to where something still stands.
+    path = tmp_path / "clip.mp4"
+    write_clip(path, [("red", 2.0, 8.0), ("green", 8.0, 16.0), ("blue", 18.0, 24.0)], 28.0)
     await client.put("/rooms/r", json={"source": str(path)})
     await until(engine.rooms.get("r").finished.is_set, 30)
     await engine.outbox.flush(1)
