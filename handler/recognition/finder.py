@@ -176,8 +176,7 @@ class Finder:
     def _reads_in_focus(self, catalog: LoadedCatalog, scene: Scene, look: Look) -> bool:
         """Whether text would be read there alone: the whole frame's is the same when all of it is searched."""
         may_read = self._reader is not None and look.text != "never"
-        named_only = bool((look.allowed & ~catalog.has_photos).any())
-        return may_read and not named_only and any(region.prints for region in scene.regions)
+        return may_read and not _has_names_alone(catalog, scene) and any(region.prints for region in scene.regions)
 
     def _decide(
         self,
@@ -189,13 +188,13 @@ class Finder:
     ) -> Found:
         with Clock(seconds, "match"):
             sightings = ev.sightings(catalog, scene, labels, self._weights)
-        if self._reader is None or not self._text_is_wanted(catalog, look, sightings):
+        if self._reader is None or not self._text_is_wanted(catalog, scene, look, sightings):
             return Found(sightings, [], scene)
         with Clock(seconds, "text"):
             lines = self._read(catalog, scene, self._reader)
             scene.text_was_read = True
         with Clock(seconds, "match"):
-            if (scene.allowed & ~catalog.has_photos).any() and not _all_held(scene, lines):
+            if _has_names_alone(catalog, scene) and not _all_held(scene, lines):
                 # What is known by its name alone may be where no photo drew the eye.
                 scene.regions.append(Region((0.0, 0.0, float(look.frame.width), float(look.frame.height))))
             for region in scene.regions:
@@ -227,17 +226,17 @@ class Finder:
                     box = refined(sighting.box, middle, sighting.placed, frame_size=size, fit=self.box_fit)
                     each.sightings[place] = replace(sighting, box=box)
 
-    def _text_is_wanted(self, catalog: LoadedCatalog, look: Look, sightings: Sequence[Sighting]) -> bool:
+    def _text_is_wanted(self, catalog: LoadedCatalog, scene: Scene, look: Look, sightings: Sequence[Sighting]) -> bool:
         if look.text != "auto":
             return look.text == "always"
-        if (look.allowed & ~catalog.has_photos).any():
+        if _has_names_alone(catalog, scene):
             return True
         best = max((sighting.confidence for sighting in sightings), default=0.0)
         return _HOPELESS <= best < _SURE
 
     def _read(self, catalog: LoadedCatalog, scene: Scene, reader: TextReader) -> list[ReadLine]:
         """Text of the likeliest region, or of the whole frame where products are known by their names alone."""
-        whole = bool((scene.allowed & ~catalog.has_photos).any()) or not catalog.with_photos
+        whole = _has_names_alone(catalog, scene) or not catalog.with_photos
         if whole or not any(region.prints for region in scene.regions):
             return reader.read(np.asarray(scene.frame), side_px=_FRAME_TEXT_PX)
         cut, corner = crop(scene.frame, scene.regions[0].box, margin=_TEXT_MARGIN)
@@ -251,6 +250,11 @@ def _focus_of(look: Look) -> BoxXyxyPx | None:
         return None
     box = grown(look.focus, 1.0, look.frame.size)
     return box if min(box[2] - box[0], box[3] - box[1]) >= _LEAST_FOCUS_PX else None
+
+
+def _has_names_alone(catalog: LoadedCatalog, scene: Scene) -> bool:
+    """Whether a product that may be in the frame is known by its name and no photo."""
+    return bool((scene.allowed & ~catalog.has_photos).any())
 
 
 def _all_held(scene: Scene, lines: Sequence[ReadLine]) -> bool:

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 
+from recognition import gallery
 from recognition.label_match import LabelMatcher
 from recognition.labels import LabelSet
 from recognition.links import LinkedProduct
 from recognition.recognizer import Recognizer
 from recognition.settings import Settings, parse_settings
+from recognition.snapshot import Snapshot
+from recognition.snapshot_write import SnapshotContents
 from tests import stand_ins
+from tests.recognition.made_galleries import EXACT_VIEWS, large_gallery
 
 # Machines that run tests are often busy: how long one example took says nothing.
 hypothesis.settings.register_profile("livecart", deadline=None, max_examples=150)
 hypothesis.settings.load_profile("livecart")
+
+
+@pytest.fixture
+def few_exact_views(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Codes from 100 views on, so that small catalogs are searched as large ones are."""
+    monkeypatch.setattr(gallery, "EXACT_VIEWS", EXACT_VIEWS)
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SnapshotContents, Snapshot]]:
+    """The contents of a gallery with codes and print, and the gallery."""
+    with large_gallery(tmp_path_factory.mktemp("large")) as made:
+        yield made
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -13,17 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recognition import gallery
 from recognition.catalog_folder import CatalogProduct
 from recognition.gallery import PhotoIndex, PrintIndex, build_indexes
 from recognition.local_features import unpack
-from recognition.snapshot import Snapshot
-from recognition.snapshot_write import SnapshotContents
 from tests.recognition.made_galleries import (
     DIMENSIONS,
-    EXACT_VIEWS,
     contents,
-    large_gallery,
     plainly,
     queries_like,
     shop,
@@ -31,18 +25,6 @@ from tests.recognition.made_galleries import (
 )
 
 COUNT = 7
-
-
-@pytest.fixture
-def few_exact_views(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Codes from 100 views on, so that small catalogs are searched as large ones are."""
-    monkeypatch.setattr(gallery, "EXACT_VIEWS", EXACT_VIEWS)
-
-
-@pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SnapshotContents, Snapshot]]:
-    with large_gallery(tmp_path_factory.mktemp("large")) as made:
-        yield made
 
 
 @settings(max_examples=40)

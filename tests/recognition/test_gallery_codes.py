@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,34 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recognition import gallery, gallery_codes
+from recognition import gallery_codes
 from recognition.errors import SnapshotError
 from recognition.gallery import PhotoIndex, PrintIndex, build_indexes
 from recognition.gallery_codes import Rows, places_before
 from recognition.local_features import unpack
-from recognition.snapshot import Snapshot
-from recognition.snapshot_write import SnapshotContents
 from tests.recognition.made_galleries import (
-    EXACT_VIEWS,
     contents,
-    large_gallery,
     plainly,
     queries_like,
     shop,
     stored,
 )
-
-
-@pytest.fixture
-def few_exact_views(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Codes from 100 views on, so that small catalogs are searched as large ones are."""
-    monkeypatch.setattr(gallery, "EXACT_VIEWS", EXACT_VIEWS)
-
-
-@pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SnapshotContents, Snapshot]]:
-    with large_gallery(tmp_path_factory.mktemp("large")) as made:
-        yield made
 
 
 @settings(max_examples=60)

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
-import pytest
 
 from recognition.gallery import PrintIndex
 from recognition.local_features import unpack
-from recognition.snapshot import Snapshot
-from recognition.snapshot_write import SnapshotContents
-from tests.recognition.made_galleries import contents, large_gallery, shop, stored
-
-
-@pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SnapshotContents, Snapshot]]:
-    with large_gallery(tmp_path_factory.mktemp("large")) as made:
-        yield made
+from tests.recognition.made_galleries import contents, shop, stored
 
 
 def test_photos_get_the_votes_of_their_own_print(large):
