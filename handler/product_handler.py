@@ -6,6 +6,7 @@ plain class is enough for it, and TorchServe's own handlers would bring dependen
 
 import json
 import logging
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -14,8 +15,14 @@ import msgspec
 from ts.metrics.metric_cache_errors import MetricsCacheKeyError
 from ts.metrics.metric_type_enum import MetricTypes
 
-from recognition import artifact, errors, recognizer, reply, request, settings
-from snapshot_follower import SnapshotFollower, shared_cache_folder
+from contract.errors import encode_error
+from contract.reply import encode
+from follow.cache import shared_cache_folder
+from follow.follower import SnapshotFollower
+from follow.offers import OffersFollower
+from recognition import errors, recognizer, settings
+from recognition.network import artifact
+from recognition.request import forms
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +31,7 @@ JSON = "application/json; charset=utf-8"
 HISTOGRAMS = (
     "livecart_decode_seconds",
     "livecart_network_seconds",
-    "livecart_print_seconds",
+    "livecart_keypoints_seconds",
     "livecart_text_seconds",
     "livecart_match_seconds",
     "livecart_batch_seconds",
@@ -40,6 +47,7 @@ class ProductHandler:
 
     def initialize(self, context):
         """Load and warm up the model. TorchServe calls the worker READY only after this returns."""
+        _forget_stand_in()
         properties = context.system_properties
         self._settings = settings.parse_settings(context.model_yaml_config or {})
         self._recognizer = recognizer.Recognizer.from_folder(
@@ -84,7 +92,7 @@ class ProductHandler:
         if _flag(headers, "explain"):
             return errors.NotOffered("explanations are not offered; use /predictions")
         try:
-            return request.parse_request(
+            return forms.parse_request(
                 fields, headers, top_k=self._settings.top_k, thresholds=self._settings.thresholds
             )
         except errors.RecognitionError as error:
@@ -100,26 +108,36 @@ class ProductHandler:
     def _answer(self, answer, context, index):
         context.set_response_content_type(index, JSON)
         if not isinstance(answer, errors.RecognitionError):
-            return reply.encode(answer)
+            return encode(answer)
         # The phrase must be ASCII: TorchServe counts its characters where it should count bytes.
         context.set_response_status(answer.status, answer.code, index)
-        return reply.encode_error(answer)
+        return encode_error(answer.code, answer.message)
 
     def _follow_catalog(self, context, folder):
         """Take over the catalog's snapshot and each later one, in a thread that no request waits for."""
         model = context.model_name
 
-        def told(outcome, message):
+        def on_event(outcome, message):
             self._log("catalog", outcome=outcome, message=message)
             self._catalog_events.add_or_update(1, [model, outcome])
 
+        source, cache_folder = self._settings.catalog.source, shared_cache_folder(self._recognizer.fingerprint)
+        if source is not None:
+            self._offers_follower = OffersFollower(
+                source,
+                cache_folder=cache_folder,
+                on_offers=self._recognizer.use_offers,
+                on_event=on_event,
+                poll_s=self._settings.catalog.poll_s,
+            )
+            self._offers_follower.start()
         self._follower = SnapshotFollower(
-            self._settings.catalog.source,
+            source,
             builtin=folder / artifact.SNAPSHOT_FILE,
-            cache_folder=shared_cache_folder(self._recognizer.fingerprint),
+            cache_folder=cache_folder,
             open=self._recognizer.open_catalog,
             on_change=self._recognizer.use_catalog,
-            on_event=told,
+            on_event=on_event,
             poll_s=self._settings.catalog.poll_s,
         )
         self._follower.start()
@@ -136,7 +154,7 @@ class ProductHandler:
         values = (
             result.seconds.decode,
             result.seconds.network,
-            result.seconds.print,
+            result.seconds.keypoints,
             result.seconds.text,
             result.seconds.match,
             whole_s,
@@ -152,6 +170,12 @@ class ProductHandler:
 
     def _log(self, event, **fields):
         logger.info(json.dumps({"event": event, **fields}, ensure_ascii=True))
+
+
+def _forget_stand_in():
+    """From now on ``import torch`` is torch, which a GPU needs: see ``worker_start.py``."""
+    if getattr(sys.modules.get("torch"), "__spec__", None) is None:
+        sys.modules.pop("torch", None)
 
 
 def _flag(headers, name):

@@ -1,33 +1,36 @@
-"""Every error that recognition raises, and the HTTP status that each one owns.
+"""Every error that recognition raises. ``contract.errors`` has the codes and their HTTP statuses.
 
 ::
 
     RecognitionError              one request is at fault; its neighbours in the batch go on
-    ├── BadRequest        400     no image found, not JSON, wrong base64
-    ├── BadOption         400     an unknown option, or a value out of bounds
-    ├── BadImage          400     the bytes are not a whole image
-    ├── ImageTooLarge     413     too many bytes or pixels
-    ├── UnsupportedImage  415     an image, but not JPEG, PNG or WebP
-    ├── NotOffered        501     an endpoint of the server that this archive does not implement
-    └── InternalError     500     our fault; the log of the worker has the traceback
+    ├── BadRequest                no image found, not JSON, wrong base64
+    ├── BadOption                 an unknown option, or a value out of bounds
+    ├── BadImage                  the bytes are not a whole image
+    ├── ImageTooLarge             too many bytes or pixels
+    ├── UnsupportedImage          an image of a format that is not read
+    ├── NotOffered                an endpoint of the server that this archive does not implement
+    └── InternalError             our fault; the log of the worker has the traceback
     ConfigurationError            the archive is at fault; it must not start
     ├── WeightsError              a checkpoint does not fit its architecture
     └── SnapshotError             a catalog snapshot is damaged, of another schema or of another model
 """
 
-from __future__ import annotations
+from contract.errors import STATUS_OF, ErrorCode
 
 
 class RecognitionError(Exception):
     """One request cannot be answered. ``code`` is stable ASCII for programs, the message is for people."""
 
-    status: int = 400
-    code: str = "bad_request"
+    code: ErrorCode = "bad_request"
 
     def __init__(self, message: str) -> None:
         # A lone surrogate, which JSON can smuggle in, would make the reply itself impossible to encode.
         self.message = message.encode("utf-8", "replace").decode("utf-8")
         super().__init__(self.message)
+
+    @property
+    def status(self) -> int:
+        return STATUS_OF[self.code]
 
 
 class BadRequest(RecognitionError):
@@ -49,28 +52,24 @@ class BadImage(RecognitionError):
 class ImageTooLarge(RecognitionError):
     """The image has more bytes or pixels than the archive accepts."""
 
-    status = 413
     code = "image_too_large"
 
 
 class UnsupportedImage(RecognitionError):
     """The bytes are an image of a format that the archive does not read."""
 
-    status = 415
     code = "unsupported_image"
 
 
 class NotOffered(RecognitionError):
     """The server has this endpoint, the archive does not implement it."""
 
-    status = 501
     code = "not_offered"
 
 
 class InternalError(RecognitionError):
     """Something failed that should not have."""
 
-    status = 500
     code = "internal_error"
 
 

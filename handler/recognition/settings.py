@@ -1,18 +1,18 @@
 """The ``handler:`` block of ``model-config.yaml``, typed. An unknown key is an error, so that no slip is ignored."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
+from contract.reply import Confidence
 from recognition.errors import ConfigurationError
 
-Confidence = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+ProfileName = Literal["fast", "balanced", "sure"]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Channels = tuple[float, float, float]
 
@@ -25,11 +25,11 @@ _ALLOWED_HOST = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*(:[0-9]{1,5})?")
 
 
 class _Block(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A block of the file."""
+    pass
 
 
 class Preprocessing(_Block, frozen=True):
-    """How a photo becomes the network's input. Belongs to the weights: there is no default anywhere.
+    """A photo's way to the network's input. Belongs to the weights: there is no default anywhere.
 
     The short side is resized to ``resize_px``, the centre ``input_px`` square is cut out, and RGB values 0..1 are
     normalised by ``mean`` and ``std``.
@@ -49,7 +49,7 @@ class Preprocessing(_Block, frozen=True):
 
 
 class ModelChoice(_Block, frozen=True):
-    """Which weights the archive is built from. The fields after ``path`` are for ``source: timm`` alone."""
+    """Weights that the archive is built from. The fields after ``path`` are for ``source: timm`` alone."""
 
     source: Literal["efficientnet-lite0", "efficientnet-lite2", "modelscope-general", "timm"]
     path: str | None = None
@@ -59,7 +59,7 @@ class ModelChoice(_Block, frozen=True):
 
 
 class RuntimeChoice(_Block, frozen=True):
-    """What runs the network, and on how many CPU threads per worker; one more finds local features meanwhile.
+    """Runtime of the network, and its CPU threads per worker; one more extracts keypoints meanwhile.
 
     ``precision`` is of the feature maps by which OpenVINO looks for products: ``auto`` is bfloat16 where the CPU
     multiplies it natively (AMX, AVX-512 BF16), float32 elsewhere. Labels are always classified in float32.
@@ -105,7 +105,7 @@ class Thresholds(_Block, frozen=True):
 
 
 class TopK(_Block, frozen=True):
-    """How many labels a reply holds."""
+    """Labels in a reply."""
 
     default: Positive
     highest: Positive
@@ -116,7 +116,7 @@ class TopK(_Block, frozen=True):
 
 
 class ImageLimits(_Block, frozen=True):
-    """What is refused before it is decoded."""
+    """Larger images are refused before they are decoded."""
 
     max_bytes: Positive
     max_pixels: Positive
@@ -137,6 +137,9 @@ class CatalogChoice(_Block, frozen=True):
             raise ValueError(
                 f"source {self.source!r} is a relative path; give a whole one, from / on, or an https link"
             )
+        # The archive is handed on: whoever has it would have the password.
+        if self.source is not None and "@" in urlsplit(self.source).netloc:
+            raise ValueError("source has a user or password; set LIVECART_SNAPSHOT_TOKEN where the archive is served")
 
 
 class Settings(_Block, frozen=True):
@@ -149,6 +152,7 @@ class Settings(_Block, frozen=True):
     images: ImageLimits
     allowed_hosts: list[str]
     catalog: CatalogChoice = CatalogChoice()
+    profile: ProfileName = "balanced"
 
     def __post_init__(self) -> None:
         for host in self.allowed_hosts:

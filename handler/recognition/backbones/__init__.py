@@ -4,8 +4,6 @@ Used when an archive is built, and by the torch runtime. A worker that runs Open
 so neither torch models nor timm.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

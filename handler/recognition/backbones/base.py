@@ -1,6 +1,4 @@
-"""What all kinds of weights have in common: reading a checkpoint, and refusing one that does not fit."""
-
-from __future__ import annotations
+"""Common to all sources of weights: reading a checkpoint, and refusing one that does not fit."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,8 +8,8 @@ import timm
 import torch
 from torch import Tensor, nn
 
+from recognition.classify.labels import LabelSet
 from recognition.errors import ConfigurationError, WeightsError
-from recognition.labels import LabelSet
 from recognition.settings import Preprocessing
 
 _LISTED = 10
@@ -42,7 +40,7 @@ class InputNormalized(nn.Module):
 
 @dataclass(frozen=True)
 class Architecture:
-    """What timm needs to build the network again where the archive is served."""
+    """Names the network, so that timm can build it again where the archive is served."""
 
     name: str
     num_classes: int
@@ -129,8 +127,8 @@ def load_exactly(network: nn.Module, parameters: Mapping[str, Tensor], *, where:
     ]
     faults = {"missing": missing, "unexpected": unexpected, "of another shape": misshapen}
     if any(faults.values()):
-        told = "; ".join(f"{len(names)} {kind}: {_listed(names)}" for kind, names in faults.items() if names)
-        raise WeightsError(f"{where}: parameters do not fit {type(network).__name__}: {told}")
+        listed = "; ".join(f"{len(names)} {kind}: {_listed(names)}" for kind, names in faults.items() if names)
+        raise WeightsError(f"{where}: parameters do not fit {type(network).__name__}: {listed}")
     network.load_state_dict(dict(parameters), strict=False)
 
 

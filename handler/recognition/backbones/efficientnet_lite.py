@@ -5,8 +5,6 @@ converted by their author from the TensorFlow release. They are named as in the 
 package; the network is timm's, whose names differ.
 """
 
-from __future__ import annotations
-
 import importlib
 import re
 from collections.abc import Mapping
@@ -16,8 +14,8 @@ from pathlib import Path
 from torch import Tensor
 
 from recognition.backbones.base import Architecture, Backbone, load_exactly, read_checkpoint, renamed
+from recognition.classify.labels import load_labels
 from recognition.errors import ConfigurationError
-from recognition.labels import load_labels
 from recognition.settings import ModelChoice, Preprocessing
 
 _NUM_CLASSES = 1000

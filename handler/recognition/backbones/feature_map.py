@@ -1,7 +1,5 @@
 """The part of a network before its classifier, for frames of any size: what the catalog's photos are matched with."""
 
-from __future__ import annotations
-
 import copy
 
 import torch

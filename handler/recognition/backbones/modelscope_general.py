@@ -6,13 +6,11 @@ bottleneck width 64, deep stem of width 64, average down-sampling after the 3 x 
 is exactly that, parameter names included.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from recognition.backbones.base import Architecture, Backbone, load_exactly, read_checkpoint
+from recognition.classify.labels import load_labels
 from recognition.errors import ConfigurationError
-from recognition.labels import load_labels
 from recognition.settings import ModelChoice, Preprocessing
 
 MODEL_ID = "iic/cv_resnest101_general_recognition"

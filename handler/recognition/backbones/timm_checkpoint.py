@@ -1,12 +1,10 @@
 """Any timm architecture with a checkpoint, a label file and a preprocessing block of your own."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from recognition.backbones.base import Architecture, Backbone, load_exactly, read_checkpoint
+from recognition.classify.labels import load_labels
 from recognition.errors import ConfigurationError
-from recognition.labels import load_labels
 from recognition.settings import ModelChoice
 
 _WANTED = ("architecture", "path", "labels", "preprocessing")

@@ -1,1 +1,5 @@
-"""Text on packaging: reading it, and finding whose name or photo it agrees with."""
+"""Packaging text.
+
+ocr.py reads lines, overlay.py tells those drawn over the picture; lexicon.py has pieces and concepts, index.py the
+documents that share them.
+"""

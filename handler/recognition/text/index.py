@@ -1,18 +1,19 @@
-"""Which documents share rare pieces with what was read: an inverted index in arrays that can be memory-mapped."""
+"""Text as pieces, and an inverted index of documents by the rare pieces they share, in memory-mapped arrays."""
 
 from __future__ import annotations
 
 import hashlib
 from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from pypinyin import lazy_pinyin
 
-from recognition.text.lexicon import Lexicon
-from recognition.text.normalize import Kind, Piece
+from recognition.errors import SnapshotError
+from recognition.text.lexicon import Kind, Lexicon, Piece, is_cjk, normalize, pieces, runs
 
 #: How much a piece of each kind says. One character is shared by many names, two in a row by few; a word has about as
 #: many trigrams as letters.
@@ -22,7 +23,21 @@ _PRIOR_DOCUMENTS = 20
 #: Pieces that more than this share of a large index holds are not looked up: they decide nothing and cost the most.
 _COMMON_SHARE = 0.05
 _COMMON_LEAST = 5000
-_ARRAYS = ("keys", "key_weight", "starts", "documents", "counts", "mass")
+_ARRAYS = {
+    **{"keys": np.uint64, "key_weight": np.float32, "starts": np.int64},
+    **{"documents": np.int32, "counts": np.float16, "mass": np.float32},
+}
+#: Text and confidence 0..1 of one line.
+Line = tuple[str, float]
+
+#: What a name's other words are worth beside the name itself.
+_WORDS_WEIGHT = 0.6
+#: Packaging often carries the name in pinyin, but other words share its trigrams.
+_PINYIN_WEIGHT = 0.5
+#: A pair of characters with one of them misread for its look-alike.
+_LOOKALIKE_WEIGHT = 0.7
+#: Lines that the OCR reads with less confidence are noise.
+LEAST_CONFIDENCE = 0.3
 
 
 @dataclass(frozen=True)
@@ -78,13 +93,28 @@ class TextIndex:
         return {f"{prefix}{name}": getattr(self, name) for name in _ARRAYS}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]], prefix: str) -> TextIndex:
-        """The index that ``arrays`` named.
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]], prefix: str, *, documents: int) -> TextIndex:
+        """The index of so many documents that ``arrays`` named.
 
         Raises:
             KeyError: one of them is missing.
+            SnapshotError: one is of another type or length, or points outside of the others.
         """
-        return cls(**{name: arrays[f"{prefix}{name}"] for name in _ARRAYS})  # type: ignore[arg-type]
+        index = cls(**{name: arrays[f"{prefix}{name}"] for name in _ARRAYS})  # type: ignore[arg-type]
+        keys, starts, places = index.keys, index.starts, index.documents
+        lengths = {"keys": len(keys), "key_weight": len(keys), "starts": len(keys) + 1, "mass": documents}
+        lengths |= {"documents": len(places), "counts": len(places)}
+        for name, dtype in _ARRAYS.items():
+            array = arrays[f"{prefix}{name}"]
+            if array.dtype != dtype or array.shape != (lengths[name],):
+                raise SnapshotError(f"array {prefix}{name}: {array.dtype} {list(array.shape)} does not fit the others")
+        if (keys[1:] < keys[:-1]).any():
+            raise SnapshotError(f"array {prefix}keys: is not in order")
+        if starts[0] != 0 or starts[-1] != len(places) or (starts[1:] < starts[:-1]).any():
+            raise SnapshotError(f"array {prefix}starts: does not divide {prefix}documents")
+        if len(places) and not 0 <= places.min() <= places.max() < documents:
+            raise SnapshotError(f"array {prefix}documents: holds places outside of {prefix}mass")
+        return index
 
 
 def build_index(documents: Sequence[Document], lexicon: Lexicon) -> TextIndex:
@@ -123,3 +153,71 @@ def build_index(documents: Sequence[Document], lexicon: Lexicon) -> TextIndex:
 def key_of(piece: Piece) -> int:
     """A piece as 64 bits: of a million pieces two share a key once in 30 million catalogs."""
     return int.from_bytes(hashlib.blake2b(f"{piece[0]}\0{piece[1]}".encode(), digest_size=8).digest(), "big")
+
+
+def name_document(name: str, brand: str | None, words: Sequence[str], lexicon: Lexicon) -> Document:
+    """A product's name, and other spellings that may stand on it."""
+    exact: dict[Piece, float] = {}
+    other: dict[Piece, float] = {}
+    texts = [(name, 1.0), *([(brand, 1.0)] if brand else []), *((word, _WORDS_WEIGHT) for word in words)]
+    normals = [(normalize(text), weight) for text, weight in texts]
+    own = {(concept, spelling) for normal, _ in normals for concept, _, spelling in lexicon.concepts(normal)}
+    for normal, weight in normals:
+        for run in runs(normal):
+            for piece in pieces(run):
+                _raise(exact, piece, weight)
+            if is_cjk(run):
+                for piece in _romanised(run):
+                    _raise(other, piece, _PINYIN_WEIGHT * weight)
+                for piece in _misread(run, lexicon):
+                    _raise(other, piece, _LOOKALIKE_WEIGHT * weight)
+        for concept, similarity, spelling in lexicon.concepts(normal):
+            # Another spelling is worth as much as reading this one.
+            parts = [piece for run in runs(spelling) for piece in pieces(run)]
+            worth = sum(KIND_WEIGHT[piece[0]] * lexicon.worth(piece) for piece in parts)
+            for other_spelling in lexicon.others(concept, spelling):
+                if (concept, other_spelling) not in own:
+                    _raise(other, ("concept", f"{concept}/{other_spelling}"), worth * similarity * weight)
+    return Document(exact, {piece: weight for piece, weight in other.items() if piece not in exact})
+
+
+def packaging_document(lines: Iterable[Line]) -> Document:
+    """Packaging text of a catalog photo."""
+    return Document(_line_pieces(lines), {})
+
+
+def query_of(lines: Iterable[Line], lexicon: Lexicon) -> dict[Piece, float]:
+    """Text of a frame as pieces, with the concepts it names."""
+    found = list(lines)
+    query = _line_pieces(found)
+    for text, confidence in found:
+        if confidence >= LEAST_CONFIDENCE:
+            for concept, similarity, spelling in lexicon.concepts(normalize(text)):
+                _raise(query, ("concept", f"{concept}/{spelling}"), similarity * confidence)
+    return query
+
+
+def _line_pieces(lines: Iterable[Line]) -> dict[Piece, float]:
+    found: dict[Piece, float] = {}
+    for text, confidence in lines:
+        if confidence >= LEAST_CONFIDENCE:
+            for run in runs(normalize(text)):
+                for piece in pieces(run):
+                    _raise(found, piece, confidence)
+    return found
+
+
+def _romanised(run: str) -> Iterable[Piece]:
+    return pieces("".join(syllable for syllable in lazy_pinyin(run) if syllable.isascii()))
+
+
+def _misread(run: str, lexicon: Lexicon) -> Iterable[Piece]:
+    for at in range(len(run) - 1):
+        for alike in lexicon.lookalikes.get(run[at], ()):
+            yield ("pair", alike + run[at + 1])
+        for alike in lexicon.lookalikes.get(run[at + 1], ()):
+            yield ("pair", run[at] + alike)
+
+
+def _raise(table: dict[Piece, float], piece: Piece, weight: float) -> None:
+    table[piece] = max(weight, table.get(piece, 0.0))

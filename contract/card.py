@@ -1,0 +1,46 @@
+"""Card events: what goes over the bus, to viewers, and out of `livecart watch --json`. docs/events.md describes them.
+
+The order of the fields is the order of the keys.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from contract.boxes import BoxXyxyPx
+
+#: Why a card is withdrawn; docs/events.md says what each means.
+WithdrawReason = Literal["gone", "replaced", "muted", "stream_lost", "room_closed", "off_sale", "host"]
+
+
+class CardEvent(Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """`card` shows a product, `update` moves its box, `withdraw` takes it away; the three have the same `card_id`.
+
+    `box` and `avoid` are in pixels of a picture `frame_width` x `frame_height`; `captured_at_s`, `decided_at_s` and
+    `emitted_at_s` are UNIX time.
+    """
+
+    event: Literal["card", "update", "withdraw"]
+    event_id: Annotated[int, Meta(description="Grows by one in each room, from 1, so that a viewer can resume.")]
+    card_id: str
+    room: str
+    sku: str
+    name: str
+    url: Annotated[str, Meta(description="Always https.")]
+    price: Annotated[str | None, Meta(description='Decimal as text, such as "12.90".')]
+    currency: str | None
+    confidence: float
+    box: Annotated[BoxXyxyPx | None, Meta(description="Null where the product is not in the picture.")]
+    frame_width: int
+    frame_height: int
+    pts_s: Annotated[float, Meta(description="Presentation time of the frame that decided, seconds of the stream.")]
+    captured_at_s: Annotated[float, Meta(description="When that frame was captured.")]
+    decided_at_s: float
+    emitted_at_s: Annotated[float, Meta(description="When the event was handed to the bus.")]
+    avoid: Annotated[
+        tuple[BoxXyxyPx, ...] | None,
+        Meta(description="Faces that a card must not cover; null: nobody looked for them, what was said before holds."),
+    ] = None
+    image_url: Annotated[str | None, Meta(description="The product's picture: https, or a path of the hub.")] = None
+    reason: Annotated[str | None, Meta(description="Of a withdraw only: why, one of docs/events.md.")] = None
+    schema: Literal[1] = 1
