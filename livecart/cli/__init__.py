@@ -1,8 +1,8 @@
-"""The command line: `livecart watch`, `livecart run`, `livecart evaluate-clip`.
+"""The command line: `livecart watch`, `run`, `evaluate-clip` and `catalog`.
 
-commands.py  what there is, with its options and help
-watch.py, run.py, evaluate.py   one command each
-running.py   signals, exit codes, logging;  options.py: from options to settings
-terminal.py  the card and the status line;  timeline.py: an evaluated clip as a picture
-catalog_check.py   a catalog folder, and whether the recogniser serves it
+commands.py  the commands put together, and `run`;  catalog_commands.py  those of `livecart catalog`
+watch.py     `watch`: one room in the terminal;  terminal.py  its card and status line
+evaluate.py  `evaluate-clip`: a clip against its truth;  clip_score.py  the computation;  timeline.py  the picture
+catalog_work.py  the catalog's commands as functions;  catalog_check.py  whether the recogniser serves a folder
+running.py   from options to an exit code
 """

@@ -1,34 +1,27 @@
 """A catalog folder's products as a room's list, and whether the recogniser serves that catalog (docs/catalog.md)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
+from contract.catalog import CATALOG_FILE, CatalogMistake, read_catalog
+from livecart.core.errors import RecognizerError, SettingsError
+from livecart.live.recognise.client import RecognizerClient
 
-from livecart.errors import RecognizerError, SettingsError
-from livecart.pipeline.recognizer import RecognizerClient
-
-_CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
+_CONTENT_TYPES = {
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+    ".heic": "image/heic",
+    ".avif": "image/avif",
+}
 #: A catalog's own photo is nearly always known for its product; of so many one is.
 _PROBES = 5
 
 
-class _Product(msgspec.Struct):
-    sku: str
-    photos: list[str] = []
-    rooms: list[str] | None = None
-    stock: int | None = None
-
-
-class _Catalog(msgspec.Struct):
-    products: list[_Product]
-
-
 @dataclass(frozen=True, slots=True)
 class RoomCatalog:
-    """What of a catalog folder a room shows."""
+    """The part of a catalog folder that a room shows."""
 
     folder: Path
     skus: tuple[str, ...]
@@ -36,24 +29,24 @@ class RoomCatalog:
     photos: tuple[tuple[str, Path], ...]
 
 
-def read_catalog(folder: Path, room: str) -> RoomCatalog:
+def room_catalog(folder: Path, room: str) -> RoomCatalog:
     """The products of `catalog.json` that may be shown in `room`.
 
     Raises:
         SettingsError: there is no such file, it cannot be read, or it has nothing for the room.
     """
-    path = folder / "catalog.json"
+    path = folder / CATALOG_FILE
     try:
-        catalog = msgspec.json.decode(path.read_bytes(), type=_Catalog)
+        entries = read_catalog(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror or error}; name a catalog folder") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (CatalogMistake, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: is no catalog: {error}; docs/catalog.md has the format") from error
-    shown = [product for product in catalog.products if not product.rooms or room in product.rooms]
+    shown = [entry for entry in entries if not entry.rooms or room in entry.rooms]
     if not shown:
         raise SettingsError(f"{path}: has no product for room {room!r}; name another with --room")
-    photos = [(product.sku, folder / product.photos[0]) for product in shown if product.photos and product.stock != 0]
-    return RoomCatalog(folder, tuple(product.sku for product in shown), tuple(photos))
+    photos = [(entry.sku, folder / entry.photos[0]) for entry in shown if entry.photos and entry.stock != 0]
+    return RoomCatalog(folder, tuple(entry.sku for entry in shown), tuple(photos))
 
 
 async def check_served(client: RecognizerClient, catalog: RoomCatalog, room: str) -> None:

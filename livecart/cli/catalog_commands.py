@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from livecart.cli.running import set_up_logging
-from livecart.errors import LivecartError, SettingsError
-from livecart.rooms_file import CATALOG_URL_VARIABLE, read_rooms_file
+from livecart.core.errors import LivecartError, SettingsError
+from livecart.server.rooms_file import CATALOG_URL_VARIABLE, read_rooms_file
 
 if TYPE_CHECKING:
-    from livecart.catalog.service import CatalogService
-    from livecart.catalog.service_settings import CatalogSettings
     from livecart.cli.catalog_work import Answer
+    from livecart.shop.service import CatalogService
+    from livecart.shop.settings import CatalogSettings
 
 _CATALOG = """商品库：建表、导入导出、令牌、同步。
 
@@ -88,7 +88,6 @@ Role = Literal["read", "edit", "admin"]
 @catalog_cli.command("init", help="建表 make the tables, or bring them to this version.")
 @catalog_cli.command("upgrade", help="更新表 the same as init.")
 def upgrade(config: Config = None, url: Url = None, folder: Folder = None, json: Json = False) -> None:
-    """Make or update the tables."""
     _run((config, url, folder), json, lambda work, service: work.upgrade(service))
 
 
@@ -105,7 +104,6 @@ def import_command(
     folder: Folder = None,
     json: Json = False,
 ) -> None:
-    """Take something in."""
     _run(
         (config, url, folder),
         json,
@@ -122,7 +120,6 @@ def export_command(
     folder: Folder = None,
     json: Json = False,
 ) -> None:
-    """Write the catalog out."""
     _run((config, url, folder), json, lambda work, service: work.take_out(service, target))
 
 
@@ -136,7 +133,6 @@ def sync(
     folder: Folder = None,
     json: Json = False,
 ) -> None:
-    """Read feeds."""
     _run((config, url, folder), json, lambda work, service: work.sync(service, feed, dry_run=dry_run))
 
 
@@ -153,13 +149,11 @@ def create_token(
     folder: Folder = None,
     json: Json = False,
 ) -> None:
-    """Make a token."""
     _run((config, url, folder), json, lambda work, service: work.create_token(service, name, role, days))
 
 
 @token_cli.command("list", help="列出 all tokens: id, role, whether valid, name.")
 def list_tokens(config: Config = None, url: Url = None, folder: Folder = None, json: Json = False) -> None:
-    """List the tokens."""
     _run((config, url, folder), json, lambda work, service: work.list_tokens(service))
 
 
@@ -171,13 +165,11 @@ def revoke_token(
     folder: Folder = None,
     json: Json = False,
 ) -> None:
-    """Make a token void."""
     _run((config, url, folder), json, lambda work, service: work.revoke_token(service, token_id))
 
 
 @hosts_cli.command("list", help="列出 the list.")
 def list_hosts(config: Config = None, url: Url = None, folder: Folder = None, json: Json = False) -> None:
-    """List the hosts."""
     _run((config, url, folder), json, lambda work, service: work.list_hosts(service))
 
 
@@ -207,7 +199,7 @@ def _run(
         print(f"livecart: {error}{_advice(str(error))}", file=sys.stderr)
         raise typer.Exit(1) from error
     if as_json:
-        print(json.dumps(answer.told, ensure_ascii=False, default=str))
+        print(json.dumps(answer.data, ensure_ascii=False, default=str))
     else:
         print(answer.secret or "\n".join(answer.lines))
     raise typer.Exit(0 if answer.is_good else 1)
@@ -220,8 +212,8 @@ def _advice(refusal: str) -> str:
 
 
 def _answer(settings: CatalogSettings, do: Callable[[Any, CatalogService], Answer]) -> Answer:
-    from livecart.catalog.service import open_catalog
     from livecart.cli import catalog_work
+    from livecart.shop.service import open_catalog
 
     try:
         with open_catalog(settings) as service:
@@ -235,7 +227,7 @@ def _settings(config: Path | None, url: str | None, folder: Path | None) -> Cata
     import msgspec
 
     try:
-        from livecart.catalog.service_settings import CatalogSettings
+        from livecart.shop.settings import CatalogSettings
     except ImportError as error:
         raise SettingsError(f"the catalog needs the extra: pip install 'livecart[catalog]' ({error})") from error
     settings = None if config is None else read_rooms_file(config).catalog

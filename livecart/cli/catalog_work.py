@@ -1,6 +1,4 @@
-"""What `livecart catalog` does: each a function over the open catalog. Answers are for programs, and in a sentence."""
-
-from __future__ import annotations
+"""The commands of `livecart catalog` as functions over the open catalog. Answers: JSON, and sentences."""
 
 import getpass
 from collections.abc import Sequence
@@ -8,14 +6,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from livecart.catalog.records import hosts, products, tokens
-from livecart.catalog.service import CatalogService
-from livecart.catalog.sync.syncer import Synced, Syncer
-from livecart.catalog.transfer.folder import CATALOG_FILE, export_folder, import_folder
-from livecart.catalog.transfer.links_file import export_links, import_links
-from livecart.catalog.transfer.spreadsheet import read_table, write_csv
-from livecart.catalog.transfer.table_import import import_table
-from livecart.errors import FeedError, SettingsError
+import msgspec
+
+from contract.catalog import CATALOG_FILE
+from livecart.core.errors import SettingsError
+from livecart.shop.errors import FeedError
+from livecart.shop.import_export.folder import export_folder, import_folder
+from livecart.shop.import_export.links_file import export_links, import_links
+from livecart.shop.import_export.spreadsheet import TABLE_ENDINGS, read_table, write_csv
+from livecart.shop.import_export.table_import import import_table
+from livecart.shop.repositories import hosts, products, tokens
+from livecart.shop.service import CatalogService
+from livecart.shop.sync.syncer import Synced, Syncer
 
 _DAY_S = 86_400.0
 #: Of what is left out, what changes: as many lines as a person reads.
@@ -25,9 +27,9 @@ _VALID = {True: "有效 valid", False: "失效 void"}
 
 @dataclass(frozen=True)
 class Answer:
-    """`told` is what --json prints, `lines` what a person reads; `is_good` False: exit status 1."""
+    """`data` is what --json prints, `lines` what a person reads; `is_good` False: exit status 1."""
 
-    told: dict[str, Any]
+    data: dict[str, Any]
     lines: Sequence[str]
     is_good: bool = True
     #: Written to standard output as it is, in place of the lines.
@@ -48,15 +50,10 @@ def upgrade(service: CatalogService) -> Answer:
 
 
 def bring_in(service: CatalogService, source: Path, *, allow: Sequence[str], dry_run: bool) -> Answer:
-    """Take in a folder, a product_links.json or a table.
-
-    Raises:
-        SettingsError: it is none of these, or cannot be tried without doing it.
-        CatalogError: something in it cannot be taken in.
-    """
-    is_table = source.suffix.casefold() in {".csv", ".xlsx"}
+    """Take in a folder, a product_links.json or a table."""
+    is_table = source.suffix.casefold() in TABLE_ENDINGS
     if dry_run and not is_table:
-        raise SettingsError("--dry-run is for tables (.csv, .xlsx)")
+        raise SettingsError("--dry-run is for tables (.csv, .tsv, .txt, .xlsx)")
     with service.store.write(who()) as session:
         for pattern in allow:
             hosts.allow(session, pattern)
@@ -73,17 +70,13 @@ def bring_in(service: CatalogService, source: Path, *, allow: Sequence[str], dry
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise FeedError(f"{source}: is not UTF-8 text: {error.reason} at byte {error.start}") from error
+        raise FeedError("not_utf8", where=str(source), cause=error.reason, byte=error.start) from error
     done = service.store.edit(who(), lambda session: import_links(session, text, str(source)))
     return Answer(asdict(done), [_counts(done.created, done.changed, done.unchanged)])
 
 
 def take_out(service: CatalogService, target: Path) -> Answer:
-    """Write the catalog as a folder, a product_links.json or a .csv.
-
-    Raises:
-        SettingsError: the file cannot be written.
-    """
+    """Write the catalog as a folder, a product_links.json or a .csv."""
     try:
         with service.store.read(consistent=True) as session:
             if target.suffix.casefold() == ".csv":
@@ -96,6 +89,9 @@ def take_out(service: CatalogService, target: Path) -> Answer:
                 lines = [f"{target}: {done.products} 个商品 products, {done.photos} 张照片 photos"]
                 lines += [
                     f"链接未获准，已略去 left out, link not allowed: {sku}" for sku in done.left_out[:_MOST_LINES]
+                ]
+                lines += [
+                    f"照片文件丢失，已略去 photo file lost, left out: {name}" for name in done.lost_photos[:_MOST_LINES]
                 ]
                 return Answer({"target": str(target), **asdict(done)}, lines)
             count = products.count(session)
@@ -132,12 +128,12 @@ def list_tokens(service: CatalogService) -> Answer:
     """All tokens, without what they are."""
     with service.store.read() as session:
         every = tokens.every(session)
-    told = [asdict(token) | {"valid": _is_valid(token, service.store.now_s())} for token in every]
+    data = [asdict(token) | {"valid": _is_valid(token, service.store.now_s())} for token in every]
     lines = [
         f"{one['id']:>4}  {one['role']:<5}  {'有效 valid' if one['valid'] else '失效 void'}  {one['name']}"
-        for one in told
+        for one in data
     ]
-    return Answer({"tokens": told}, lines or ["（空 none）"])
+    return Answer({"tokens": data}, lines or ["（空 none）"])
 
 
 def revoke_token(service: CatalogService, token_id: int) -> Answer:
@@ -148,11 +144,7 @@ def revoke_token(service: CatalogService, token_id: int) -> Answer:
 
 
 def sync(service: CatalogService, feed: str | None, *, dry_run: bool) -> Answer:
-    """Read the feeds now.
-
-    Raises:
-        SettingsError: there is no such feed.
-    """
+    """Read the feeds now."""
     feeds = [one for one in service.settings.feeds if feed in (None, one.name)]
     if not feeds:
         known = ", ".join(one.name for one in service.settings.feeds) or "none"
@@ -161,9 +153,9 @@ def sync(service: CatalogService, feed: str | None, *, dry_run: bool) -> Answer:
         one.name: Syncer(service.store, one.source(), guard=one.guard).sync_once(dry_run=dry_run) for one in feeds
     }
     lines = [line for name, result in results.items() for line in _synced_lines(name, result)]
-    told = {name: _synced(result) for name, result in results.items()}
+    data = {name: _synced(result) for name, result in results.items()}
     is_good = all(_is_good(result) for result in results.values())
-    return Answer({"feeds": told}, lines, is_good)
+    return Answer({"feeds": data}, lines, is_good)
 
 
 def _from_folder(service: CatalogService, folder: Path) -> Answer:
@@ -179,7 +171,7 @@ def _from_table(service: CatalogService, data: bytes, name: str, dry_run: bool) 
     done = import_table(service.store, read_table(data, name), who=who(), dry_run=dry_run)
     lines = [_counts(done.created, done.changed, done.unchanged) + ("（试算 dry run）" if dry_run else "")]
     lines += [f"有误 wrong: {row}" for row in done.bad_rows[:_MOST_LINES]]
-    return Answer({**asdict(done), "dry_run": dry_run}, lines, is_good=not done.bad)
+    return Answer(msgspec.to_builtins(done), lines, is_good=not done.bad)
 
 
 def _counts(created: int, changed: int, unchanged: int) -> str:
@@ -196,9 +188,8 @@ def _is_good(result: Synced) -> bool:
 
 
 def _synced(result: Synced) -> dict[str, Any]:
-    run = None if result.run is None else asdict(result.run)
-    difference = None if result.difference is None else asdict(result.difference)
-    return {"outcome": result.outcome, "run": run, "difference": difference}
+    fields: dict[str, Any] = msgspec.to_builtins(result)
+    return fields
 
 
 def _synced_lines(name: str, result: Synced) -> list[str]:
@@ -209,7 +200,7 @@ def _synced_lines(name: str, result: Synced) -> list[str]:
         if found.refused:
             lines.append(f"{name}: 将被拒绝 would be refused: {found.refused}")
         lines += [f"  + {sku}" for sku in found.created_skus[:_MOST_LINES]]
-        lines += [f"  ~ {sku}: {before} → {after}" for sku, before, after in found.changes[:_MOST_LINES]]
+        lines += [f"  ~ {change.sku}: {change.before} → {change.after}" for change in found.changes[:_MOST_LINES]]
         return [*lines, *(f"  - {sku}" for sku in found.removed_skus[:_MOST_LINES])]
     run = result.run
     detail = f": {run.detail}" if run is not None and run.detail else ""

@@ -1,10 +1,7 @@
-"""What a terminal shows: the card on standard output, a line about the state of things on standard error."""
-
-from __future__ import annotations
+"""Terminal output: the card on standard output, a status line on standard error."""
 
 import sys
 import time
-import unicodedata
 from collections import deque
 
 from rich.console import Console
@@ -12,9 +9,11 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from livecart.pipeline.gate import SKIP_REASONS
-from livecart.pipeline.metrics import LiveMetrics
-from livecart.types import CardEvent, RoomView
+from contract.card import CardEvent
+from livecart.core.printable import printable
+from livecart.core.types import RoomView
+from livecart.live.gate.gate import SKIP_REASONS
+from livecart.live.metrics import LiveMetrics
 
 #: Calls of `StatusText.text` that its rates are taken over: ten seconds.
 _CALLS = 20
@@ -35,16 +34,11 @@ _REASONS = {
     "off_sale": "已下架 off sale",
     "host": "主播撤下 by the host",
 }
-#: Unicode's controls (a terminal obeys escape sequences), halves of characters, line ends.
-_UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
-#: They turn the order of what follows round, so that a card could be made to read as another.
-_TURNS_ROUND = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 #: Characters of one value: a shop's names have less, and a card is to fit on a screen.
 _LONGEST_VALUE = 2000
 
 
 def card_panel(event: CardEvent) -> Panel:
-    """A product's purchase card."""
     price = " ".join(part for part in (event.price, event.currency) if part)
     rows = {
         "商品 Product": event.name,
@@ -57,15 +51,15 @@ def card_panel(event: CardEvent) -> Panel:
     for name, value in rows.items():
         if value:
             # Links are to be clicked and copied: never cut to the width.
-            grid.add_row(Text(name, style="dim"), Text(printable(value), overflow="fold"))
-    title = Text(f"🛒 识别到商品 Product found · {printable(event.room)}", style="bold")
+            grid.add_row(Text(name, style="dim"), Text(shortened(value), overflow="fold"))
+    title = Text(f"🛒 识别到商品 Product found · {shortened(event.room)}", style="bold")
     return Panel(grid, title=title, title_align="left", border_style="green", expand=False)
 
 
 def withdrawal_line(event: CardEvent) -> Text:
     """That a card went, and why."""
     reason = _REASONS.get(event.reason or "", event.reason or "")
-    return Text(f"✕ {printable(event.name)}: {printable(reason)}  {_clock(event.pts_s)}", style="dim")
+    return Text(f"✕ {shortened(event.name)}: {shortened(reason)}  {_clock(event.pts_s)}", style="dim")
 
 
 class StatusLine:
@@ -81,14 +75,13 @@ class StatusLine:
         """Show it in the place of the one before."""
         if self._is_terminal:
             self.clear()
-            self._console.print(Text(printable(text), no_wrap=True, overflow="ellipsis"), end="")
+            self._console.print(Text(shortened(text), no_wrap=True, overflow="ellipsis"), end="")
             self._shown = True
         elif time.monotonic() - self._printed_at_s >= 10:
             self._printed_at_s = time.monotonic()
-            print(printable(text), file=sys.stderr)
+            print(shortened(text), file=sys.stderr)
 
     def clear(self) -> None:
-        """Make room for other output."""
         if self._shown:
             self._console.file.write("\r\x1b[2K")
             self._console.file.flush()
@@ -106,7 +99,7 @@ class StatusText:
 
     def text(self, view: RoomView) -> str:
         """The line; to be called twice a second."""
-        looks, total_s = self._metrics.stage_seconds.get("captured_to_look", (0, 0.0))
+        looks, total_s = self._metrics.stage_seconds.get("captured_to_result", (0, 0.0))
         now = (time.monotonic(), view.frames_sampled, looks, total_s)
         then = self._past[0]
         self._past.append(now)
@@ -123,14 +116,9 @@ class StatusText:
         return "  ·  ".join(parts)
 
 
-def printable(text: str) -> str:
+def shortened(text: str) -> str:
     """The text as a terminal may show it: catalogs, recognisers and streams say what they like, and it obeys."""
-    shown = text[:_LONGEST_VALUE] + ("…" if len(text) > _LONGEST_VALUE else "")
-    return "".join("�" if character in _TURNS_ROUND or _is_unprintable(character) else character for character in shown)
-
-
-def _is_unprintable(character: str) -> bool:
-    return unicodedata.category(character) in _UNPRINTABLE
+    return printable(text[:_LONGEST_VALUE] + ("…" if len(text) > _LONGEST_VALUE else ""))
 
 
 def _clock(pts_s: float) -> str:

@@ -1,7 +1,5 @@
 """An evaluated clip as a picture: rows of what is shown, with the cards on them. SVG, written by rich."""
 
-from __future__ import annotations
-
 import io
 from pathlib import Path
 
@@ -9,9 +7,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from livecart.cli.terminal import printable
-from livecart.errors import SettingsError
-from livecart.pipeline.clip_score import ClipScore, ClipTruth
+from livecart.cli.clip_score import ClipScore, ClipTruth
+from livecart.cli.terminal import shortened
+from livecart.core.errors import SettingsError
 
 #: Character cells of a clip's length.
 _CELLS = 80
@@ -20,11 +18,7 @@ _LEGEND = "■ 展示 shown (绿 found, 红 missed)  ● 卡片 card  ◆ 重复
 
 
 def check_plot(path: Path) -> None:
-    """Refuse before the work what would fail after it.
-
-    Raises:
-        SettingsError: the file's name or folder.
-    """
+    """Refuse before the work what would fail after it."""
     if path.suffix.lower() != ".svg":
         raise SettingsError(
             f"--plot {path}: write the name with .svg; scripts/clips/timeline.py draws .png from --json"
@@ -34,11 +28,7 @@ def check_plot(path: Path) -> None:
 
 
 def save_timeline(path: Path, score: ClipScore, truth: ClipTruth) -> None:
-    """Write the picture.
-
-    Raises:
-        SettingsError: the file cannot be written.
-    """
+    """Write the picture."""
     console = Console(record=True, width=_CELLS + _NAME_CELLS + 8, file=io.StringIO())
     console.print(timeline(score, truth))
     try:
@@ -78,7 +68,7 @@ def timeline(score: ClipScore, truth: ClipTruth) -> Table:
 
 def _name(name: str) -> Text:
     """As it is: in brackets rich would see markup."""
-    return Text(printable(name))
+    return Text(shortened(name))
 
 
 def _bar(from_s: float, to_s: float, duration_s: float, colour: str) -> Text:

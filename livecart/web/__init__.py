@@ -1,10 +1,9 @@
-"""What `livecart run` answers over HTTP: rooms, the host's wishes, WHIP, health and metrics. docs/live.md has the list.
+"""The HTTP side of `livecart run`: rooms, the host's controls, WHIP, health and metrics. docs/live.md has the list.
 
-control.py   what it needs of the rest of livecart, as protocols
-api.py       the application: errors, health, metrics;  rooms.py, whip.py: its routes;  bodies.py: what clients send
-hub/         viewers: their WebSocket, tickets, feedback;  console/: the host
-access.py    who may ask;  body_limit.py: how much, how long
-server.py    uvicorn in the program's own event loop;  patience.py: not for ever
+server.py   uvicorn in the program's own event loop, with limits on connections
+api.py      the application: errors, health, metrics;  access.py  tokens and hosts' tickets
+rooms.py    routes of rooms, hosts and WHIP;  control.py  what they need of the rest of livecart
+hub/        viewers: WebSocket, tickets, feedback;  console/  the host's page
 """
 
 from livecart.web.api import create_api

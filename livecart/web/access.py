@@ -1,59 +1,76 @@
-"""Who may ask: whoever shows the token; without one, programs of this machine, but no page in its browser."""
-
-from __future__ import annotations
+"""Access by token; without one, for programs of this machine, but for no page in its browser."""
 
 import hmac
+import logging
 from collections.abc import Callable
 
 from fastapi import Request
 
-from livecart.settings import LOOPBACK_HOSTS
+from livecart.core.rate_limits import TokenBuckets, network_of
+from livecart.core.settings import LOOPBACK_HOSTS
+
+_log = logging.getLogger(__name__)
+
+#: Wrong tokens of one network that are looked at.
+_WRONG_BURST, _WRONG_PER_S = 20.0, 1.0
 
 
 class AccessDenied(Exception):
     """The token is missing or wrong."""
 
 
+class DeniedTooOften(AccessDenied):
+    """So many of this network's were wrong that none is looked at now."""
+
+
 class TokenCheck:
-    """A FastAPI dependency: refuses requests without the token, if there is one."""
+    """A FastAPI dependency: refuses requests without the token, if there is one.
+
+    Of one network 20 wrong ones are looked at, then one a second.
+    """
 
     def __init__(self, token: str | None) -> None:
         self._expected = None if token is None else f"Bearer {token}".encode()
+        self._wrong = TokenBuckets(_WRONG_BURST, _WRONG_PER_S)
 
-    def __call__(self, request: Request) -> None:
-        """Check one request.
-
-        Raises:
-            AccessDenied: it does not show the token.
-        """
+    async def __call__(self, request: Request) -> None:
+        """Check one request."""
         if self._expected is None:
             return
+        network = network_of(request.client.host if request.client else "unknown")
+        if self._wrong.is_empty(network):
+            raise DeniedTooOften
         shown = request.headers.get("Authorization", "").encode()
         if not hmac.compare_digest(shown, self._expected):
+            if shown:  # who shows none does not guess
+                self._wrong.take(network)
+                _log.warning("http: %s showed no valid token", network)
             raise AccessDenied
 
 
-class HostCheck:
-    """A FastAPI dependency of routes below `/rooms/{room}`: lets in who has the token, or a host's ticket of the room.
+class TicketCheck:
+    """A FastAPI dependency of routes below `/rooms/{room}`: lets in who has the token, or a ticket of the room.
 
     Args:
         token: the API's; None: everybody is let in, as to the rest of it.
-        admits: whether a text is a host's ticket of a room: `admits(room, text)`.
+        admits: whether a text is a ticket for these routes of a room: `admits(room, text)`.
     """
 
     def __init__(self, token: str | None, admits: Callable[[str, str], bool]) -> None:
         self._token = TokenCheck(token)
         self._admits = admits
 
-    def __call__(self, request: Request) -> None:
-        """Check one request.
-
-        Raises:
-            AccessDenied: it shows neither.
-        """
+    async def __call__(self, request: Request) -> None:
+        """Check one request."""
         scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
-        if scheme != "Bearer" or not self._admits(request.path_params["room"], shown):
-            self._token(request)
+        request.state.by_ticket = scheme == "Bearer" and self._admits(request.path_params["room"], shown)
+        if not request.state.by_ticket:
+            await self._token(request)
+
+
+def is_by_ticket(request: Request) -> bool:
+    """True where `TicketCheck` let it in by a ticket."""
+    return getattr(request.state, "by_ticket", False)
 
 
 def trusted_hosts(token: str | None) -> list[str]:

@@ -1,8 +1,6 @@
 """The application: health, metrics, the routes of rooms, and one form for every error."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from types import MappingProxyType
 
@@ -10,18 +8,18 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
-from livecart.errors import SettingsError
-from livecart.web.access import AccessDenied, HostCheck, TokenCheck, trusted_hosts
-from livecart.web.body_limit import BodyLimit
+from livecart.core.errors import SettingsError
+from livecart.core.http_bodies import BodyLimit
+from livecart.core.http_replies import error, reply
+from livecart.web.access import AccessDenied, DeniedTooOften, TicketCheck, TokenCheck, trusted_hosts
 from livecart.web.control import Health, RoomControl
-from livecart.web.replies import error, reply
-from livecart.web.rooms import host_router, rooms_router
-from livecart.web.whip import whip_router
+from livecart.web.rooms import Audit, host_router, rooms_router, whip_router
 
 
 def create_api(
@@ -30,10 +28,12 @@ def create_api(
     registry: CollectorRegistry,
     token: str | None,
     *,
-    hosts: HostCheck | None = None,
+    hosts: TicketCheck | None = None,
+    publishers: TicketCheck | None = None,
     viewers: Sequence[APIRouter] = (),
     mounts: Mapping[str, ASGIApp] = MappingProxyType({}),
     own_limits: Sequence[str] = (),
+    audit: Audit | None = None,
 ) -> FastAPI:
     """The API over these rooms.
 
@@ -43,9 +43,11 @@ def create_api(
         registry: what Prometheus is told.
         token: what everything but `/healthz`, `/readyz` and the viewers' routes asks for; None: nothing.
         hosts: who may ask what a room's host may; None: who has the token.
+        publishers: who may send a room's stream; None: who has the token.
         viewers: the viewers' routes, which say themselves who may ask.
         mounts: applications by their path, which say that too, and how long bodies may be.
         own_limits: how paths of `viewers` begin that say how long bodies may be.
+        audit: keeps what hosts ask; None: nothing does.
     """
     # The schema is for programs of this machine; strangers are told nothing without the token.
     schema = "/openapi.json" if token is None else None
@@ -56,13 +58,13 @@ def create_api(
 
     @api.get("/healthz", tags=["probes"])
     async def healthz() -> Response:
-        """Whether the process does its work; 503: restart it."""
+        """Liveness; 503: restart the process."""
         alive = health.is_alive()
         return reply({"status": "ok" if alive else "failed"}, 200 if alive else 503)
 
     @api.get("/readyz", tags=["probes"])
     async def readyz() -> Response:
-        """Whether cards would come now: the recogniser is ready and the bus is up."""
+        """Readiness: the recogniser is ready and the bus is up."""
         checks = health.checks()
         ready = all(checks.values())
         return reply({"status": "ready" if ready else "not ready", "checks": checks}, 200 if ready else 503)
@@ -73,23 +75,39 @@ def create_api(
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     api.include_router(rooms_router(control), dependencies=guard)
-    api.include_router(host_router(control), dependencies=[Depends(hosts or TokenCheck(token))])
-    api.include_router(whip_router(control), dependencies=guard)
+    api.include_router(host_router(control, audit), dependencies=[Depends(hosts or TokenCheck(token))])
+    api.include_router(whip_router(control), dependencies=[Depends(publishers or TokenCheck(token))])
     for router in viewers:
         api.include_router(router)
     for path, app in mounts.items():
         api.mount(path, app)
-    _add_error_handlers(api)
+    denials = _Denials()
+    registry.register(denials)
+    _add_error_handlers(api, denials)
     return api
 
 
-def _add_error_handlers(api: FastAPI) -> None:
+class _Denials:
+    """Counts requests without a valid token, for Prometheus."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        yield CounterMetricFamily("livecart_http_denied", "Requests without a valid token", value=self.count)
+
+
+def _add_error_handlers(api: FastAPI, denials: _Denials) -> None:
     @api.exception_handler(SettingsError)
     async def bad_settings(_: Request, refused: SettingsError) -> Response:
         return error(422, "bad_settings", str(refused))
 
     @api.exception_handler(AccessDenied)
-    async def denied(_: Request, __: AccessDenied) -> Response:
+    async def denied(_: Request, refused: AccessDenied) -> Response:
+        denials.count += 1
+        if isinstance(refused, DeniedTooOften):
+            message = "too many wrong tokens from this address; wait a moment"
+            return error(429, "too_many", message, **{"Retry-After": "1"})
         return error(401, "denied", "send Authorization: Bearer <http.token>", **{"WWW-Authenticate": "Bearer"})
 
     @api.exception_handler(RequestValidationError)

@@ -1,54 +1,28 @@
-"""What the HTTP API needs of the rest of livecart; `livecart.app` puts the implementations in."""
-
-from __future__ import annotations
+"""Interfaces of the rest of livecart to the HTTP API; `livecart.server.app` puts the implementations in."""
 
 from typing import Protocol
 
-from livecart.settings import RoomSettings
-from livecart.types import Candidate, RoomView
+from fastapi import Response
+
+from livecart.core.http_replies import error
+from livecart.core.settings import RoomSettings
+from livecart.core.types import HostControls, RoomView
 
 
-class RoomControl(Protocol):
+class RoomControl(HostControls, Protocol):
     """The rooms. Methods that give None know no such room."""
-
-    def views(self) -> list[RoomView]:
-        """All rooms, by id."""
 
     def view(self, room: str) -> RoomView | None:
         """One room."""
 
     async def put(self, settings: RoomSettings) -> RoomView:
-        """Add or change a room.
-
-        Raises:
-            SettingsError: it cannot be run so; nothing changed.
-        """
+        """Add or change a room."""
 
     async def delete(self, room: str) -> bool:
         """Remove a room and withdraw its cards; whether there was such a one."""
 
-    def pin(self, room: str, sku: str, candidate: Candidate | None) -> RoomView | None:
-        """Show a product until it is unpinned.
-
-        Raises:
-            SettingsError: it is not on the room's own list.
-        """
-
-    def unpin(self, room: str) -> RoomView | None:
-        """End that; the card stays while the product is in sight."""
-
-    def mute(self, room: str, sku: str, for_s: float | None) -> RoomView | None:
-        """Do not show a product for so many seconds, None: until unmuted.
-
-        Raises:
-            SettingsError: the time is not more than 0.
-        """
-
-    def unmute(self, room: str, sku: str) -> RoomView | None:
-        """End a mute."""
-
-    def withdraw(self, room: str, sku: str) -> RoomView | None:
-        """Take a product's card away."""
+    async def end_tickets(self, room: str) -> RoomView | None:
+        """Revoke the tickets of hosts and publishers, and end what they have open."""
 
     async def whip_accept(self, room: str, offer_sdp: str) -> tuple[str, str] | None:
         """Take a WebRTC sender; its id and the SDP answer.
@@ -57,15 +31,22 @@ class RoomControl(Protocol):
             StreamError: the room takes none, or the offer cannot be answered.
         """
 
+    def ice_links(self) -> list[str]:
+        """ICE servers, each as a value of the header Link."""
+
     async def whip_end(self, room: str, sender: str) -> bool:
         """The sender has ended; whether there was such a one."""
 
 
 class Health(Protocol):
-    """Whether the process works, and what it depends on."""
+    """Liveness and readiness."""
 
     def is_alive(self) -> bool:
-        """Whether it does its work; if not, it is to be restarted."""
+        """False: the process is to be restarted."""
 
     def checks(self) -> dict[str, bool]:
-        """By name, whether each thing that it depends on answers."""
+        """What it depends on, by name: True where it answers."""
+
+
+def unknown_room(room: str) -> Response:
+    return error(404, "unknown_room", f"there is no room {room!r}; GET /rooms lists them")

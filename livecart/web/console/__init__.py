@@ -2,7 +2,7 @@
 
 Served by the process that runs the room: what the recogniser sees goes over no bus.
 
-messages.py  what the feed tells;  feed.py: `/rooms/{id}/looks`;  pages.py: `/rooms/{id}/console` and its files
+messages.py  what the feed tells;  feed.py: `/rooms/{id}/detections`;  pages.py: `/rooms/{id}/console` and its files
 """
 
 from livecart.web.console.feed import ConsoleFeed, ConsoleSource, Watching

@@ -4,8 +4,6 @@ At most two messages a second, at least one. A host that reads slowly gets fewer
 many, old events: what waits is bounded where it is gathered. A host that reads nothing is ended.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from contextlib import AbstractContextManager
@@ -15,8 +13,9 @@ import msgspec
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
+from livecart.core.http_replies import error
 from livecart.web.console.messages import ConsoleUpdate
-from livecart.web.replies import error, unknown_room
+from livecart.web.control import unknown_room
 
 _AT_MOST_EVERY_S = 0.5
 _AT_LEAST_EVERY_S = 1.0
@@ -34,30 +33,24 @@ class Watching(Protocol):
         """Set when there is news."""
 
     def update(self) -> ConsoleUpdate | None:
-        """What to tell now; None: the room is no more."""
+        """The next message; None: the room is gone, or its tickets were revoked."""
 
 
 class ConsoleSource(Protocol):
     """The rooms of this process."""
 
     def knows(self, room: str) -> bool:
-        """Whether this process runs it."""
+        """True where this process runs the room."""
 
     def hosts(self, room: str) -> int:
-        """How many hosts watch it."""
+        """Number of hosts who watch it."""
 
     def watch(self, room: str) -> AbstractContextManager[Watching]:
         """Watch a room as long as the block lasts."""
 
 
 class ConsoleFeed:
-    """Answers hosts.
-
-    Args:
-        source: the rooms.
-        at_most_every_s: the shortest time between two messages.
-        at_least_every_s: a message comes at least so often.
-    """
+    """Answers hosts."""
 
     def __init__(
         self,
@@ -73,14 +66,13 @@ class ConsoleFeed:
         self._is_closing = False
 
     def answer(self, room: str) -> Response:
-        """The answer to a host of `room`."""
         if self._is_closing:
             return error(503, "closing", "going away; try again")
         if not self._source.knows(room):
             return unknown_room(room)
         if self._source.hosts(room) >= _MOST_HOSTS:
             return error(503, "room_full", f"{_MOST_HOSTS} consoles of this room are open; close one")
-        return _LooksStream(self, room)
+        return _DetectionsStream(self, room)
 
     async def serve(self, room: str, send: Send) -> None:
         """Tell one host, until the room or the feed ends."""
@@ -108,7 +100,7 @@ class ConsoleFeed:
         await asyncio.gather(*self._streams, return_exceptions=True)
 
 
-class _LooksStream(Response):
+class _DetectionsStream(Response):
     media_type = "text/event-stream"
 
     def __init__(self, feed: ConsoleFeed, room: str) -> None:
@@ -119,7 +111,6 @@ class _LooksStream(Response):
         self._room = room
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See ASGI."""
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
 
         async def until_gone() -> None:

@@ -1,10 +1,11 @@
-"""What `/rooms/{id}/looks` tells a host: one JSON object a message. docs/live.md has the form."""
-
-from __future__ import annotations
+"""Messages of `/rooms/{id}/detections` to a host: one JSON object each. docs/live.md has the form."""
 
 import msgspec
 
-from livecart.types import BoxXyxyPx, CardEvent, RoomView
+from contract.boxes import BoxXyxyPx
+from contract.card import CardEvent
+from contract.reply import TextLine
+from livecart.core.types import RoomView
 
 
 class SeenProduct(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,29 +24,21 @@ class SeenProduct(msgspec.Struct, frozen=True, kw_only=True):
     evidence: dict[str, float]
 
 
-class SeenText(msgspec.Struct, frozen=True, kw_only=True):
-    """A line that was read."""
-
-    text: str
-    confidence: float
-    box: BoxXyxyPx
-
-
-class SeenLook(msgspec.Struct, frozen=True, kw_only=True):
+class SeenDetections(msgspec.Struct, frozen=True, kw_only=True):
     """What the recogniser saw in one frame; boxes in pixels of a picture `frame_width` x `frame_height`."""
 
     pts_s: float
     captured_at_s: float
     #: When the room's decision had it, UNIX time.
-    looked_at_s: float
+    decided_at_s: float
     frame_width: int
     frame_height: int
     products: list[SeenProduct]
-    texts: list[SeenText]
+    texts: list[TextLine]
     #: The recogniser's own stages.
     stage_seconds: dict[str, float]
     #: Looks since the message before that were left out: the newest wins.
-    passed_over: int
+    skipped: int
 
 
 class ShownCard(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +52,7 @@ class ShownCard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConsoleUpdate(msgspec.Struct, frozen=True, kw_only=True):
-    """One message. `look` and `events` hold what is new since the one before; the rest is as it is now."""
+    """One message. `detections` and `events` hold what is new since the one before; the rest is as it is now."""
 
     server_time_s: float
     room: RoomView
@@ -67,7 +60,7 @@ class ConsoleUpdate(msgspec.Struct, frozen=True, kw_only=True):
     #: What became of frames that passed the gate, so far.
     outcomes: dict[str, int]
     viewers: int
-    look: SeenLook | None
+    detections: SeenDetections | None
     #: Oldest first, without those before the connection; the oldest are dropped where too many wait.
     events: list[CardEvent]
     events_missed: int

@@ -1,7 +1,5 @@
 """The console's page, the page that asks for the token, and their files."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
@@ -10,11 +8,11 @@ from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from livecart.web.access import HostCheck
+from livecart.web.access import TicketCheck
 from livecart.web.console.feed import ConsoleFeed
-from livecart.web.hub.tickets import TicketOffice
-from livecart.web.hub.watch import page_headers
-from livecart.web.replies import unknown_room
+from livecart.web.control import unknown_room
+from livecart.web.hub.pages import page_headers
+from livecart.web.hub.tickets import TicketSigner
 
 _FOLDER = Path(__file__).parent / "page"
 _MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css"}
@@ -24,14 +22,14 @@ _PAGE_TICKET_S = 12 * 3600.0
 
 def console_router(
     feed: ConsoleFeed,
-    hosts: TicketOffice,
-    guard: HostCheck,
+    hosts: TicketSigner,
+    guard: TicketCheck,
     *,
     token_needed: bool,
     knows: Callable[[str], bool],
     playback_url: Callable[[str], str | None],
 ) -> APIRouter:
-    """`/rooms/{id}/console`, `/rooms/{id}/looks`, and the page's own files.
+    """`/rooms/{id}/console`, `/rooms/{id}/detections`, and the page's own files.
 
     Args:
         feed: tells what the recogniser sees.
@@ -45,9 +43,9 @@ def console_router(
     router = APIRouter(tags=["console"])
     dependencies: list[Any] = [Depends(guard)]
 
-    @router.get("/rooms/{room}/looks", response_class=Response, dependencies=dependencies)
+    @router.get("/rooms/{room}/detections", response_class=Response, dependencies=dependencies)
     async def looks(room: str) -> Response:
-        """What the recogniser sees, the room's state and its events, as server-sent events."""
+        """Detections, the room's state and its events, as server-sent events."""
         return feed.answer(room)
 
     @router.get("/rooms/{room}/console", response_class=Response)
@@ -64,6 +62,8 @@ def console_router(
         if not hosts.admits(room, ticket, "host"):
             ticket = hosts.mint(room, _PAGE_TICKET_S, "host").text
         source = playback_url(room) or ""
+        if urlsplit(source).path.endswith("/whep"):
+            source = ""  # a viewer's place is not taken
         clock = "program-date-time" if urlsplit(source).path.endswith(".m3u8") else "none"
         written = {"room": room, "ticket": ticket, "source": source, "clock": clock, "root": root}
         text = page.format(**{name: escape(value) for name, value in written.items()})

@@ -1,16 +1,16 @@
 """A viewer by server-sent events, where networks block WebSockets; what it did comes by POST."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
-import secrets
 
 from fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 
-from livecart.rate_limits import TokenBuckets
-from livecart.web.hub.addresses import Asking, BadAfter, read_asking
+from livecart.core.http_bodies import BodyRefused, read_body
+from livecart.core.http_replies import error
+from livecart.core.rate_limits import TokenBuckets, network_of
+from livecart.web.hub.admission import BadAfter, ViewerRequest, read_viewer_request
+from livecart.web.hub.connection import run_connection
 from livecart.web.hub.hub import Refused, ViewerHub
 from livecart.web.hub.messages import (
     LONGEST_VIEWER_MESSAGE_BYTES,
@@ -20,9 +20,6 @@ from livecart.web.hub.messages import (
     ack,
     read_viewer_message,
 )
-from livecart.web.hub.seats import network_of
-from livecart.web.hub.session import run_connection
-from livecart.web.replies import error
 
 #: Batches from one address by POST, which may stand for a whole office.
 _BATCHES_BURST, _BATCHES_PER_S = 200.0, 20.0
@@ -36,19 +33,18 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, hub: ViewerHub, asking: Asking) -> None:
-        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"} | allow_page(hub, asking))
+    def __init__(self, hub: ViewerHub, visit: ViewerRequest) -> None:
+        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"} | allow_page(hub, visit))
         # A stream has no length.
         del self.headers["content-length"]
         self._hub = hub
-        self._asking = asking
+        self._visit = visit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See ASGI."""
         try:
             async with (
-                self._hub.seat(self._asking),
-                self._hub.watch(self._asking.room, self._asking.after) as (queue, greeting),
+                self._hub.admit(self._visit),
+                self._hub.watch(self._visit.room, self._visit.after) as (queue, greeting),
             ):
                 await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
 
@@ -66,13 +62,12 @@ class EventStream(Response):
                     with contextlib.suppress(TimeoutError, OSError):
                         await asyncio.wait_for(send({"type": "http.response.body", "body": b""}), _END_WITHIN_S)
         except Refused as refused:
-            await _refuse(self._hub, self._asking, refused)(scope, receive, send)
+            await _refuse(self._hub, self._visit, refused)(scope, receive, send)
 
 
 def event_stream(hub: ViewerHub, request: Request, room: str) -> Response:
-    """The answer to a viewer of `room`."""
     try:
-        return EventStream(hub, read_asking(request, room))
+        return EventStream(hub, read_viewer_request(request, room))
     except BadAfter as bad:
         return error(400, "bad_request", str(bad))
 
@@ -85,17 +80,16 @@ class FeedbackPost:
         self._buckets = TokenBuckets(_BATCHES_BURST, _BATCHES_PER_S)
 
     async def __call__(self, request: Request, room: str) -> Response:
-        """Answer one batch."""
         metrics = self._hub.metrics
         try:
-            asking = read_asking(request, room)
+            visit = read_viewer_request(request, room)
         except BadAfter as bad:
             return error(400, "bad_request", str(bad))
-        page = allow_page(self._hub, asking)
-        if not self._buckets.take(network_of(asking.ip)):
+        page = allow_page(self._hub, visit)
+        if not self._buckets.take(network_of(visit.ip)):
             metrics.refuse_feedback("rate")
             return error(429, "too_many", "too many reports from this address; wait a moment", **page)
-        why = await self._hub.admission.check(asking)
+        why = await self._hub.admission.check(visit)
         if why is not None:
             metrics.refuse(why.reason)
             return error(why.http_status, why.reason, why.message, **page)
@@ -104,15 +98,15 @@ class FeedbackPost:
         except ProtocolError as refused:
             metrics.refuse_feedback("protocol")
             return error(422, "bad_request", str(refused), **page)
-        if not await self._hub.desk.take(room, secrets.token_hex(8), batch, network=network_of(asking.ip)):
+        if not await self._hub.intake.take(room, batch, network=network_of(visit.ip)):
             return error(503, "not_kept", "the reports could not be kept now; send them again", **page)
         return Response(ack(batch.batch_id).text, media_type="application/json", headers=page)
 
 
 def preflight(hub: ViewerHub, request: Request, room: str) -> Response:
-    """Whether the browser may send another origin's page's batch (Fetch standard, CORS preflight)."""
+    """Answer a CORS preflight (Fetch standard) of another origin's page."""
     try:
-        headers = allow_page(hub, read_asking(request, room))
+        headers = allow_page(hub, read_viewer_request(request, room))
     except BadAfter as bad:
         return error(400, "bad_request", str(bad))
     if headers:
@@ -121,25 +115,23 @@ def preflight(hub: ViewerHub, request: Request, room: str) -> Response:
     return Response(status_code=204, headers=headers)
 
 
-def allow_page(hub: ViewerHub, asking: Asking) -> dict[str, str]:
+def allow_page(hub: ViewerHub, visit: ViewerRequest) -> dict[str, str]:
     """Headers by which a page of another origin may read the answer; none where it may not."""
-    if asking.origin is None or asking.is_same_host or not hub.admission.allows_origin(asking):
+    if visit.origin is None or visit.is_same_host or not hub.admission.allows_origin(visit):
         return {}
-    return {"Access-Control-Allow-Origin": asking.origin, "Vary": "Origin"}
+    return {"Access-Control-Allow-Origin": visit.origin, "Vary": "Origin"}
 
 
 async def _batch(request: Request) -> FeedbackBatch:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LONGEST_VIEWER_MESSAGE_BYTES:
-            raise ProtocolError(f"a batch has at most {LONGEST_VIEWER_MESSAGE_BYTES} bytes")
-    batch = read_viewer_message(bytes(body))
+    try:
+        batch = read_viewer_message(await read_body(request, LONGEST_VIEWER_MESSAGE_BYTES))
+    except BodyRefused as refused:
+        raise ProtocolError(str(refused)) from None
     if not isinstance(batch, FeedbackBatch):
         raise ProtocolError("send a message of type feedback")
     return batch
 
 
-def _refuse(hub: ViewerHub, asking: Asking, refused: Refused) -> Response:
+def _refuse(hub: ViewerHub, visit: ViewerRequest, refused: Refused) -> Response:
     why = refused.why
-    return error(why.http_status, why.reason, why.message, **allow_page(hub, asking))
+    return error(why.http_status, why.reason, why.message, **allow_page(hub, visit))

@@ -1,4 +1,4 @@
-"""What viewers did with cards: checked, counted once however often it is sent, and handed on."""
+"""Viewers' reports about cards: checked, counted once however often they are sent, and handed on."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import hashlib
 import logging
 import secrets
 import time
-from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
 from typing import NamedTuple, Protocol
 
 import msgspec
+from cachetools import FIFOCache
 
-from livecart.errors import LivecartError
-from livecart.rate_limits import TokenBuckets
+from livecart.core.errors import LivecartError
+from livecart.core.rate_limits import TokenBuckets
 from livecart.web.hub.messages import FeedbackBatch, FeedbackEvent, FeedbackKind
 from livecart.web.hub.metrics import HubMetrics
 
@@ -31,9 +34,10 @@ _BATCHES_BURST, _BATCHES_PER_S = 200.0, 20.0
 class ViewerFeedback(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that one viewer did with one card.
 
-    `at_s` by the viewer's idea of the hub's clock, `received_at_s` by the clock, both UNIX time. `viewer` is the
-    connection's random name: it tells two viewers apart, and says nothing of a person. `source` is the same for all
-    viewers of one network while this process lives, and cannot be traced back to it.
+    `at_s` by the viewer's idea of the hub's clock, `received_at_s` by the clock, both UNIX time. `viewer` is a
+    name for this card alone: it tells the connections of a network apart, by how many there are at once, and is the
+    same after a reconnect. By POST all viewers of a network are one. `source` is the same for all viewers of one
+    network. Neither outlives this process or can be traced back to a network.
     """
 
     id: str
@@ -49,8 +53,6 @@ class ViewerFeedback(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FeedbackSink(Protocol):
-    """Where feedback goes."""
-
     async def keep(self, events: Sequence[ViewerFeedback]) -> None:
         """Keep them. What raises is not acknowledged, so that the viewer sends it again."""
 
@@ -62,41 +64,54 @@ class RecentFeedback:
         self._events: deque[ViewerFeedback] = deque(maxlen=most)
 
     async def keep(self, events: Sequence[ViewerFeedback]) -> None:
-        """See `FeedbackSink`."""
         self._events.extend(events)
 
     @property
     def events(self) -> list[ViewerFeedback]:
-        """What is kept, oldest first."""
+        """Events that are kept, oldest first."""
         return list(self._events)
 
 
-class FeedbackDesk:
+class FeedbackIntake:
     """Takes batches in. Of one network, 200 at once and 20 a second are read."""
 
     def __init__(self, sink: FeedbackSink, metrics: HubMetrics, *, most_keys: int = _MOST_KEYS) -> None:
         self._sink = sink
         self._metrics = metrics
-        self._batches = _Recent(most_keys)
-        self._events = _Recent(most_keys)
+        self._batches: FIFOCache[str, None] = FIFOCache(most_keys)
+        self._events: FIFOCache[str, None] = FIFOCache(most_keys)
         self._in_progress: set[str] = set()
         self._networks = TokenBuckets(_BATCHES_BURST, _BATCHES_PER_S)
         self._salt = secrets.token_bytes(16)
+        #: Of each network, the numbers of its open connections.
+        self._numbers: dict[str, set[int]] = {}
 
-    async def take(self, room: str, viewer: str, batch: FeedbackBatch, *, network: str) -> bool:
+    @contextmanager
+    def numbered(self, network: str) -> Iterator[int]:
+        """The lowest number, from 1, that no other connection of the network has, as long as the block lasts."""
+        taken = self._numbers.setdefault(network, set())
+        number = next(number for number in count(1) if number not in taken)
+        taken.add(number)
+        try:
+            yield number
+        finally:
+            taken.discard(number)
+            if not taken:
+                del self._numbers[network]
+
+    async def take(self, room: str, batch: FeedbackBatch, *, network: str, number: int = 0) -> bool:
         """Keep what is new in the batch; whether it may be acknowledged.
 
         Args:
             room: that the viewer watches.
-            viewer: the connection's random name.
             batch: what it sent.
             network: its address, as limits count it; kept only as a hash that nobody can undo.
+            number: the connection's, of `numbered`; 0: by POST.
         """
         if not self._networks.take(network):
             self._metrics.refuse_feedback("rate")
             return False
-        source = hashlib.blake2b(network.encode(), key=self._salt, digest_size=8).hexdigest()
-        sender = _Sender(room, viewer, source)
+        sender = _Sender(room, network, number, self._salt)
         batch_key = f"{room}\n{batch.batch_id}"
         if batch_key in self._batches:
             self._metrics.feedback_duplicates += len(batch.events)
@@ -127,7 +142,7 @@ class FeedbackDesk:
             trace = None if isinstance(error, LivecartError) else error
             _log.error("room %s: %d feedback events not kept: %s", room, len(fresh), error, exc_info=trace)
             return False
-        self._batches.add(batch_key)
+        self._batches[batch_key] = None
         for event in fresh:
             self._metrics.count_feedback(event.kind)
         return True
@@ -135,7 +150,7 @@ class FeedbackDesk:
     def _forget(self, room: str, events: list[FeedbackEvent]) -> None:
         """They were not kept: when the viewer sends them again, they are to be new."""
         for event in events:
-            self._events.discard(f"{room}\n{event.id}")
+            self._events.pop(f"{room}\n{event.id}", None)
 
     def _fresh(self, room: str, events: list[FeedbackEvent]) -> list[FeedbackEvent]:
         now_s = time.time()
@@ -148,42 +163,28 @@ class FeedbackDesk:
                 self._metrics.feedback_duplicates += 1
             else:
                 # Before the sink is waited for: the same event may come in another batch meanwhile.
-                self._events.add(key)
+                self._events[key] = None
                 fresh.append(event)
         return fresh
 
 
-class _Recent:
-    """A set that forgets its oldest members."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._keys: OrderedDict[str, None] = OrderedDict()
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._keys
-
-    def add(self, key: str) -> None:
-        self._keys[key] = None
-        if len(self._keys) > self._most:
-            self._keys.popitem(last=False)
-
-    def discard(self, key: str) -> None:
-        self._keys.pop(key, None)
-
-
 class _Sender(NamedTuple):
     room: str
-    viewer: str
-    source: str
+    network: str
+    number: int
+    salt: bytes
+
+    def name(self, *parts: str) -> str:
+        text = "\n".join((self.network, *parts))
+        return hashlib.blake2b(text.encode(), key=self.salt, digest_size=8).hexdigest()
 
 
 def _named(event: FeedbackEvent, sender: _Sender, received_at_s: float) -> ViewerFeedback:
     return ViewerFeedback(
         id=event.id,
         room=sender.room,
-        viewer=sender.viewer,
-        source=sender.source,
+        viewer=sender.name(sender.room, event.card_id, str(sender.number)),
+        source=sender.name(),
         kind=event.kind,
         card_id=event.card_id,
         sku=event.sku,

@@ -1,11 +1,9 @@
-"""When Python looks for cyclic garbage in a process with thousands of viewers.
+"""Thresholds of Python's garbage collector in a process with thousands of viewers.
 
 Python counts objects made less objects freed. Each event gives every viewer some that live until the next event, so
 that with 10,000 viewers the default thresholds lead to a look at all objects of the process every few events, and
 nothing else runs for a second (`benchmarks/bench_hub.py`). Connections that ended leave cycles: they are counted here.
 """
-
-from __future__ import annotations
 
 import gc
 
@@ -38,6 +36,5 @@ class GarbagePolicy:
             self._collected_at = ended
 
     def restore(self) -> None:
-        """As it was."""
         if gc.get_threshold() != self._own:
             gc.set_threshold(*self._own)

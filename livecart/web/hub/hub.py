@@ -1,22 +1,18 @@
 """The hub: one subscription of all rooms, fanned out to whoever watches."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from livecart.types import CardEvent
-from livecart.web.hub.addresses import Asking
-from livecart.web.hub.admission import Admission, Refusal, refusal
-from livecart.web.hub.feedback import FeedbackDesk
+from contract.card import CardEvent
+from livecart.web.hub.admission import Admission, Refusal, ViewerRequest, refusal
+from livecart.web.hub.connection import Closing, ViewerQueue
+from livecart.web.hub.feedback import FeedbackIntake
 from livecart.web.hub.garbage import GarbagePolicy
 from livecart.web.hub.messages import GOING_AWAY, NO_SUCH_ROOM, TRY_AGAIN_LATER, Message, ping
 from livecart.web.hub.metrics import HubMetrics
-from livecart.web.hub.room_feed import RoomFeed
-from livecart.web.hub.source import RoomEvents
-from livecart.web.hub.viewer_queue import Closing, ViewerQueue
+from livecart.web.hub.room_feed import RoomEvents, RoomFeed
 
 #: What docs/viewer.md promises: a ping every 15 s; three of them unanswered, and the viewer is gone.
 _PING_EVERY_S = 15.0
@@ -28,37 +24,26 @@ _SLICE = 500
 
 
 class Refused(Exception):
-    """The viewer is not let in."""
-
     def __init__(self, why: Refusal) -> None:
         super().__init__(why.message)
         self.why = why
 
 
 class ViewerHub:
-    """Knows the watched rooms and their viewers. To be used in one event loop.
-
-    Args:
-        source: the bus.
-        admission: who is let in.
-        desk: takes feedback.
-        metrics: told of everything.
-        queue_messages: messages that wait for one viewer.
-        replay_events: events that are kept of each watched room.
-    """
+    """Knows the watched rooms and their viewers. To be used in one event loop."""
 
     def __init__(
         self,
         source: RoomEvents,
         admission: Admission,
-        desk: FeedbackDesk,
+        intake: FeedbackIntake,
         metrics: HubMetrics,
         *,
         queue_messages: int = 64,
         replay_events: int = 256,
     ) -> None:
         self.admission = admission
-        self.desk = desk
+        self.intake = intake
         self.metrics = metrics
         self._source = source
         self._queue_messages = queue_messages
@@ -69,7 +54,6 @@ class ViewerHub:
         metrics.watch_viewers(self.viewers_by_room)
 
     def viewers_by_room(self) -> dict[str, int]:
-        """How many watch each watched room."""
         return {room: len(feed.viewers) for room, feed in self._feeds.items()}
 
     # In the background
@@ -130,29 +114,25 @@ class ViewerHub:
     # Viewers
 
     @asynccontextmanager
-    async def seat(self, asking: Asking) -> AsyncIterator[None]:
+    async def admit(self, visit: ViewerRequest) -> AsyncIterator[None]:
         """A viewer's place, as long as the block lasts.
 
         Raises:
             Refused: origin, ticket, room or a limit speaks against it.
         """
-        why = refusal("closing") if self._is_closing else await self.admission.check(asking)
-        why = why or self.admission.take_seat(asking)
+        why = refusal("closing") if self._is_closing else await self.admission.check(visit)
+        why = why or self.admission.take_connection(visit)
         if why is not None:
             self.metrics.refuse(why.reason)
             raise Refused(why)
         try:
             yield
         finally:
-            self.admission.seats.give_back(asking.room, asking.ip)
+            self.admission.limiter.give_back(visit.room, visit.ip)
 
     @asynccontextmanager
     async def watch(self, room: str, after: int | None) -> AsyncIterator[tuple[ViewerQueue, list[Message]]]:
-        """What a connection begins with, and the queue of all that follows, as long as the block lasts.
-
-        Raises:
-            Refused: the bus is away, so that nobody knows what the room shows.
-        """
+        """The first messages of a connection, and the queue of all that follow, as long as the block lasts."""
         feed = await self._ready_feed(room)
         # Nothing is waited for between these: what the greeting lacks comes by the queue.
         queue = ViewerQueue(self._queue_messages)

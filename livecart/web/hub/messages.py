@@ -1,7 +1,5 @@
 """The protocol's messages (docs/viewer.md), encoded once for however many viewers."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable
 from functools import cached_property
@@ -10,7 +8,7 @@ from typing import Annotated, Literal, TypeAlias, get_args
 import msgspec
 from msgspec import Meta
 
-from livecart.types import CardEvent
+from contract.card import CardEvent
 
 FeedbackKind: TypeAlias = Literal["impression", "click", "close", "wrong", "dwell"]
 FEEDBACK_KINDS: tuple[FeedbackKind, ...] = get_args(FeedbackKind)
@@ -32,7 +30,6 @@ class Message:
 
     @cached_property
     def server_sent(self) -> bytes:
-        """As one server-sent event."""
         # JSON has no line ends, so that one data line holds it.
         return f"data: {self.text}\n\n".encode()
 
@@ -66,12 +63,11 @@ def current_cards(cards: Iterable[CardEvent]) -> bytes:
 
 
 def hello(room: str, last_event_id: int, current: bytes) -> Message:
-    """What a connection begins with, and the answer to `Current`."""
+    """The first message of a connection, and the answer to `Current`."""
     return Message(_Hello(room, time.time(), last_event_id, msgspec.Raw(current)))
 
 
 def event_message(event: CardEvent) -> Message:
-    """Something happened in the room."""
     return Message(_Event(event))
 
 
@@ -109,14 +105,14 @@ class FeedbackEvent(msgspec.Struct, frozen=True):
 
 
 class FeedbackBatch(msgspec.Struct, tag_field="type", tag="feedback"):
-    """What a viewer did lately; sent again, under the same ids, until it is acknowledged."""
+    """Reports of a viewer; sent again, under the same ids, until it is acknowledged."""
 
     batch_id: _Key
     events: Annotated[list[FeedbackEvent], Meta(min_length=1, max_length=20)]
 
 
 class ProtocolError(Exception):
-    """What a viewer sent is none of its messages."""
+    """A viewer sent something else than one of its messages."""
 
 
 _viewer_messages = msgspec.json.Decoder(Pong | Current | FeedbackBatch)

@@ -3,8 +3,6 @@
 What happens once for each of thousands of viewers is counted in plain integers, which are read when Prometheus asks.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
@@ -18,12 +16,7 @@ _PREFIX = "livecart_hub_"
 
 
 class HubMetrics(Collector):
-    """Counters of one hub, in `registry`. To be used in one event loop.
-
-    Args:
-        registry: what Prometheus is told.
-        on_background_failure: told where something of livecart's own failed.
-    """
+    """Counters of one hub, in `registry`. To be used in one event loop."""
 
     def __init__(self, registry: CollectorRegistry, on_background_failure: Callable[[str], None]) -> None:
         self.background_failure = on_background_failure
@@ -46,7 +39,6 @@ class HubMetrics(Collector):
         self._viewers = by_room
 
     def refuse(self, reason: str) -> None:
-        """Somebody was not let in."""
         self._refused[reason] += 1
 
     def end(self, reason: str) -> None:
@@ -55,16 +47,15 @@ class HubMetrics(Collector):
         self._ended[reason] += 1
 
     def count_feedback(self, kind: FeedbackKind) -> None:
-        """A viewer did something with a card."""
         self._feedback[kind] += 1
 
     def refuse_feedback(self, reason: str) -> None:
-        """Feedback that does not count."""
         self._feedback_refused[reason] += 1
 
     def collect(self) -> Iterator[Metric]:
-        """See prometheus_client."""
-        viewers = GaugeMetricFamily(f"{_PREFIX}viewers", "Connected viewers by room", labels=["room"])
+        viewers = GaugeMetricFamily(
+            f"{_PREFIX}viewers", "Connected now; rooms without any are left out", labels=["room"]
+        )
         for room, count in self._viewers().items():
             viewers.add_metric([room], count)
         yield viewers
@@ -76,10 +67,23 @@ class HubMetrics(Collector):
             ("feedback_duplicates", "Feedback events that had been counted already", self.feedback_duplicates),
         ):
             yield CounterMetricFamily(f"{_PREFIX}{name}", what, value=value)
-        yield self._labelled("refused", "Connections and reports that were refused", "reason", self._refused)
-        yield self._labelled("ended", "Connections that ended", "reason", self._ended)
+        yield self._labelled(
+            "refused",
+            "Not let in: `origin`, `ticket`, `room`, `full`, `room_full`, `ip_full`, `bus` (away), `protocol`, "
+            "`closing`",
+            "reason",
+            self._refused,
+        )
+        yield self._labelled(
+            "ended",
+            "`left` by the viewer; by the hub: `slow`, `silent`, `protocol`, `rate`, `room` (removed), `shutdown`",
+            "reason",
+            self._ended,
+        )
         yield self._labelled("feedback", "Feedback events, each once", "kind", self._feedback)
-        yield self._labelled("feedback_refused", "Feedback that does not count", "reason", self._feedback_refused)
+        yield self._labelled(
+            "feedback_refused", "Feedback left out: `time`, `rate`, `protocol`", "reason", self._feedback_refused
+        )
 
     @staticmethod
     def _gauge(name: str, what: str, value: float) -> Metric:

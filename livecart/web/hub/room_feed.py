@@ -1,20 +1,44 @@
 """One watched room: what it shows, what happened lately, who watches."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
-import random
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
 
 import msgspec
 
-from livecart.errors import BusError
-from livecart.types import CardEvent
+from contract.card import CardEvent
+from livecart.core.background import Backoff, end_task
+from livecart.core.errors import BusError
+from livecart.web.hub.connection import ViewerQueue
 from livecart.web.hub.messages import GAP, Message, current_cards, event_message, hello
 from livecart.web.hub.metrics import HubMetrics
-from livecart.web.hub.source import RoomEvents
-from livecart.web.hub.viewer_queue import ViewerQueue
+
+
+class MissingEvents(Protocol):
+    """Stands where events are missing: of one room, or of nobody knows which (None)."""
+
+    @property
+    def room(self) -> str | None:
+        """Whose events."""
+
+
+class RoomEvents(Protocol):
+    """The part of `livecart.events.Bus` that the hub reads. Every method raises BusError while the bus is away."""
+
+    def subscribe(
+        self, room: str | None = None, after_event_id: int | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[Any]]:
+        """`CardEvent` and `MissingEvents`, of a room or of all; ends when the bus is closed."""
+
+    async def latest(self, room: str) -> list[CardEvent]:
+        """The cards that the room shows now."""
+
+    async def last_event_id(self, room: str) -> int:
+        """Id of the room's newest event, 0 where there is none."""
+
 
 _log = logging.getLogger(__name__)
 
@@ -24,14 +48,7 @@ _HISTORY_WITHIN_S = 2.0
 
 
 class RoomFeed:
-    """Loads the room's state from the bus, then follows its events. Owns one task while it loads.
-
-    Args:
-        room: its name.
-        source: the bus.
-        replay_events: events that are kept for viewers that come back.
-        metrics: told of faults.
-    """
+    """Loads the room's state from the bus, then follows its events. Owns one task while it loads."""
 
     def __init__(self, room: str, source: RoomEvents, replay_events: int, metrics: HubMetrics) -> None:
         self._room = room
@@ -65,10 +82,7 @@ class RoomFeed:
         self._task = asyncio.create_task(self._load(), name=f"livecart hub load {self._room}")
 
     async def close(self) -> None:
-        """End the task."""
-        while self._task is not None and not self._task.done():
-            self._task.cancel()
-            await asyncio.wait({self._task}, timeout=0.1)
+        await end_task(self._task)
 
     def take(self, event: CardEvent) -> None:
         """Take in the room's next event, and hand it to all viewers."""
@@ -96,13 +110,13 @@ class RoomFeed:
     # What a viewer gets
 
     def hello(self) -> Message:
-        """What the room shows."""
+        """A `hello` with the room's cards."""
         if self._current is None:
             self._current = current_cards(sorted(self._cards.values(), key=lambda card: card.event_id))
         return hello(self._room, self._last_event_id, self._current)
 
     def missed_since(self, event_id: int | None) -> list[Message]:
-        """What a viewer that comes back has not seen; a gap where not all of that is kept."""
+        """Messages after an event id; a gap where not all of them are kept."""
         if event_id is None or event_id >= self._last_event_id:
             # Greater than ours: the room began anew, which the viewer sees by the hello.
             return []
@@ -113,25 +127,22 @@ class RoomFeed:
     # Loading
 
     async def _load(self) -> None:
-        failures = 0
+        backoff = Backoff(_BACKOFF_FIRST_S, _BACKOFF_MOST_S)
         while True:
             self._missed_while_loading = False
             self._pending.clear()
             try:
                 await self._ask()
             except BusError as error:
-                if not failures:
+                if not backoff.failures:
                     _log.warning("room %s: what it shows is not known, viewers wait: %s", self._room, error)
-                failures += 1
             except Exception:  # noqa: BLE001  the room's viewers must not wait for ever
                 self._metrics.background_failure("hub_room")
                 _log.exception("room %s: what it shows could not be loaded", self._room)
-                failures += 1
             else:
                 if not self._missed_while_loading:
                     break
-            longest_s = min(_BACKOFF_FIRST_S * 2 ** min(failures, 10), _BACKOFF_MOST_S)
-            await asyncio.sleep(random.uniform(longest_s / 2, longest_s))  # noqa: S311  jitter, no secret
+            await backoff.wait()
         self.ready.set()
         self.broadcast(GAP)
         for event in self._pending:

@@ -1,41 +1,44 @@
 """Routes of viewers, and of whoever hands them their tickets."""
 
-from __future__ import annotations
-
-from typing import Annotated, Any
+import logging
+from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Depends, Request, Response, WebSocket
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from livecart.core.http_replies import error, reply
 from livecart.web.access import TokenCheck
 from livecart.web.hub.event_stream import FeedbackPost, event_stream, preflight
 from livecart.web.hub.hub import ViewerHub
-from livecart.web.hub.settings import ViewersSettings
-from livecart.web.hub.tickets import Role, TicketOffice
+from livecart.web.hub.settings import LONGEST_TICKET_S, ViewersSettings
+from livecart.web.hub.tickets import Role, TicketSigner
 from livecart.web.hub.websocket import serve_websocket
-from livecart.web.replies import error, reply
+
+_log = logging.getLogger(__name__)
+
+#: An encoder's key stands in its settings from season to season.
+_LONGEST_PUBLISHER_S = 366 * 86_400.0
 
 
 class TicketBody(BaseModel):
-    """How long a ticket is to be good, and for whom."""
+    """Lifetime and role of a ticket."""
 
     model_config = ConfigDict(extra="forbid")
 
-    for_s: Annotated[float | None, Field(ge=60, le=7 * 86_400, description="default: viewers.ticket_for_s")] = None
+    for_s: Annotated[
+        float | None, Field(ge=60, le=_LONGEST_PUBLISHER_S, description="default: viewers.ticket_for_s")
+    ] = None
     role: Role = "viewer"
 
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if self.for_s is not None and self.for_s > LONGEST_TICKET_S and self.role != "publisher":
+            raise ValueError(f"for_s: at most {LONGEST_TICKET_S:g} but for publishers")
+        return self
 
-def hub_router(
-    hub: ViewerHub, settings: ViewersSettings, guard: TokenCheck, hosts: TicketOffice | None = None
-) -> APIRouter:
-    """`/rooms/{id}/events`, `/feedback` and `/tickets`.
 
-    Args:
-        hub: serves the viewers.
-        settings: how long a ticket is good, and what signs it.
-        guard: who may mint tickets; viewers do not have its token.
-        hosts: mints the hosts' tickets; None: as the viewers', so that without a secret there are none.
-    """
+def hub_router(hub: ViewerHub, settings: ViewersSettings, guard: TokenCheck, tickets: TicketSigner) -> APIRouter:
+    """`/rooms/{id}/events`, `/feedback` and `/tickets`."""
     router = APIRouter(prefix="/rooms", tags=["viewers"])
     take_feedback = FeedbackPost(hub)
 
@@ -50,27 +53,27 @@ def hub_router(
 
     @router.post("/{room}/feedback")
     async def feedback(room: str, request: Request) -> Response:
-        """What a viewer did; docs/viewer.md has the form."""
+        """Take a viewer's reports; docs/viewer.md has the form."""
         return await take_feedback(request, room)
 
     @router.options("/{room}/feedback", include_in_schema=False)
     async def feedback_preflight(room: str, request: Request) -> Response:
         return preflight(hub, request, room)
 
-    _add_tickets(router, settings, guard, hosts)
+    _add_tickets(router, settings, guard, tickets)
     return router
 
 
-def _add_tickets(router: APIRouter, settings: ViewersSettings, guard: TokenCheck, hosts: TicketOffice | None) -> None:
-    viewers = None if settings.secret is None else TicketOffice(settings.secret)
+def _add_tickets(router: APIRouter, settings: ViewersSettings, guard: TokenCheck, tickets: TicketSigner) -> None:
     dependencies: list[Any] = [Depends(guard)]
 
     @router.post("/{room}/tickets", dependencies=dependencies)
     async def mint(room: str, body: TicketBody | None = None) -> Response:
-        """A ticket that lets viewers into the room, or its host into the console, for `ticket=` of the address."""
+        """A ticket for viewers of the room or its host, for `ticket=` of the address, or for its encoder (WHIP)."""
         asked = body or TicketBody()
-        office = (hosts or viewers) if asked.role == "host" else viewers
-        if office is None:
-            return error(409, "no_tickets", "set viewers.secret in rooms.toml; without it there are no tickets")
-        ticket = office.mint(room, settings.ticket_for_s if asked.for_s is None else asked.for_s, asked.role)
+        if asked.role == "viewer" and settings.secret is None:
+            return error(409, "no_tickets", "set viewers.secret in rooms.toml; without it viewers need no tickets")
+        ticket = tickets.mint(room, settings.ticket_for_s if asked.for_s is None else asked.for_s, asked.role)
+        if asked.role != "viewer":
+            _log.info("room %s: a ticket of role %s, good until %d", room, asked.role, ticket.expires_at_s)
         return reply({"ticket": ticket.text, "expires_at_s": ticket.expires_at_s}, 201)

@@ -1,15 +1,13 @@
 """A viewer by WebSocket."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
-import secrets
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from livecart.rate_limits import TokenBucket
-from livecart.web.hub.addresses import Asking, BadAfter, read_asking
+from livecart.core.rate_limits import TokenBucket, network_of
+from livecart.web.hub.admission import BadAfter, ViewerRequest, read_viewer_request
+from livecart.web.hub.connection import Closing, ViewerQueue, run_connection
 from livecart.web.hub.hub import Refused, ViewerHub
 from livecart.web.hub.messages import (
     NOT_THE_PROTOCOL,
@@ -20,9 +18,6 @@ from livecart.web.hub.messages import (
     ack,
     read_viewer_message,
 )
-from livecart.web.hub.seats import network_of
-from livecart.web.hub.session import run_connection
-from livecart.web.hub.viewer_queue import Closing, ViewerQueue
 
 #: Messages of one viewer: it has some to send after a reconnect, then a batch every 2 s and a pong every 15 s.
 _MESSAGES_BURST, _MESSAGES_PER_S = 60, 5
@@ -31,17 +26,16 @@ _CLOSE_WITHIN_S = 1.0
 
 
 async def serve_websocket(hub: ViewerHub, socket: WebSocket, room: str) -> None:
-    """Serve one viewer until it leaves, or is refused."""
     # A browser tells its page nothing of a refusal before the handshake: the code comes after it.
     await socket.accept()
     try:
-        asking = read_asking(socket, room)
-        async with hub.seat(asking), hub.watch(room, asking.after) as (queue, greeting):
+        visit = read_viewer_request(socket, room)
+        async with hub.admit(visit), hub.watch(room, visit.after) as (queue, greeting):
 
             async def write(message: Message) -> None:
                 await socket.send_text(message.text)
 
-            await run_connection(queue, greeting, write, lambda: _read(hub, socket, asking, queue), hub.metrics)
+            await run_connection(queue, greeting, write, lambda: _read(hub, socket, visit, queue), hub.metrics)
             if queue.closing is not None:
                 await _close(socket, queue.closing.code, queue.closing.reason)
     except Refused as refused:
@@ -51,29 +45,30 @@ async def serve_websocket(hub: ViewerHub, socket: WebSocket, room: str) -> None:
         await _close(socket, NOT_THE_PROTOCOL, str(bad))
 
 
-async def _read(hub: ViewerHub, socket: WebSocket, asking: Asking, queue: ViewerQueue) -> None:
-    viewer, network = secrets.token_hex(8), network_of(asking.ip)
+async def _read(hub: ViewerHub, socket: WebSocket, visit: ViewerRequest, queue: ViewerQueue) -> None:
+    network = network_of(visit.ip)
     bucket = TokenBucket(_MESSAGES_BURST, _MESSAGES_PER_S)
-    while True:
-        received = await socket.receive()
-        if received["type"] == "websocket.disconnect":
-            return
-        try:
-            message = read_viewer_message(received.get("text") or received.get("bytes") or "")
-        except ProtocolError:
-            queue.close(Closing(NOT_THE_PROTOCOL, "protocol"))
-            return
-        if not bucket.take():
-            queue.close(Closing(NOT_THE_PROTOCOL, "rate"))
-            return
-        queue.touch()
-        if isinstance(message, Pong):
-            continue
-        if isinstance(message, FeedbackBatch):
-            if await hub.desk.take(asking.room, viewer, message, network=network):
-                hub.metrics.messages_dropped += queue.push(ack(message.batch_id))
-        else:
-            hub.push_hello(asking.room, queue)
+    with hub.intake.numbered(network) as number:
+        while True:
+            received = await socket.receive()
+            if received["type"] == "websocket.disconnect":
+                return
+            try:
+                message = read_viewer_message(received.get("text") or received.get("bytes") or "")
+            except ProtocolError:
+                queue.close(Closing(NOT_THE_PROTOCOL, "protocol"))
+                return
+            if not bucket.take():
+                queue.close(Closing(NOT_THE_PROTOCOL, "rate"))
+                return
+            queue.touch()
+            if isinstance(message, Pong):
+                continue
+            if isinstance(message, FeedbackBatch):
+                if await hub.intake.take(visit.room, message, network=network, number=number):
+                    hub.metrics.messages_dropped += queue.push(ack(message.batch_id))
+            else:
+                hub.push_hello(visit.room, queue)
 
 
 async def _close(socket: WebSocket, code: int, reason: str) -> None:

@@ -56,7 +56,7 @@ const panels = new Panels(wish)
 const feed = new Feed(`${root}/rooms/${encodeURIComponent(room)}`, ticket, {
   update(update) {
     stage.clockAheadS = Date.now() / 1000 - update.server_time_s
-    if (update.look) stage.add(update.look)
+    if (update.detections) stage.add(update.detections)
     panels.take(update)
     drawState()
   },

@@ -39,7 +39,7 @@ export class Feed {
     const silence = new AbortController()
     let timer = setTimeout(() => silence.abort(), SILENT_AFTER_MS)
     try {
-      const answer = await fetch(`${this.base}/looks`, { headers: this.headers, signal: silence.signal })
+      const answer = await fetch(`${this.base}/detections`, { headers: this.headers, signal: silence.signal })
       if (answer.status === 401) return 'expired'
       if (answer.status === 404) return 'noRoom'
       if (!answer.ok) return 'unreachable'

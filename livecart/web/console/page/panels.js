@@ -22,16 +22,16 @@ export class Panels {
     /** By sku: name, url and price, of all that was ever told. */
     this.known = new Map()
     this.log = []
-    this.toLook = new Latency()
+    this.toResult = new Latency()
     this.toCard = new Latency()
     this.rates = { sampled: new Rate(), decoded: new Rate(), looks: new Rate() }
   }
 
   take(update) {
     this.update = update
-    const { look, room, events, outcomes, server_time_s: nowS } = update
+    const { detections, room, events, outcomes, server_time_s: nowS } = update
     for (const card of update.cards) this.known.set(card.sku, card)
-    if (look) this.takeLook(look, nowS)
+    if (detections) this.takeDetections(detections, nowS)
     for (const [sku, { atS }] of this.seen) if (nowS - atS > SEEN_FOR_S) this.seen.delete(sku)
     this.rates.sampled.add(nowS, room.frames_sampled)
     this.rates.decoded.add(nowS, room.frames_decoded)
@@ -41,14 +41,14 @@ export class Panels {
     this.draw()
   }
 
-  takeLook(look, nowS) {
-    this.toLook.add(look.looked_at_s - look.captured_at_s)
-    this.texts = look.texts
-    for (const product of look.products) {
+  takeDetections(detections, nowS) {
+    this.toResult.add(detections.decided_at_s - detections.captured_at_s)
+    this.texts = detections.texts
+    for (const product of detections.products) {
       this.known.set(product.sku, product)
-      this.seen.set(product.sku, { product, atS: nowS, look })
+      this.seen.set(product.sku, { product, atS: nowS, detections })
     }
-    this.newestLook = look
+    this.newest = detections
   }
 
   takeEvent(event) {
@@ -112,13 +112,13 @@ export class Panels {
       rows,
       ({ product }) => product.sku,
       makeRow,
-      (element, { product, look }) => {
+      (element, { product, detections }) => {
         const { sku } = product
         const isMuted = room.muted.includes(sku)
-        const badges = [[product.is_shown ? 'sure' : 'unsure', t(product.is_shown ? 'shown' : 'unsure')]]
+        const badges = [[product.is_shown ? 'sure' : 'uncertain', t(product.is_shown ? 'shown' : 'uncertain')]]
         if (room.cards.includes(sku)) badges.push(['pinned', t('onCard')])
-        if (isMuted) badges.push(['unsure', t('muted')])
-        element.classList.toggle('dim', look !== this.newestLook)
+        if (isMuted) badges.push(['uncertain', t('muted')])
+        element.classList.toggle('dim', detections !== this.newest)
         this.drawRow(element, product, badges, [
           room.pinned === sku ? this.button('unpin', 'DELETE', 'pin') : this.pinButton(product),
           isMuted ? this.unmuteButton(sku) : this.button('mute', 'POST', 'mute', { sku }),
@@ -140,7 +140,7 @@ export class Panels {
         this.drawRow(
           row,
           { name: this.known.get(sku)?.name ?? sku, sku },
-          [[kind === 'muted' ? 'unsure' : kind, t(kind)]],
+          [[kind === 'muted' ? 'uncertain' : kind, t(kind)]],
           [kind === 'pinned' ? this.button('unpin', 'DELETE', 'pin') : this.unmuteButton(sku)],
         ),
     )
@@ -189,7 +189,7 @@ export class Panels {
     const spread = (latency) =>
       latency.last === undefined ? '' : t('median', seconds(latency.quantile(0.5)), seconds(latency.quantile(0.95)))
     drawFigures(document.querySelector('#figures'), [
-      ['look', t('capturedToLook'), seconds(this.toLook.last), spread(this.toLook)],
+      ['look', t('capturedToResult'), seconds(this.toResult.last), spread(this.toResult)],
       ['card', t('capturedToCard'), seconds(this.toCard.last), spread(this.toCard)],
       ['sampled', t('sampled'), rate(this.rates.sampled)],
       ['decoded', t('decoded'), rate(this.rates.decoded), word(room.decode_mode)],

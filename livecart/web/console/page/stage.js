@@ -1,12 +1,16 @@
-// The video as viewers see it, and over it the boxes of the look whose frame is on the screen.
+// The video as viewers see it, and over it the boxes of the detections whose frame is on the screen.
 
 const SVG = 'http://www.w3.org/2000/svg'
 /** Looks that wait for their frame: a minute of them, at two a second. */
-const MOST_LOOKS = 120
+const MOST_RESULTS = 120
 /** Where nothing changes there is no new look: an older one is drawn faintly, and at last not at all. */
 const FRESH_S = 2
 const LASTS_S = 15
 const LABEL_PX = 13
+/** As the viewer's clock.ts. */
+const ZONE_STEP_S = 900
+const FURTHEST_ZONE_S = 26 * 3600
+const SAYS_ZONE = /(?:Z|[+-]\d\d(?::?\d\d)?)$/i
 const HLS_SETTINGS = {
   // It would be made of a blob, which the page's policy does not let in.
   enableWorker: false,
@@ -26,7 +30,7 @@ export class Stage {
     this.video = document.querySelector('#stream')
     this.svg = document.querySelector('#sights')
     this.onPlaying = onPlaying
-    this.looks = []
+    this.results = []
     this.drawn = null
     this.drawnSize = ''
     /** This machine's clock minus the server's. */
@@ -41,14 +45,29 @@ export class Stage {
   /** UNIX time of the picture on the screen, undefined where nobody knows. */
   get pictureAtS() {
     const date = this.hls?.playingDate
-    if (date) return date.getTime() / 1000
+    if (date) return this.inZone(date.getTime() / 1000)
     const startMs = this.video.getStartDate?.().getTime()
-    return Number.isFinite(startMs) ? startMs / 1000 + this.video.currentTime : undefined
+    return Number.isFinite(startMs) ? this.inZone(startMs / 1000 + this.video.currentTime) : undefined
   }
 
-  add(look) {
-    this.looks.push(look)
-    if (this.looks.length > MOST_LOOKS) this.looks.shift()
+  /** A date that names no zone is taken for this browser's. The live edge is now: what it is off by is the zone. */
+  inZone(dateS) {
+    if (this.saysZone) return dateS
+    const { seekable, currentTime } = this.video
+    const behindS = seekable.length ? seekable.end(seekable.length - 1) - currentTime : 0
+    const offS = dateS + behindS - (Date.now() / 1000 - this.clockAheadS)
+    return Math.abs(offS) > FURTHEST_ZONE_S ? dateS : dateS - Math.round(offS / ZONE_STEP_S) * ZONE_STEP_S
+  }
+
+  get saysZone() {
+    const fragments = this.hls?.levels?.[this.hls.currentLevel ?? 0]?.details?.fragments ?? []
+    const raw = fragments.find(({ rawProgramDateTime }) => rawProgramDateTime)?.rawProgramDateTime
+    return !!raw && SAYS_ZONE.test(raw.trim())
+  }
+
+  add(detections) {
+    this.results.push(detections)
+    if (this.results.length > MOST_RESULTS) this.results.shift()
     this.draw()
   }
 
@@ -64,39 +83,39 @@ export class Stage {
 
   /** Draws the look that belongs to the picture, if another than before. */
   draw() {
-    const look = this.due()
+    const detections = this.due()
     const atS = this.pictureAtS ?? Date.now() / 1000 - this.clockAheadS
-    this.svg.classList.toggle('old', look !== null && atS - look.captured_at_s > FRESH_S)
+    this.svg.classList.toggle('old', detections !== null && atS - detections.captured_at_s > FRESH_S)
     const { clientWidth, clientHeight } = this.stage
     // Before it is laid out there is nothing to fit into.
     if (!clientWidth || !clientHeight) return
     const size = `${clientWidth} ${clientHeight}`
-    if (look === this.drawn && size === this.drawnSize) return
-    this.drawn = look
+    if (detections === this.drawn && size === this.drawnSize) return
+    this.drawn = detections
     this.drawnSize = size
     this.svg.replaceChildren()
-    if (!look) return
-    const { frame_width: width, frame_height: height } = look
+    if (!detections) return
+    const { frame_width: width, frame_height: height } = detections
     // Fitted as the video is: object-fit contain.
     this.svg.setAttribute('viewBox', `0 0 ${width} ${height}`)
     const framePxPerCssPx = 1 / Math.min(clientWidth / width, clientHeight / height)
-    if (this.shows.texts) for (const { text, box } of look.texts) this.box(box, 'read', text, framePxPerCssPx, look)
+    if (this.shows.texts) for (const { text, box } of detections.texts) this.box(box, 'read', text, framePxPerCssPx, detections)
     if (this.shows.boxes)
-      for (const product of look.products) {
+      for (const product of detections.products) {
         if (!product.box) continue
         const name = `${product.name} ${Math.round(product.confidence * 100)}%`
-        this.box(product.box, product.is_shown ? 'sure' : 'unsure', name, framePxPerCssPx, look)
+        this.box(product.box, product.is_shown ? 'sure' : 'uncertain', name, framePxPerCssPx, detections)
       }
   }
 
   due() {
-    const newest = this.looks.at(-1) ?? null
+    const newest = this.results.at(-1) ?? null
     const atS = this.pictureAtS
     if (atS === undefined) return newest
-    const past = this.looks.filter(({ captured_at_s }) => captured_at_s <= atS)
-    const look = past.at(-1) ?? null
-    if (past.length > 1) this.looks = this.looks.slice(past.length - 1)
-    return look && atS - look.captured_at_s <= LASTS_S ? look : null
+    const past = this.results.filter(({ captured_at_s }) => captured_at_s <= atS)
+    const detections = past.at(-1) ?? null
+    if (past.length > 1) this.results = this.results.slice(past.length - 1)
+    return detections && atS - detections.captured_at_s <= LASTS_S ? detections : null
   }
 
   box([x1, y1, x2, y2], kind, name, unit, { frame_width: width }) {

@@ -5,10 +5,42 @@
   const cart = document.querySelector('#cart')
   const source = video.dataset.source
   const texts = {
+    wait: '主播尚未开播，或观看人数已满；稍后重试 / Nobody sends yet, or too many watch; trying again',
     play: '无法播放直播 / The stream cannot be played',
     ticket: '观看凭证无效或已过期 / The ticket is not valid, or has expired',
     origin: '此页面无权观看 / This page may not watch',
     room: '没有这个直播间 / There is no such room',
+  }
+  /** WHEP: an offer out, the answer in; once more where nobody sends yet, or the sender went away. */
+  async function playByWebRtc() {
+    const connection = new RTCPeerConnection()
+    const again = () => {
+      connection.close()
+      setTimeout(playByWebRtc, 3000)
+    }
+    try {
+      for (const kind of ['video', 'audio']) connection.addTransceiver(kind, { direction: 'recvonly' })
+      const stream = new MediaStream()
+      connection.addEventListener('track', ({ track }) => {
+        stream.addTrack(track)
+        video.srcObject = stream
+      })
+      await connection.setLocalDescription()
+      await new Promise((gathered) => {
+        connection.addEventListener('icecandidate', ({ candidate }) => candidate ?? gathered())
+        setTimeout(gathered, 2000)
+      })
+      const body = connection.localDescription.sdp
+      const answer = await fetch(source, { method: 'POST', headers: { 'Content-Type': 'application/sdp' }, body })
+      if (!answer.ok) throw new Error(`${answer.status}`)
+      await connection.setRemoteDescription({ type: 'answer', sdp: await answer.text() })
+      connection.addEventListener('connectionstatechange', () => {
+        if (['failed', 'disconnected', 'closed'].includes(connection.connectionState)) again()
+      })
+    } catch {
+      tell('wait')
+      again()
+    }
   }
   const tell = (problem) => {
     const line = document.querySelector('#problem')
@@ -16,9 +48,12 @@
     line.hidden = false
   }
   cart.addEventListener('livecart-problem', ({ detail }) => detail.problem in texts && tell(detail.problem))
-  const isHls = new URL(source, document.baseURI).pathname.endsWith('.m3u8')
+  const { pathname } = new URL(source, document.baseURI)
+  const isHls = pathname.endsWith('.m3u8')
   const playsDated = video.canPlayType('application/vnd.apple.mpegurl') !== '' && 'getStartDate' in video
-  if (!isHls || playsDated) {
+  if (pathname.endsWith('/whep')) {
+    playByWebRtc()
+  } else if (!isHls || playsDated) {
     video.addEventListener('error', () => tell('play'))
     video.src = source
   } else if (window.Hls?.isSupported()) {

@@ -1,1 +1,0 @@
-"""Functions that read and write the catalog within a transaction of `Store.read` or `Store.write`."""

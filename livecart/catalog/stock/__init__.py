@@ -1,1 +1,0 @@
-"""Link, price and stock at the speed of cards."""

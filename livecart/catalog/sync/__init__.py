@@ -1,1 +1,0 @@
-"""Feeds of shops and platforms, read into the catalog."""

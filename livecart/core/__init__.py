@@ -1,0 +1,1 @@
+"""Below everything: values, errors, settings, and the small tools that all parts share."""

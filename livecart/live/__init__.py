@@ -1,0 +1,9 @@
+"""The way of a room's stream, in the order of the data.
+
+video/ ─▶ gate/ ─▶ recognise/ ─▶ decide/ ─▶ enrich/ ─▶ outbox.py
+
+room.py           one room, from its stream to its events;  in_flight.py  its frames at the recogniser
+rooms.py          all rooms of a process;  plan.py  how one is run
+sampling_rate.py  how often frames are taken
+outcomes.py, metrics.py, watchers.py  what is counted, and who looks on
+"""

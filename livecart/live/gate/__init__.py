@@ -1,0 +1,6 @@
+"""Lets frames through that are worth a look.
+
+gate.py        the decision for each frame;  settings.py;  signature.py, difference.py  what is compared
+background.py  what of a changed picture is known;  states.py  the states, and what leads from one to another
+foreground.py  what is new;  template.py  where a product went
+"""

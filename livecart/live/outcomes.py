@@ -1,0 +1,40 @@
+"""What becomes of frames, and how long each stage takes: the counters that the app attaches its metrics to.
+
+Every frame that a reader hands over ends in exactly one outcome:
+
+| outcome | meaning |
+|---|---|
+| `answered` | the recogniser's look went to the decision |
+| `replaced` | a newer frame of the room took its place before it was sent |
+| `stale` | it grew older than the limit before it could be sent |
+| `gave_up` | the recogniser stayed busy until a newer frame came or this one was no longer fresh |
+| `overtaken` | it was answered, but after a newer frame of its room |
+| `refused` | the recogniser answered that this frame is wrong, or answered nonsense |
+| `failed` | a fault of livecart itself; the log has the traceback |
+| `closed` | its room, or the program, was closed first |
+"""
+
+from typing import Literal, Protocol
+
+Outcome = Literal["answered", "replaced", "stale", "gave_up", "overtaken", "refused", "failed", "closed"]
+
+#: `queue`: from the queue's slot being filled to the frame leaving it. `encode`: making the JPEG. `request`: from
+#: sending it to the reply's last byte, whatever the answer.
+Stage = Literal["queue", "encode", "request"]
+
+#: `busy`: one attempt that the recogniser turned away. `link_not_https`: a product dropped for its link.
+#: `callback_failed`: whoever was told of a look or a loss raised.
+Incident = Literal["busy", "link_not_https", "callback_failed"]
+
+
+class FrameMetrics(Protocol):
+    """Told of everything worth counting. Called from several threads; must not block or raise."""
+
+    def frame(self, room: str, outcome: Outcome) -> None:
+        """One frame of `room` came to its end."""
+
+    def stage(self, stage: Stage, seconds: float) -> None:
+        """One stage of one frame took so long."""
+
+    def incident(self, room: str, incident: Incident) -> None:
+        """Something went wrong that is not a frame's end."""

@@ -1,1 +1,0 @@
-"""What happens to a room's stream: ingest, gate, mailbox, recogniser, decision."""

@@ -1,0 +1,160 @@
+"""Bodies as clients send them. Types are strict: "5" is no number, and prices are texts: 12.90 keeps its digits."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from livecart.shop.schemas.money import parse_price
+from livecart.shop.schemas.product import ProductPatch
+
+#: Of one bulk request; more go in several.
+MOST_PRODUCTS = 5000
+MOST_CONFIRMED = 500
+MOST_EVENTS = 500
+_HIGHEST_STOCK = 2_000_000_000
+
+SkuText = Annotated[str, Field(min_length=1, max_length=128, examples=["1001"])]
+Name = Annotated[str, Field(min_length=1, max_length=255, examples=["好欢螺螺蛳粉 300g"])]
+Url = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=2048,
+        description="https, to a host on the list of link hosts.",
+        examples=["https://shop.example.com/item/1001"],
+    ),
+]
+Words = Annotated[list[Annotated[str, Field(max_length=255)]], Field(max_length=500, examples=[["螺蛳粉"]])]
+Price = Annotated[str, Field(pattern=r"^\d{1,14}(\.\d{1,4})?$", description="A decimal as text.", examples=["12.90"])]
+Stock = Annotated[int, Field(ge=0, le=_HIGHEST_STOCK, description="null: not counted.", examples=[40])]
+RoomNames = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=128)]], Field(max_length=500, examples=[["room-1"]])
+]
+Threshold = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, examples=[0.9])]
+
+
+class Body(BaseModel):
+    """Strict, and without unknown keys: a slip must not pass for a field."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+def _without_defaults(schema: dict[str, Any]) -> None:
+    """Leaves out defaults: a field that is not given stays as it is."""
+    for field in schema["properties"].values():
+        field.pop("default", None)
+
+
+class PatchBody(Body):
+    """The fields to change; those that are not given stay. null clears a field that may be empty."""
+
+    model_config = ConfigDict(json_schema_extra=_without_defaults)
+
+    name: Name = ""
+    url: Url = ""
+    brand: Annotated[str | None, Field(max_length=128, examples=["好欢螺"])] = None
+    words: Words = []
+    labels: Words = []
+    price: Price | None = None
+    currency: Annotated[str | None, Field(pattern="^[A-Z]{3}$", examples=["CNY"])] = None
+    stock: Stock | None = None
+    on_sale: bool = True
+    threshold: Threshold | None = None
+    rooms: Annotated[RoomNames | None, Field(description="null: every room; []: none.")] = None
+
+    def patch(self, sku: str) -> ProductPatch:
+        """The same for the catalog."""
+        values = {name: getattr(self, name) for name in self.model_fields_set - {"sku"}}
+        for name in ("words", "labels", "rooms"):
+            if values.get(name) is not None:
+                values[name] = tuple(values[name])
+        if values.get("price") is not None:
+            values["price"] = parse_price(values["price"])
+        return ProductPatch(sku=sku, **values)
+
+
+class UpsertBody(PatchBody):
+    """A product to create or change; a new one needs `name` and `url`."""
+
+    sku: SkuText
+
+
+class CreateBody(UpsertBody):
+    """A new product."""
+
+    name: Name
+    url: Url
+
+
+class BulkBody(Body):
+    """Products to create or change: all of them, or none."""
+
+    products: Annotated[list[UpsertBody], Field(min_length=1, max_length=MOST_PRODUCTS)]
+
+
+class OrderBody(Body):
+    """All photos of the product, in the order they are to have."""
+
+    digests: Annotated[
+        list[Annotated[str, Field(pattern="^[0-9a-f]{64}$", examples=["e3b0c44298fc1c14" * 4])]], Field(max_length=50)
+    ]
+
+
+class RoomBody(Body):
+    """A room."""
+
+    title: Annotated[str, Field(min_length=1, max_length=255, examples=["零食专场"])]
+
+
+class SkusBody(Body):
+    """Products by sku."""
+
+    skus: Annotated[list[SkuText], Field(max_length=MOST_PRODUCTS, examples=[["1001", "1002"]])]
+
+
+class ConfirmBody(Body):
+    """Products to ask about."""
+
+    skus: Annotated[list[SkuText], Field(min_length=1, max_length=MOST_CONFIRMED, examples=[["1001"]])]
+
+
+class StockBody(Body):
+    """The number in stock; null: not counted."""
+
+    stock: Stock | None
+
+
+class EventBody(Body):
+    """One thing that one viewer did with a card."""
+
+    event_key: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{8,64}$", examples=["5b1c9d20-1"])]
+    kind: Literal["impression", "click", "close", "wrong", "dwell"]
+    card_id: Annotated[str, Field(min_length=1, max_length=32, examples=["0123456789abcdef"])]
+    viewer: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{8,64}$", examples=["viewer-0001"])]
+    dwell_s: Annotated[float | None, Field(ge=0, le=86_400, allow_inf_nan=False, description="Of dwell only.")] = None
+
+
+class EventsBody(Body):
+    """A batch; what is sent twice counts once."""
+
+    events: Annotated[list[EventBody], Field(min_length=1, max_length=MOST_EVENTS)]
+
+
+class DecisionBody(Body):
+    """The decision on a crop. approved: its product; corrected: `corrected_sku`; rejected: neither."""
+
+    state: Literal["approved", "corrected", "rejected"]
+    version: Annotated[int, Field(ge=1, le=2**31, description="Of the review that was looked at.", examples=[1])]
+    corrected_sku: SkuText | None = None
+
+
+class TokenBody(Body):
+    """A token to issue."""
+
+    name: Annotated[str, Field(min_length=1, max_length=128, description="Who holds it.", examples=["till"])]
+    role: Literal["read", "edit", "admin"]
+    lifetime_s: Annotated[
+        float | None, Field(gt=0, le=315_360_000, allow_inf_nan=False, description="null: until it is revoked.")
+    ] = None

@@ -1,0 +1,98 @@
+"""Numbers of a spreadsheet as a person sees them: `0000` shows 7 as 0007, `"A-"000` as A-007, `0.00` 12.9 as 12.90."""
+
+import re
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+
+from livecart.shop.schemas.money import PRICE_DIGITS, digits_of, with_digits
+
+#: Of a number; a spreadsheet keeps no more.
+KEPT_DIGITS = 15
+#: A literal, a colour or currency in brackets, a blank as wide as a character, a fill; or one character.
+_TOKEN = re.compile(r'"([^"]*)"|\\(.)|\[\$([^\]-]*)[^\]]*\]|\[[^\]]*\]|_.|\*.|(.)', re.DOTALL)
+_SHOWN_AS_IT_IS = frozenset("-+/():! ¥￥$€£")
+#: A format of fewer does not show a price.
+_DIGITS_OF_MONEY = 2
+_DECIMALS = re.compile(r"[0#?]\.([0#?]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class NumberCell:
+    """A number and its number format, such as `General` or `0.00`."""
+
+    number: Decimal
+    form: str = "General"
+
+    @property
+    def is_whole(self) -> bool:
+        return self.number == self.number.to_integral_value()
+
+    @property
+    def has_lost_digits(self) -> bool:
+        """True where it has more digits than a spreadsheet keeps."""
+        return self.number.adjusted() >= KEPT_DIGITS
+
+    def plain(self) -> str:
+        """The number in plain digits."""
+        return format(self.number.normalize(), "f") if self.number else "0"
+
+    def shown(self) -> str:
+        """A whole number by a format of zeros and literals; by any other, plain."""
+        if not self.is_whole or self.number < 0:
+            return self.plain()
+        return _by_zeros(self.plain(), self.form) or self.plain()
+
+    def amount(self) -> Decimal:
+        """With the digits behind the point that the format shows, if it shows any.
+
+        A format of one digit may be of a column made for others: it takes nothing away.
+        """
+        match = _DECIMALS.search(self.form)
+        if match is None or self.has_lost_digits or "%" in self.form or "E" in self.form:
+            return self.number
+        most = min(len(match[1]), PRICE_DIGITS)
+        if digits_of(self.number) > most:
+            if most < _DIGITS_OF_MONEY:
+                return self.number
+            return self.number.quantize(Decimal(1).scaleb(-most), ROUND_HALF_UP)
+        return with_digits(self.number, max(digits_of(self.number), min(match[1].count("0"), most)))
+
+    def literals(self) -> str:
+        """The text that the format adds: a sign of a currency, a unit."""
+        return "".join(text for text, is_literal in _tokens(self.form) if is_literal)
+
+
+def kept_digits(number: Decimal) -> Decimal:
+    """Without the digits that calculating in binary adds: 59.7 for 59.699999999999996."""
+    if number.adjusted() >= KEPT_DIGITS:
+        return number
+    lowest = number.adjusted() - KEPT_DIGITS + 1
+    rounded = number.quantize(Decimal(1).scaleb(lowest), ROUND_HALF_UP) if digits_of(number) > -lowest else number
+    return with_digits(rounded, digits_of(rounded.normalize()))
+
+
+def _tokens(form: str) -> list[tuple[str, bool]]:
+    """Characters of the part for positive numbers; True: shown as they are."""
+    tokens = []
+    for match in _TOKEN.finditer(form):
+        quoted, escaped, currency, plain = match.groups()
+        if plain == ";":
+            break
+        text = next((each for each in (quoted, escaped, currency, plain) if each is not None), "")
+        tokens += [(each, plain is None or each in _SHOWN_AS_IT_IS) for each in text]
+    return tokens
+
+
+def _by_zeros(digits: str, form: str) -> str | None:
+    tokens = _tokens(form)
+    if any(not is_literal and each not in "0#" for each, is_literal in tokens):
+        return None
+    places = [index for index, (each, is_literal) in enumerate(tokens) if not is_literal]
+    if not any(tokens[index][0] == "0" for index in places):
+        return None
+    shown = [each for each, _ in tokens]
+    left = list(digits)
+    for index in reversed(places):
+        shown[index] = left.pop() if left else "0" * (tokens[index][0] == "0")
+    shown[places[0]] = "".join(left) + shown[places[0]]
+    return "".join(shown).strip()

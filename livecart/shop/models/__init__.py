@@ -1,0 +1,1 @@
+"""Tables: products.py (sold), events.py (happened), service.py (audit, tokens, feeds, snapshots); base.py."""

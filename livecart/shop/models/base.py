@@ -1,0 +1,54 @@
+"""Parts that all tables share: column types that mean the same in SQLite and MySQL, and the naming of constraints."""
+
+import json
+from typing import Any
+
+from sqlalchemy import BigInteger, Double, Integer, MetaData, String, Text
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.types import TypeDecorator
+
+#: Bytes compare as bytes: "A1" and "a1" are two skus. Both MySQL and MariaDB know this collation.
+_MYSQL = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+_MARIADB = {name.replace("mysql", "mariadb"): value for name, value in _MYSQL.items()}
+
+#: SQLite numbers rows by itself only in a column that is plainly INTEGER.
+RowId = BigInteger().with_variant(Integer(), "sqlite")
+#: UNIX time in seconds.
+Seconds: Double[float] = Double()
+Sku = String(128)
+Room = String(128)
+Digest = String(64)
+Who = String(128)
+
+
+class Json(TypeDecorator[Any]):
+    """A JSON value as text: the same bytes in every database, Chinese unescaped."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        return None if value is None else json.loads(value)
+
+
+class Base(DeclarativeBase):
+    """All tables' metadata."""
+
+    # Alembic can drop only what has a name.
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+def options() -> dict[str, str]:
+    """Last entry of `__table_args__` of every table."""
+    return {**_MYSQL, **_MARIADB}

@@ -1,0 +1,1 @@
+"""A product as taken and given (product.py), and its price (money.py). No database in here."""

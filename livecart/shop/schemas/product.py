@@ -1,0 +1,240 @@
+"""A product as the catalog takes it (`ProductPatch`) and gives it (`Product`); no database in here."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from contract.links import check_link
+from livecart.core.printable import is_printable
+from livecart.shop.errors import InvalidValue
+from livecart.shop.schemas.money import check_currency, check_price
+
+PhotoKind = Literal["jpeg", "png", "webp"]
+#: Values as OpenAPI explains them.
+Sku = Annotated[str, Meta(examples=["1001"])]
+ProductName = Annotated[str, Meta(examples=["好欢螺螺蛳粉 300g"])]
+Link = Annotated[str, Meta(examples=["https://shop.example.com/item/1001"])]
+Price = Annotated[Decimal, Meta(description="An exact decimal, as it was written.", examples=["12.90"])]
+RoomName = Annotated[str, Meta(examples=["room-1"])]
+Digest = Annotated[str, Meta(description="SHA-256 of the file, in hex.", examples=["e3b0c44298fc1c14" * 4])]
+Seconds = Annotated[float, Meta(description="UNIX time in seconds.", examples=[1_760_000_000.0])]
+
+SKU_CHARS = 128
+NAME_CHARS = 255
+BRAND_CHARS = 128
+ROOM_CHARS = 128
+URL_CHARS = 2048
+#: Of all words, or labels, of a product together, as JSON: what a MySQL TEXT column surely holds.
+_LIST_BYTES = 16_000
+_LIST_ENTRIES = 500
+_STOCK_HIGHEST = 2_000_000_000
+SEARCH_CHARS = 500
+
+
+class PhotoInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A photo of a product. `digest` names the file; `name` is the path it came with."""
+
+    digest: Digest
+    kind: PhotoKind
+    name: Annotated[str, Meta(examples=["front.jpg"])]
+    width_px: Annotated[int, Meta(examples=[800])]
+    height_px: Annotated[int, Meta(examples=[800])]
+    size_bytes: Annotated[int, Meta(examples=[81_234])]
+
+
+class Product(msgspec.Struct, frozen=True, kw_only=True):
+    """A product as it stands."""
+
+    sku: Sku
+    name: ProductName
+    url: Link
+    brand: Annotated[str | None, Meta(examples=["好欢螺"])] = None
+    words: Annotated[tuple[str, ...], Meta(description="Print on the packaging.", examples=[["螺蛳粉", "柳州"]])] = ()
+    labels: Annotated[tuple[str, ...], Meta(description="Labels of the classifier.", examples=[["螺蛳粉"]])] = ()
+    price: Price | None = None
+    currency: Annotated[str | None, Meta(examples=["CNY"])] = None
+    stock: Annotated[int | None, Meta(description="null: not counted.", examples=[40])] = None
+    on_sale: bool = True
+    threshold: Annotated[float | None, Meta(description="Confidence from which it is shown; null: the usual one.")] = (
+        None
+    )
+    rooms: Annotated[tuple[str, ...] | None, Meta(description="null: in every room.")] = None
+    photos: tuple[PhotoInfo, ...] = ()
+    source: Annotated[str | None, Meta(description="The feed that owns it; null: staff.")] = None
+    version: Annotated[int, Meta(description="Grows with each change.", examples=[3])] = 1
+    updated_at_s: Seconds = 0.0
+
+
+class ProductChange(msgspec.Struct, frozen=True):
+    """The fields of a product that would differ, as JSON values."""
+
+    sku: Sku
+    before: Annotated[dict[str, Any], Meta(examples=[{"price": "12.90"}])]
+    after: Annotated[dict[str, Any], Meta(examples=[{"price": "11.90"}])]
+
+
+class ProductPatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The fields to write of a product. One that is not given stays as it is; a new product needs `name` and `url`."""
+
+    sku: str
+    name: str | UnsetType = UNSET
+    url: str | UnsetType = UNSET
+    brand: str | UnsetType | None = UNSET
+    words: tuple[str, ...] | UnsetType = UNSET
+    labels: tuple[str, ...] | UnsetType = UNSET
+    price: Decimal | UnsetType | None = UNSET
+    currency: str | UnsetType | None = UNSET
+    stock: int | UnsetType | None = UNSET
+    on_sale: bool | UnsetType = UNSET
+    threshold: float | UnsetType | None = UNSET
+    rooms: tuple[str, ...] | UnsetType | None = UNSET
+
+    def given(self) -> dict[str, Any]:
+        """The fields to write, by name, without the sku."""
+        values = {name: getattr(self, name) for name in PATCH_FIELDS}
+        return {name: value for name, value in values.items() if value is not UNSET}
+
+
+#: Every field of a patch but the sku.
+PATCH_FIELDS = tuple(name for name in ProductPatch.__struct_fields__ if name != "sku")
+
+
+def check_patch(patch: ProductPatch, *, allowed_hosts: Iterable[str], where: str = "") -> ProductPatch:
+    """The patch in the form that is stored: texts trimmed, empty brands and currencies None, prices in plain digits.
+
+    Args:
+        patch: may be of a new product or not.
+        allowed_hosts: as of `contract.links.check_link`.
+        where: line or row of a file, for the message.
+
+    Raises:
+        InvalidValue: naming the field: a text that is empty, too long or holds control characters, a link that must
+            not be shown, a price, stock or threshold out of bounds.
+    """
+    try:
+        sku = check_sku(patch.sku)
+        values = {name: _checked(name, value, allowed_hosts) for name, value in patch.given().items()}
+        return ProductPatch(sku=sku, **values)
+    except InvalidValue as error:
+        error.where = where
+        raise
+
+
+def check_sku(sku: str) -> str:
+    """A sku that can stand in a URL, a file and a line of a log.
+
+    Raises:
+        InvalidValue: empty, too long, blank at an end, or unprintable.
+    """
+    if sku != sku.strip():
+        raise InvalidValue("sku", "blank_at_end", value=sku[:40])
+    return _text("sku", sku, SKU_CHARS)
+
+
+def check_room(room: str) -> str:
+    """A room's name."""
+    return _text("rooms", room, ROOM_CHARS)
+
+
+def search_text(sku: str, name: str, brand: str | None, words: Iterable[str]) -> str:
+    """The text that a search looks through: case, width and compatibility forms folded."""
+    return fold(" ".join([sku, name, brand or "", *words]))[:SEARCH_CHARS]
+
+
+def fold(text: str) -> str:
+    """Unicode NFKC and case folded, blanks joined: ＡＢＣ is found by abc."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def to_json(value: Any) -> Any:
+    """The JSON values of a struct or a dict: decimals as text."""
+    return msgspec.to_builtins(value)
+
+
+def tidy(text: str) -> str:
+    """Blanks as plain ones, but for the wide one of Chinese; without what nobody sees, but for what joins emoji."""
+    if not _TIDIED.search(text):
+        return text
+    kept: list[str] = []
+    for index, character in enumerate(text):
+        kind = unicodedata.category(character)
+        if kind == "Zs" and character != "\u3000":
+            kept.append(" ")
+        elif character in _JOINERS:
+            if kept and _is_joined(kept[-1]) and _is_joined(text[index + 1 : index + 2]):
+                kept.append(character)
+        elif "\U000e0020" <= character <= "\U000e007f":
+            # The flags of England, Scotland and Wales.
+            if kept and (kept[-1] == "\U0001f3f4" or kept[-1] >= "\U000e0020"):
+                kept.append(character)
+        elif kind not in ("Cf", "Co") and character not in _BLANK_LETTERS:
+            kept.append(character)
+    return "".join(kept)
+
+
+#: All that is changed is of these.
+_TIDIED = re.compile(
+    "[\u00a0\u00ad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f"
+    "\u2800\u3164\ue000-\uf8ff\ufeff\uffa0\ufff9-\ufffb\U000110bd-\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0000-\U0010ffff]"
+)
+#: Zero-width joiner and non-joiner.
+_JOINERS = "\u200d\u200c"
+#: Letters and marks that show nothing.
+_BLANK_LETTERS = "\u034f\u115f\u1160\u3164\uffa0\u2800"
+
+
+def _is_joined(neighbour: str) -> bool:
+    """True for emoji and for letters that joiners shape (Arabic, India's scripts): beside others they are left over."""
+    return bool(neighbour) and (
+        "\u0600" <= neighbour < "\u1100" or "\u2190" <= neighbour < "\u2e80" or neighbour >= "\ufe00"
+    )
+
+
+def _checked(field: str, value: Any, allowed_hosts: Iterable[str]) -> Any:
+    if field == "name":
+        return _text(field, value, NAME_CHARS)
+    if field == "url":
+        if len(value) > URL_CHARS:
+            raise InvalidValue(field, "too_long", value=value[:40], most_chars=URL_CHARS)
+        if fault := check_link(value, allowed_hosts):
+            raise InvalidValue(field, fault.code, value=fault.value)
+    elif field == "brand":
+        return _text(field, value, BRAND_CHARS) if value and value.strip() else None
+    elif field in {"words", "labels", "rooms"}:
+        return None if value is None else _texts(field, value)
+    elif field == "price":
+        return None if value is None else check_price(value)
+    elif field == "currency":
+        return check_currency(value) if value else None
+    elif field == "stock" and value is not None and not 0 <= value <= _STOCK_HIGHEST:
+        raise InvalidValue(field, "out_of_range", value=value, least=0, most=_STOCK_HIGHEST)
+    elif field == "threshold" and value is not None and not 0.0 <= value <= 1.0:
+        raise InvalidValue(field, "out_of_range", value=value, least=0, most=1)
+    return value
+
+
+def _text(field: str, value: str, most_chars: int) -> str:
+    # A sku is a key: it is not changed.
+    text = (value if field == "sku" else tidy(value)).strip()
+    if not text:
+        raise InvalidValue(field, "empty")
+    if len(text) > most_chars:
+        raise InvalidValue(field, "too_long", value=text[:40], most_chars=most_chars)
+    # Half a surrogate pair is a control too, and no database takes it.
+    if not (text.replace("\u3000", " ").isprintable() if field == "sku" else is_printable(text)):
+        raise InvalidValue(field, "control_characters", value=text[:40])
+    return text
+
+
+def _texts(field: str, values: Iterable[str]) -> tuple[str, ...]:
+    most_chars = ROOM_CHARS if field == "rooms" else NAME_CHARS
+    texts = tuple(dict.fromkeys(_text(field, value, most_chars) for value in values))
+    if len(texts) > _LIST_ENTRIES or len(msgspec.json.encode(texts)) > _LIST_BYTES:
+        raise InvalidValue(field, "too_many_entries", most=_LIST_ENTRIES, most_bytes=_LIST_BYTES)
+    return texts

@@ -1,0 +1,129 @@
+"""The built element at `/viewer/…`, and a page that shows a room as viewers see it: its stream, the element over it."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from fastapi import APIRouter, Request, Response
+
+from livecart.core.errors import SettingsError
+from livecart.core.http_replies import error
+from livecart.web.hub.admission import Admission
+
+#: What `make viewer` builds for browsers, and its types (RFC 9239 for JavaScript).
+_FILES = {
+    "live-cart.js": "text/javascript",
+    "live-cart.mjs": "text/javascript",
+    "hls.light.min.js": "text/javascript",
+    "hls.LICENSE.txt": "text/plain",
+}
+#: Beside the package in a checkout; a wheel has none.
+_IN_CHECKOUT = Path(__file__).resolve().parents[3] / "viewer" / "dist"
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    content: bytes
+    media_type: str
+    etag: str
+
+
+def element_router(viewer_dist: str | None) -> APIRouter:
+    """`/viewer/live-cart.js` and what lies beside it; nothing where it is not built.
+
+    Raises:
+        SettingsError: a folder is named that does not hold the element.
+    """
+    files = _read(_IN_CHECKOUT if viewer_dist is None else Path(viewer_dist))
+    if viewer_dist is not None and "live-cart.js" not in files:
+        raise SettingsError(f"viewers.viewer_dist: {viewer_dist} has no live-cart.js; `make viewer` builds it")
+    router = APIRouter(prefix="/viewer", tags=["viewers"])
+
+    @router.get("/{name}", response_class=Response)
+    async def read(name: str, request: Request) -> Response:
+        """A file of the built element."""
+        file = files.get(name)
+        if file is None:
+            return error(404, "unknown_file", f"there is no {name!r} here; `make viewer` builds the element")
+        # Any page may load the script; what the page may watch is the hub's to say.
+        headers = {"ETag": file.etag, "Cache-Control": "no-cache", "Access-Control-Allow-Origin": "*"}
+        headers["X-Content-Type-Options"] = "nosniff"
+        if file.etag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        return Response(file.content, media_type=file.media_type, headers=headers)
+
+    return router
+
+
+def _read(folder: Path) -> dict[str, _File]:
+    files = {}
+    for name, media_type in _FILES.items():
+        try:
+            content = (folder / name).read_bytes()
+        except OSError:
+            continue
+        files[name] = _File(content, media_type, f'"{hashlib.sha256(content).hexdigest()[:32]}"')
+    return files
+
+
+_FOLDER = Path(__file__).parent / "watch_page"
+
+
+def watch_router(admission: Admission, playback_url: Callable[[str], str | None]) -> APIRouter:
+    """`/rooms/{id}/watch`, and the page's own files."""
+    page, no_playback = ((_FOLDER / f"{name}.html").read_text(encoding="utf-8") for name in ("page", "no_playback"))
+    router = APIRouter(tags=["viewers"])
+
+    @router.get("/rooms/{room}/watch", response_class=Response)
+    async def watch(room: str, request: Request) -> Response:
+        """The page, or one that says how to set what it would play. With tickets it wants one too: `?ticket=…`."""
+        visit = await admission.admitted(request, room)
+        if isinstance(visit, Response):
+            return visit
+        source = playback_url(room)
+        root = request.scope.get("root_path", "")
+        if source is None:
+            text = no_playback.format(room=escape(room), root=escape(root))
+            return Response(text, media_type="text/html", headers=page_headers())
+        path = urlsplit(source).path
+        clock = "program-date-time" if path.endswith(".m3u8") else "none"
+        if path.endswith("/whep") and source.startswith("/"):
+            source = f"{root}{source}?ticket={quote(visit.ticket)}"
+        written = {"room": room, "ticket": visit.ticket, "source": source, "clock": clock, "root": root}
+        text = page.format(**{name: escape(value) for name, value in written.items()})
+        return Response(text, media_type="text/html", headers=page_headers(source))
+
+    _add_file(router, "watch.js", "page.js", "text/javascript")
+    _add_file(router, "watch.css", "page.css", "text/css")
+    return router
+
+
+def _add_file(router: APIRouter, name: str, file: str, media_type: str) -> None:
+    content = (_FOLDER / file).read_bytes()
+    headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+
+    @router.get(f"/viewer/{name}", response_class=Response, include_in_schema=False)
+    async def read() -> Response:
+        return Response(content, media_type=media_type, headers=headers)
+
+
+def page_headers(source: str = "") -> dict[str, str]:
+    """Headers of a page that plays `source`: nothing inline, nothing from elsewhere but pictures and the stream."""
+    parts = urlsplit(source)
+    # Where the stream is on another host, its playlist and segments are fetched from there.
+    stream = f" {parts.scheme}://{parts.netloc}" if parts.netloc else ""
+    policy = (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' https: data:; "
+        f"media-src 'self' blob:{stream}; connect-src 'self'{stream}; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+    )
+    return {
+        "Content-Security-Policy": policy,
+        "Cache-Control": "no-store",
+        # The address may hold a ticket.
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
