@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { NoClock, ProgramDateTimeClock, PtsClock } from '../src/model/clock'
 import { cardEvent } from './events'
 
@@ -57,5 +57,48 @@ describe('clocks', () => {
         3,
       ),
     ).toBeUndefined()
+  })
+
+  describe('program-date-time without a zone', () => {
+    const nowS = Date.UTC(2026, 5, 1, 12) / 1000
+    const delayS = 6
+    const event = cardEvent({ captured_at_s: nowS - 1 })
+
+    /** What a browser makes of a UTC date that says no zone, 6 s behind the live edge. */
+    function clockOf(browserIsAheadS: number, raw: string | null, behindS = delayS): ProgramDateTimeClock {
+      const seekable = { length: 1, end: () => 100 + behindS }
+      const video = { currentTime: 100, seekable } as unknown as HTMLVideoElement
+      const details = { fragments: [{ rawProgramDateTime: raw }] }
+      const playingDate = new Date((nowS - behindS - browserIsAheadS) * 1000)
+      return new ProgramDateTimeClock(video, () => ({ playingDate, currentLevel: 0, levels: [{ details }] }))
+    }
+
+    beforeEach(() => {
+      vi.useFakeTimers({ now: nowS * 1000 })
+    })
+    afterEach(() => {
+      vi.useRealTimers()
+    })
+
+    it.each([-12, -5, -3.5, 0, 1, 2, 5.75, 8, 14])('finds the zone from the live edge: UTC%d', (hours) => {
+      for (const raw of ['2026-06-01T12:00:00.000', null]) {
+        expect(clockOf(hours * 3600, raw).untilShownS(event, 100)).toBeCloseTo(delayS - 1)
+      }
+    })
+
+    it('finds it too where the viewer went back by an hour', () => {
+      expect(clockOf(3600, null, 3700).untilShownS(event, 100)).toBeCloseTo(3699)
+    })
+
+    it.each(['2026-06-01T12:00:00Z', '2026-06-01T20:00:00.5+08:00', '2026-06-01T20:00:00+0800 '])(
+      'leaves a date alone that says one: %s',
+      (raw) => {
+        expect(clockOf(3600, raw).untilShownS(event, 100)).toBeCloseTo(3600 + delayS - 1)
+      },
+    )
+
+    it('leaves a date alone that no zone explains', () => {
+      expect(clockOf(30 * 3600, null).untilShownS(event, 100)).toBeCloseTo(30 * 3600 + delayS - 1)
+    })
   })
 })

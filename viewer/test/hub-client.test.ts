@@ -79,6 +79,29 @@ afterEach(() => {
   vi.restoreAllMocks()
 })
 
+it('loads pictures from the hub, wherever the page is from', () => {
+  const pictures: (string | null)[] = []
+  for (const src of ['wss://live.example.com/hub', 'ws://live.example.com', '/']) {
+    const other = new HubClient({ src, room: 'room-1', ticket: 'secret' }, hub.open, {
+      event: ({ image_url }) => pictures.push(image_url),
+      current: (cards) => pictures.push(...cards.map(({ image_url }) => image_url)),
+      problem: () => {},
+    })
+    other.start()
+    hub.hello(0, [{ ...cardEvent(), image_url: '/catalog/photos/1.jpg' }])
+    hub.say({ type: 'event', event: { ...cardEvent(), event_id: 9, image_url: 'http://elsewhere.example.com/1.jpg' } })
+    other.stop()
+  }
+  expect(pictures).toEqual([
+    'https://live.example.com/catalog/photos/1.jpg',
+    null,
+    'http://live.example.com/catalog/photos/1.jpg',
+    null,
+    new URL('/catalog/photos/1.jpg', location.href).href,
+    null,
+  ])
+})
+
 describe('HubClient', () => {
   it('takes what is current, then events, each once', () => {
     hub.hello(7, [cardEvent({ card_id: 'now', event_id: 6 })])

@@ -83,6 +83,35 @@ describe('Timeline', () => {
     expect(timeline.advance(pts, -1)).toMatchObject({ rewound: false })
   })
 
+  it('holds nothing by a date for longer than 12 s over what the viewer is behind the live edge', () => {
+    for (const [behindS, longestS] of [
+      [3, 15],
+      [60, 72],
+    ] as const) {
+      let nowS = 0
+      const timeline = new Timeline(() => nowS)
+      const clock: StreamClock = { untilShownS: () => 3600, behindS: () => behindS }
+      timeline.add(cardEvent({ card_id: 'a' }))
+      nowS = longestS - 0.1
+      expect(timeline.advance(clock, nowS).due).toEqual([])
+      nowS = longestS
+      expect(ids(timeline.advance(clock, nowS))).toEqual(['a'])
+      timeline.add(cardEvent({ card_id: 'b' }))
+      expect(timeline.advance(clock, nowS + 0.1)).toEqual({ rewound: false, due: [] })
+    }
+  })
+
+  it('holds for as long as it takes what was on the screen before the viewer went back', () => {
+    let nowS = 0
+    const timeline = new Timeline(() => nowS)
+    const clock: StreamClock = { untilShownS: (event, mediaTimeS) => event.pts_s - mediaTimeS, behindS: () => 3 }
+    timeline.add(cardEvent({ card_id: 'a', pts_s: 50 }))
+    expect(ids(timeline.advance(clock, 50))).toEqual(['a'])
+    nowS = 100
+    expect(timeline.advance(clock, 10)).toEqual({ rewound: true, due: [] })
+    expect(ids(timeline.advance(clock, 50))).toEqual(['a'])
+  })
+
   it('keeps no more than its bound, cards and withdrawals rather than updates', () => {
     const timeline = new Timeline(() => 0)
     timeline.add(cardEvent({ card_id: 'first', pts_s: 50 }))

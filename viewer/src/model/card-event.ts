@@ -1,39 +1,14 @@
 /** What the hub sends about a product in the stream: docs/events.md describes every field. */
 
+import type { CardEvent as SentCardEvent } from './contract'
+
+/** A card event as far as the viewer uses it. */
+export type CardEvent = Omit<SentCardEvent, 'confidence' | 'decided_at_s' | 'emitted_at_s' | 'schema'>
+
 /** x1, y1, x2, y2 in pixels of the stream's picture, x to the right, y down. */
-export type BoxXyxyPx = readonly [number, number, number, number]
+export type BoxXyxyPx = NonNullable<CardEvent['box']>
 
-export type EventKind = 'card' | 'update' | 'withdraw'
-
-/** One card event. `card` shows a product, `update` moves its box, `withdraw` takes it away; they share `card_id`. */
-export interface CardEvent {
-  readonly event: EventKind
-  /** Grows by one in each room, from 1. */
-  readonly event_id: number
-  readonly card_id: string
-  readonly room: string
-  readonly sku: string
-  readonly name: string
-  /** Always https. */
-  readonly url: string
-  /** Decimal as text, such as "12.90". */
-  readonly price: string | null
-  readonly currency: string | null
-  /** Pixels of a picture `frame_width` x `frame_height`; null where the product is not in the picture. */
-  readonly box: BoxXyxyPx | null
-  readonly frame_width: number
-  readonly frame_height: number
-  /** Presentation time of the frame that decided, seconds of the stream. */
-  readonly pts_s: number
-  /** When that frame was captured, UNIX time in seconds. */
-  readonly captured_at_s: number
-  /** Of a withdrawal: why. */
-  readonly reason: string | null
-  /** Faces: rectangles that the card leaves free, in the pixels of `box`; null: as in the card's last event. */
-  readonly avoid: readonly BoxXyxyPx[] | null
-  /** The product's picture; https or of the page's own origin. */
-  readonly image_url: string | null
-}
+export type EventKind = CardEvent['event']
 
 /** An event that cannot be used; the message names the field. */
 export class InvalidEvent extends Error {
@@ -46,9 +21,10 @@ export type CardEventInput = Pick<CardEvent, 'card_id' | 'sku' | 'name' | 'url'>
 /**
  * Reads one event that came from outside.
  *
+ * @param base is what its picture's address goes by: the hub that sent it, else the page.
  * @throws InvalidEvent where a field is missing or of the wrong kind, or where `url` is not https.
  */
-export function parseCardEvent(value: unknown): CardEvent {
+export function parseCardEvent(value: unknown, base: string = document.baseURI): CardEvent {
   const fields = record(value, 'an event')
   const schema = fields.schema ?? 1
   if (schema !== 1) throw new InvalidEvent(`schema is ${String(schema)}; this element reads schema 1`)
@@ -69,7 +45,7 @@ export function parseCardEvent(value: unknown): CardEvent {
     captured_at_s: number(fields, 'captured_at_s', 0),
     reason: optionalText(fields, 'reason'),
     avoid: Array.isArray(fields.avoid) ? fields.avoid.map((face) => box(face, 'avoid')) : null,
-    image_url: imageUrl(optionalText(fields, 'image_url')),
+    image_url: imageUrl(optionalText(fields, 'image_url'), base),
   }
 }
 
@@ -118,9 +94,10 @@ function httpsUrl(value: string): string {
 }
 
 /** A picture that may not be shown is left out: the card has a tile with the name's first letter instead. */
-function imageUrl(value: string | null): string | null {
-  const url = value === null ? null : parsedUrl(value, document.baseURI)
-  return url?.protocol === 'https:' || url?.origin === location.origin ? url.href : null
+function imageUrl(value: string | null, base: string): string | null {
+  const url = value === null ? null : parsedUrl(value, base)
+  const isOwn = url?.origin === location.origin || url?.origin === parsedUrl(base)?.origin
+  return url && (url.protocol === 'https:' || isOwn) ? url.href : null
 }
 
 /** `URL.canParse` is younger than the browsers that the element runs in. */

@@ -9,6 +9,11 @@ const LARGEST_LOG = 512
 const LONGEST_UNKNOWN_S = 5
 /** What is further away than any pause is no delay but another time line: the stream began anew. */
 const FURTHEST_AHEAD_S = 4 * 3600
+/**
+ * The longest that a date in a playlist is believed, over how far the viewer is behind the playlist's edge: that edge
+ * itself lags by encoding and packaging, with segments of 6 s by 6 to 8 s.
+ */
+const LONGEST_HELD_S = 12
 /** Half a frame of 25 a second: the frame on the screen is the nearest to the event's. */
 const TOLERANCE_S = 0.02
 /** Less is not a seek but the coarseness of `currentTime`. */
@@ -18,6 +23,8 @@ interface Entry {
   readonly event: CardEvent
   readonly receivedAtS: number
   applied: boolean
+  /** What first said that it is due: from then on it lies where the clock says, or is past. */
+  dueBy: 'clock' | 'patience' | null
 }
 
 /** What the passing of time did. */
@@ -43,7 +50,7 @@ export class Timeline {
   }
 
   add(event: CardEvent): void {
-    this.log.push({ event, receivedAtS: this.now(), applied: false })
+    this.log.push({ event, receivedAtS: this.now(), applied: false, dueBy: null })
     if (this.log.length > LARGEST_LOG) this.dropOne()
   }
 
@@ -57,18 +64,30 @@ export class Timeline {
     this.latestMediaTimeS = mediaTimeS
     // Asked on every frame: most of the time there is nothing to do.
     if (forward && this.waiting === 0) return { rewound: false, due: [] }
-    const untilS = this.log.map((entry) => clock.untilShownS(entry.event, mediaTimeS))
+    const untilS = this.log.map((entry) =>
+      entry.dueBy === 'patience' ? 0 : clock.untilShownS(entry.event, mediaTimeS),
+    )
     const rewound = this.log.some((entry, index) => entry.applied && liesAhead(untilS[index]))
     if (rewound) for (const entry of this.log) entry.applied = false
-    const due = this.log.filter((entry, index) => !entry.applied && this.isDue(entry, untilS[index]))
+    const behindS = clock.behindS?.(mediaTimeS) ?? Number.POSITIVE_INFINITY
+    const longestS = behindS + LONGEST_HELD_S
+    const due = this.log.filter((entry, index) => !entry.applied && this.isDue(entry, untilS[index], longestS))
     for (const entry of due) entry.applied = true
     return { rewound, due: due.map((entry) => entry.event) }
   }
 
-  private isDue(entry: Entry, untilS: number | undefined): boolean {
+  private isDue(entry: Entry, untilS: number | undefined, longestS: number): boolean {
+    const heldS = this.now() - entry.receivedAtS
     // No number is what a player makes of a playlist's date that cannot be read.
-    if (untilS === undefined || Number.isNaN(untilS)) return this.now() - entry.receivedAtS >= LONGEST_UNKNOWN_S
-    return untilS <= TOLERANCE_S || untilS >= FURTHEST_AHEAD_S
+    const isUnknown = untilS === undefined || Number.isNaN(untilS)
+    if (!isUnknown && (untilS <= TOLERANCE_S || untilS >= FURTHEST_AHEAD_S)) {
+      entry.dueBy ??= 'clock'
+      return true
+    }
+    if (entry.dueBy === 'clock' && !isUnknown) return false
+    if (heldS < (isUnknown ? LONGEST_UNKNOWN_S : longestS)) return false
+    if (!isUnknown) entry.dueBy = 'patience'
+    return true
   }
 
   /** Applied ones first, then updates, then the oldest. */

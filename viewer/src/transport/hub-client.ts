@@ -2,7 +2,7 @@
 
 import { type CardEvent, InvalidEvent } from '../model/card-event'
 import { Backoff } from './backoff'
-import type { Channel, OpenChannel, RoomAddress } from './channel'
+import { type Channel, type OpenChannel, type RoomAddress, roomUrl } from './channel'
 import { FeedbackOutbox, randomId } from './feedback-outbox'
 import { type Feedback, type FeedbackBatch, parseServerMessage, type ServerMessage } from './protocol'
 
@@ -115,7 +115,8 @@ export class HubClient {
   private receive(text: string): void {
     this.after('silence', SILENCE_S, () => this.abandon())
     try {
-      this.handle(parseServerMessage(text, (error) => this.listener.problem('event', error.message)))
+      const hub = roomUrl(this.address, '', 'http').origin
+      this.handle(parseServerMessage(text, hub, (error) => this.listener.problem('event', error.message)))
     } catch (error) {
       if (!(error instanceof InvalidEvent)) throw error
       this.listener.problem('event', error.message)

@@ -42,10 +42,11 @@ export type ClientMessage = { readonly type: 'pong' } | { readonly type: 'curren
 /**
  * Reads a message of the hub.
  *
+ * @param hub its address, which pictures go by.
  * @param onInvalid is told of each card of a `hello` that cannot be used; the others are.
  * @throws InvalidEvent where it is not JSON, or an event that cannot be used.
  */
-export function parseServerMessage(text: string, onInvalid: (error: InvalidEvent) => void): ServerMessage {
+export function parseServerMessage(text: string, hub: string, onInvalid: (error: InvalidEvent) => void): ServerMessage {
   const fields = record(parseJson(text), 'a message')
   switch (fields.type) {
     case 'hello':
@@ -54,10 +55,10 @@ export function parseServerMessage(text: string, onInvalid: (error: InvalidEvent
         room: String(fields.room ?? ''),
         serverTimeS: Number(fields.server_time_s ?? Number.NaN),
         lastEventId: Number(fields.last_event_id ?? 0),
-        current: usable(Array.isArray(fields.current) ? fields.current : [], onInvalid),
+        current: usable(Array.isArray(fields.current) ? fields.current : [], hub, onInvalid),
       }
     case 'event':
-      return { type: 'event', event: parseCardEvent(fields.event) }
+      return { type: 'event', event: parseCardEvent(fields.event, hub) }
     case 'gap':
       return { type: 'gap' }
     case 'ping':
@@ -69,10 +70,10 @@ export function parseServerMessage(text: string, onInvalid: (error: InvalidEvent
   }
 }
 
-function usable(values: unknown[], onInvalid: (error: InvalidEvent) => void): CardEvent[] {
+function usable(values: unknown[], hub: string, onInvalid: (error: InvalidEvent) => void): CardEvent[] {
   return values.flatMap((value) => {
     try {
-      return [parseCardEvent(value)]
+      return [parseCardEvent(value, hub)]
     } catch (error) {
       if (!(error instanceof InvalidEvent)) throw error
       onInvalid(error)

@@ -1,0 +1,41 @@
+/** Written by `make docs` from contract/card.py: change it there. */
+
+/**
+ * `card` shows a product, `update` moves its box, `withdraw` takes it away; the three have the same `card_id`.
+ *
+ * `box` and `avoid` are in pixels of a picture `frame_width` x `frame_height`; `captured_at_s`, `decided_at_s` and
+ * `emitted_at_s` are UNIX time.
+ */
+export interface CardEvent {
+  readonly event: 'card' | 'update' | 'withdraw'
+  /** Grows by one in each room, from 1, so that a viewer can resume. */
+  readonly event_id: number
+  readonly card_id: string
+  readonly room: string
+  readonly sku: string
+  readonly name: string
+  /** Always https. */
+  readonly url: string
+  /** Decimal as text, such as "12.90". */
+  readonly price: string | null
+  readonly currency: string | null
+  readonly confidence: number
+  /** Null where the product is not in the picture. */
+  readonly box: readonly [number, number, number, number] | null
+  readonly frame_width: number
+  readonly frame_height: number
+  /** Presentation time of the frame that decided, seconds of the stream. */
+  readonly pts_s: number
+  /** When that frame was captured. */
+  readonly captured_at_s: number
+  readonly decided_at_s: number
+  /** When the event was handed to the bus. */
+  readonly emitted_at_s: number
+  /** Faces that a card must not cover; null: nobody looked for them, what was said before holds. */
+  readonly avoid: readonly (readonly [number, number, number, number])[] | null
+  /** The product's picture: https, or a path of the hub. */
+  readonly image_url: string | null
+  /** Of a withdraw only: why, one of docs/events.md. */
+  readonly reason: string | null
+  readonly schema: 1
+}
