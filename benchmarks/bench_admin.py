@@ -6,8 +6,6 @@ Pages are asked for in process, over ASGI, with a session: what is measured is e
 --mysql only SQLite is measured. A MySQL database of its own is made and dropped.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import json
@@ -27,14 +25,19 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.orm import Session
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from benchmarks.bench_store import BRANDS, GOODS, HOST, TASTES, on_each_database, product
+from livecart.shop.admin import admin_app, product_query
+from livecart.shop.repositories import (
+    bulk,
+    hosts,
+    products,
+    tokens,
+)
+from livecart.shop.service import CatalogService, open_catalog
+from livecart.shop.settings import CatalogSettings
 
-from benchmarks.bench_store import BRANDS, GOODS, HOST, TASTES, on_each_database, product  # noqa: E402
-from livecart.catalog.admin import admin_app, product_query  # noqa: E402
-from livecart.catalog.records import bulk, hosts, products, tokens  # noqa: E402
-from livecart.catalog.service import CatalogService, open_catalog  # noqa: E402
-from livecart.catalog.service_settings import CatalogSettings  # noqa: E402
+ROOT = Path(__file__).resolve().parent.parent
+
 
 BASE = "http://admin.example"
 TARGET_MS = 200.0
@@ -57,7 +60,8 @@ def cases(count: int) -> dict[str, tuple[Callable[[], str], Callable[[Session], 
 
     def listed(text: str, sort: str, skip: int) -> Callable[[Session], Any]:
         def query(session: Session) -> Any:
-            found = product_query.page(session, text, None, [tuple(sort.split("__"))], skip=skip, limit=PER_PAGE)  # type: ignore[list-item]
+            name, _, direction = sort.partition("__")
+            found = product_query.page(session, product_query.Wanted(skip, PER_PAGE, text, [(name, direction)], None))
             return product_query.count(session, text, None) if found.total is None else found.total
 
         return query
@@ -120,8 +124,8 @@ async def bench(service: CatalogService, count: int, rounds: int) -> dict[str, d
 
 async def bench_save(client: httpx.AsyncClient, service: CatalogService, count: int, rounds: int) -> dict[str, float]:
     """A form sent, until the answer; and the update alone."""
-    from livecart.catalog.admin.product_form import base_of, values_of
-    from livecart.catalog.values import ProductPatch
+    from livecart.shop.admin.product_form import base_of, values_of
+    from livecart.shop.schemas.product import ProductPatch
 
     pages, cpu, queries = [], [], []
     for number in range(rounds):

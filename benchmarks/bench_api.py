@@ -2,7 +2,7 @@
 
 1. Bulk upsert through `POST /products/bulk`, against the same through the store.
 2. List, search and edit in a large catalog (median, p95), against the query that they make.
-3. Stock look-ups through `POST /stock/confirm`, 500 at once, against `StockCache.confirm` without HTTP.
+3. Stock look-ups through `POST /stock/confirm`, 500 at once, against `AvailabilityCache.check` without HTTP.
 
   bench_api.py --mysql mysql+pymysql://root@127.0.0.1:3306/test
 
@@ -28,13 +28,7 @@ from typing import Any
 
 import msgspec
 import requests
-from rich.console import Console
-from rich.table import Table
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-
-from bench_store import (  # noqa: E402
+from bench_store import (
     BRANDS,
     GOODS,
     HOST,
@@ -46,12 +40,22 @@ from bench_store import (  # noqa: E402
     quantiles_ms,
     rate,
 )
+from rich.console import Console
+from rich.table import Table
 
-from livecart.catalog.database.store import Store, open_store  # noqa: E402
-from livecart.catalog.records import bulk, hosts, products, tokens  # noqa: E402
-from livecart.catalog.records.search import search  # noqa: E402
-from livecart.catalog.stock.open import open_cache  # noqa: E402
-from livecart.catalog.values import ProductPatch  # noqa: E402
+from livecart.shop.availability.open import open_cache
+from livecart.shop.database.store import Store, open_store
+from livecart.shop.repositories import (
+    bulk,
+    hosts,
+    products,
+    tokens,
+)
+from livecart.shop.repositories.search import search
+from livecart.shop.schemas.product import ProductPatch
+
+ROOT = Path(__file__).resolve().parent.parent
+
 
 PER_REQUEST = 1000
 CONFIRMED = 500
@@ -63,8 +67,8 @@ def serve(url: str, folder: str, says: Connection) -> None:
 
     from fastapi import FastAPI
 
-    from livecart.catalog.api import ApiSettings, catalog_router
-    from livecart.catalog.service import CatalogSettings, open_catalog
+    from livecart.shop.api import ApiSettings, catalog_router
+    from livecart.shop.service import CatalogSettings, open_catalog
     from livecart.web import HttpServer
 
     fast = ApiSettings(address_burst=1e9, address_per_s=1e9, token_burst=1e9, token_per_s=1e9)

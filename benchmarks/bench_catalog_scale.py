@@ -5,8 +5,6 @@ of a whole map at once and for four crops. Everything runs on one thread, and is
 the same run. Prints a table and writes results/catalog_scale.json.
 """
 
-from __future__ import annotations
-
 import argparse
 import datetime
 import json
@@ -21,23 +19,24 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from benchmarks.catalog_vectors import DIMENSIONS, blocks, frame_windows, held_out
+from benchmarks.scale_report import memory_mib, missed, show
+from recognition.catalog.build import build_indexes
+from recognition.index.gallery import PhotoIndex
+from recognition.product import CatalogProduct
+from recognition.snapshot.read import Snapshot, open_snapshot
+from recognition.snapshot.write import SnapshotContents, write_snapshot
+
 # numpy reads this once, when it is imported.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-import numpy as np
-from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "handler")]
 
-from rich.console import Console  # noqa: E402
-
-from benchmarks.catalog_vectors import DIMENSIONS, blocks, frame_windows, held_out  # noqa: E402
-from benchmarks.scale_report import memory_mib, missed, show  # noqa: E402
-from recognition.catalog_folder import CatalogProduct  # noqa: E402
-from recognition.gallery import PhotoIndex, build_indexes  # noqa: E402
-from recognition.snapshot import Snapshot, open_snapshot  # noqa: E402
-from recognition.snapshot_write import SnapshotContents, write_snapshot  # noqa: E402
 
 CROPS = 4
 _FINGERPRINT = "generated"
@@ -133,7 +132,7 @@ def build(contents: SnapshotContents, previous: Snapshot | None, path: Path) -> 
 
 
 def serve(path: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """What one process measures, what it and a second one take of memory, and what comparing everything costs."""
+    """Times of one process, memory of it and of a second one, and the cost of comparing everything."""
     context = multiprocessing.get_context("spawn")
     pipes, processes = [], []
     figures: dict[str, Any] = {}

@@ -24,19 +24,19 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from viewer_crowd import crowd
+
+from demo.audience import watch
+from demo.browser import find_chromium
+from demo.errors import DemoError
+from demo.judgement import Verdict
+from demo.stage import ARCHIVE, Stage, choose_shop, ended_by_signals, staged
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "scripts"), str(ROOT)]
 
-import numpy as np  # noqa: E402
-from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
-from viewer_crowd import crowd  # noqa: E402
-
-from demo.audience import watch  # noqa: E402
-from demo.browser import find_chromium  # noqa: E402
-from demo.errors import DemoError  # noqa: E402
-from demo.judgement import Verdict  # noqa: E402
-from demo.stage import ARCHIVE, Stage, choose_shop, ended_by_signals, staged  # noqa: E402
 
 _SHARES = (50, 95, 99)
 

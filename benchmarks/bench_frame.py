@@ -1,14 +1,11 @@
-"""Where a frame's time goes: bare passes of the network as a share of the whole, without text.
+"""Time of a frame by stage: bare passes of the network as a share of the whole, without text.
 
 Composed frames of labelled products (folders as of scripts/evaluate.py) against a catalog of three photos each, one
 at a time, the network on one thread, local features on another.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -16,15 +13,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "handler"), str(ROOT / "scripts")]
+from evaluation import images
+from evaluation.backend import build, open_recognizer, unpack
+from evaluation.backgrounds import find_pictures
+from evaluation.dataset import load_dataset, split, write_catalog
+from recognition.network.runtime import Runtime
+from recognition.request.forms import Options, Request
 
-from evaluation import images  # noqa: E402
-from evaluation.backend import build, open_recognizer, unpack  # noqa: E402
-from evaluation.backgrounds import find_pictures  # noqa: E402
-from evaluation.dataset import load_dataset, split, write_catalog  # noqa: E402
-from recognition.request import Options, Request  # noqa: E402
-from recognition.runtime import Runtime  # noqa: E402
+ROOT = Path(__file__).resolve().parent.parent
+
 
 _WARM_UP = 5
 

@@ -1,4 +1,4 @@
-"""What the gate costs and what it skips.
+"""Cost of the gate, and the frames that it skips.
 
 1. Cost per 720p frame, thumbnail included, as a share of decoding one 720p key frame in the same run.
 2. Share of sampled frames skipped, by reason, at 1 and 2 frames/s: still clips made here, and real clips.
@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -24,12 +23,12 @@ import still_clips
 from rich.console import Console
 from rich.table import Table
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from livecart.core.types import Frame, Picture
+from livecart.live.gate.gate import Gate
+from livecart.live.video.picture import ArrayPicture, VideoPicture
 
-from livecart.pipeline.gate import Gate  # noqa: E402
-from livecart.pipeline.ingest.picture import ArrayPicture, VideoPicture  # noqa: E402
-from livecart.types import Frame, Picture  # noqa: E402
+ROOT = Path(__file__).resolve().parent.parent
+
 
 REAL_CLIPS = (
     "one-by-one-person-detection.mp4",
@@ -68,7 +67,7 @@ def judge(pictures: Iterable[tuple[float, Picture]]) -> Counter[str]:
     """Verdicts of one new gate, by reason."""
     gate = Gate()
     for pts_s, picture in pictures:
-        gate.judge(Frame("bench", picture, pts_s, pts_s))
+        gate.decide(Frame("bench", picture, pts_s, pts_s))
     return Counter({str(reason): count for reason, count in gate.counts.items()})
 
 
@@ -93,7 +92,7 @@ def cost(path: Path) -> dict[str, float]:
             decoded = time.perf_counter()
             for frame in frames:
                 judged_from = time.perf_counter()
-                gate.judge(Frame("bench", VideoPicture(frame), frame.time or 0.0, 0.0))
+                gate.decide(Frame("bench", VideoPicture(frame), frame.time or 0.0, 0.0))
                 gate_s.append(time.perf_counter() - judged_from)
             if frames:
                 decode_s.append(decoded - started)
@@ -143,7 +142,7 @@ def show(report: dict[str, Any]) -> None:
 
 
 def missed(report: dict[str, Any]) -> list[str]:
-    """Which of the project's promises were missed."""
+    """Promises of the project that were missed."""
     late = [f"{name} at {rate}/s" for name in STILL for rate, row in report["clips"][name].items() if _too_many(row)]
     late += ["cost below 1 ms"] if report["cost"]["gate_ms"] >= 1 else []
     return late + [f"small products, {n}" for n, row in report["small_products"].items() if row["seen"] < row["tries"]]

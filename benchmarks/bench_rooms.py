@@ -1,9 +1,9 @@
-"""How many live rooms this machine carries, TorchServe included, and what a room costs in each stage.
+"""Live rooms that this machine carries, TorchServe included, and the cost of a room by stage.
 
 The clip: drawn products, 720p30 at 2 Mbit/s, a key frame every 2 s, one show of 6 to 9.5 s every 20 s, in which the
 product is brought in, turned, half hidden, near and far. Between shows the drawn host sways and talks in a camera's
 noise: no frame equals the one before it, and none passes the gate as unchanged; but nothing new comes, and about half
-of the sampled frames are skipped, most of them as familiar. After 60 s the same pictures come again. A small server of
+of the sampled frames are skipped, most as background. After 60 s the same pictures come again. A small server of
 our own plays it as HTTP-FLV live streams, one a room, their shows and key frames spread in time (live_source.py; what
 it uses of the processor is reported and is not part of a room). `livecart run` and TorchServe (a worker for each core)
 run as processes of their own, with default settings, over N rooms.
@@ -27,8 +27,6 @@ Times to a card are from `captured_to_card_seconds`: within its buckets they are
 exact. With --rooms nothing is written unless --output names a file. Exit status: 0, or 1 if a target was missed.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import datetime
@@ -45,20 +43,20 @@ import av
 import psutil
 from rich.console import Console
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
+import build_archive
+import make_clip
+import torchserve_control as control
+import torchserve_plan
+from benchmarks import room_report
+from benchmarks.capacity_search import largest_passing
+from benchmarks.load import run_load
+from benchmarks.room_measure import Between, Programs, memory_mib, moment_of, wait_idle
+from benchmarks.room_process import WAYS, Settings, Way, live_source, merged, offsets_ms, rooms_toml, running
+from livecart.live.video import VideoPicture
+from torchserve_plan import free_port
 
-import build_archive  # noqa: E402
-import make_clip  # noqa: E402
-import torchserve_control as control  # noqa: E402
-import torchserve_plan  # noqa: E402
-from benchmarks import room_report  # noqa: E402
-from benchmarks.capacity_search import largest_passing  # noqa: E402
-from benchmarks.load import run_load  # noqa: E402
-from benchmarks.room_measure import Between, Programs, look, memory_mib, wait_idle  # noqa: E402
-from benchmarks.room_process import WAYS, Settings, Way, live_source, merged, offsets_ms, rooms_toml, running  # noqa: E402
-from livecart.pipeline.ingest import VideoPicture  # noqa: E402
-from torchserve_plan import free_port  # noqa: E402
+ROOT = Path(__file__).resolve().parent.parent
+
 
 SHOW_EVERY_S = 20.0
 #: What the project promises for a 2-core machine, in rooms.
@@ -75,7 +73,7 @@ console = Console(stderr=True, highlight=False)
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What all runs have in common."""
+    """Settings that all runs share."""
 
     server: control.Server
     source_url: str
@@ -203,10 +201,10 @@ def one_run(way: Way, rooms: int, stage: Stage, progress: Callable[[str], None])
             programs = Programs(livecart, torchserve, stage.source)
             progress(f"warming up {options.warm_up:g} s")
             time.sleep(options.warm_up)
-            before = look(programs)
+            before = moment_of(programs)
             progress(f"measuring {options.seconds:g} s")
             time.sleep(options.seconds)
-            after = look(programs)
+            after = moment_of(programs)
             views, memory = livecart.rooms(), memory_mib(programs)
     except RuntimeError as error:
         # That so many rooms do not even start is a result of the search, not its end.

@@ -6,8 +6,6 @@ process a core: the limit. Same photos, same cores, same run; the rounds alterna
 changes all alike. Prints a table and writes results/serving.json.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import datetime
@@ -25,15 +23,15 @@ from typing import Any
 
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
+import torchserve_control as control
+import torchserve_plan
+from benchmarks.in_process import in_process_per_second
+from benchmarks.load import LoadResult, run_load
+from sample_photos import sample_photos
+from torchserve_plan import free_port
 
-import torchserve_control as control  # noqa: E402
-import torchserve_plan  # noqa: E402
-from benchmarks.in_process import in_process_per_second  # noqa: E402
-from benchmarks.load import LoadResult, run_load  # noqa: E402
-from sample_photos import sample_photos  # noqa: E402
-from torchserve_plan import free_port  # noqa: E402
+ROOT = Path(__file__).resolve().parent.parent
+
 
 CLIENTS = (1, 8, 32)
 FRAME_PX = (640, 360)

@@ -17,8 +17,6 @@ loses.
 Exit status: 0, or 1 if memory drifted by more than 5 %, or threads or descriptors were left.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import datetime
@@ -43,17 +41,17 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from benchmarks.stand_in_recognizer import PRODUCTS
+from livecart.core.settings import RoomSettings
+from livecart.live.decide import DecisionSettings
+from livecart.live.gate.settings import GateSettings
+from livecart.live.plan import plan_room
+from livecart.live.recognise.settings import RecognizerSettings
+from livecart.live.video import IngestSettings, StreamReader
+from livecart.server.app import open_engine
 
-from benchmarks.stand_in_recognizer import PRODUCTS  # noqa: E402
-from livecart.app import open_engine  # noqa: E402
-from livecart.pipeline.decision import DecisionSettings  # noqa: E402
-from livecart.pipeline.gate import GateSettings  # noqa: E402
-from livecart.pipeline.ingest import IngestSettings, StreamReader  # noqa: E402
-from livecart.pipeline.plan import plan_room  # noqa: E402
-from livecart.pipeline.recognizer import RecognizerSettings  # noqa: E402
-from livecart.settings import RoomSettings  # noqa: E402
+ROOT = Path(__file__).resolve().parent.parent
+
 
 #: What the project promises.
 MOST_DRIFT = 0.05
@@ -228,7 +226,7 @@ def soak_reader(clip: Path, opens: int) -> dict[str, Any]:
 
 
 def missed(part: dict[str, Any]) -> list[str]:
-    """What a part fell short of."""
+    """Promises that a part missed."""
     found = [f"memory drifted by {part['drift_uss']:+.1%}"] if part["drift_uss"] > MOST_DRIFT else []
     left = {key: part[key] for key in ("threads_left", "descriptors_left")}
     return found + [f"{count} {key.replace('_', ' ')}" for key, count in left.items() if count > 0]

@@ -2,14 +2,12 @@
 
 1. Bulk upsert of products, against one transaction a product.
 2. Pages of a search in a large catalog (p95), against OFFSET paging of the last page.
-3. Stock look-ups through the cache, against asking the database each time.
+3. Stock look-ups through the cache, against visit the database each time.
 
   bench_store.py --mysql mysql+pymysql://root@127.0.0.1:3306/test --redis redis://127.0.0.1:6379/10
 
 Without --mysql and --redis only SQLite and memory:// are measured. A MySQL database of its own is made and dropped.
 """
-
-from __future__ import annotations
 
 import argparse
 import json
@@ -30,16 +28,20 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import create_engine, select, text
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from livecart.shop.availability.cache import AvailabilityCache
+from livecart.shop.availability.open import open_cache
+from livecart.shop.database.store import Store, open_store
+from livecart.shop.models.products import ProductRow
+from livecart.shop.repositories import (
+    bulk,
+    hosts,
+    products,
+)
+from livecart.shop.repositories.search import search
+from livecart.shop.schemas.product import ProductPatch
 
-from livecart.catalog.database.store import Store, open_store  # noqa: E402
-from livecart.catalog.database.tables import ProductRow  # noqa: E402
-from livecart.catalog.records import bulk, hosts, products  # noqa: E402
-from livecart.catalog.records.search import search  # noqa: E402
-from livecart.catalog.stock.cache import StockCache  # noqa: E402
-from livecart.catalog.stock.open import open_cache  # noqa: E402
-from livecart.catalog.values import ProductPatch  # noqa: E402
+ROOT = Path(__file__).resolve().parent.parent
+
 
 HOST = "shop.example.com"
 T = TypeVar("T")
@@ -144,14 +146,14 @@ def bench_pages(store: Store, count: int, rounds: int) -> dict[str, float]:
     return found
 
 
-def bench_lookups(cache: StockCache, count: int, seconds: float) -> float:
+def bench_lookups(cache: AvailabilityCache, count: int, seconds: float) -> float:
     """Confirmations/s of one thread; a hundred products on air, as in a show."""
     chosen = random.Random(0)  # noqa: S311
     skus = [f"{chosen.randrange(count):08d}" for _ in range(100)]
     done, started_s = 0, time.perf_counter()
     while time.perf_counter() - started_s < seconds:
         for sku in skus:
-            cache.confirm(sku)
+            cache.check([sku])
         done += len(skus)
     return done / (time.perf_counter() - started_s)
 
@@ -183,7 +185,7 @@ def mysql_database(url: str) -> Iterator[str]:
 
 
 def on_each_database(mysql: str | None, bench: Callable[[str], T]) -> dict[str, T]:
-    """What `bench` finds on a SQLite file and, given a server's URL, on MySQL; each is empty at first."""
+    """Results of `bench` on a SQLite file and, given a server's URL, on MySQL; each is empty at first."""
     with tempfile.TemporaryDirectory() as folder:
         results = {"sqlite": bench(f"sqlite:///{folder}/catalog.db")}
     if mysql:

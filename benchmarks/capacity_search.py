@@ -1,7 +1,5 @@
 """The largest load that something carries, found with few runs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 

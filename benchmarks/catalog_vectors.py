@@ -6,14 +6,12 @@ their rank, two products differ by 0.42 in all, photos of one product by 0.58. A
 as a photo does.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.regions import windows_of
+from recognition.find.views import windows_of
 
 DIMENSIONS = 512
 _MEAN_NORM = 0.17

@@ -1,17 +1,13 @@
 """The limit in ``bench_serving.py``: the same recogniser called in a loop, one process a core, no server at all."""
 
-from __future__ import annotations
-
 import itertools
 import multiprocessing
-import sys
 import time
 from collections.abc import Sequence
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "handler"))
 
 
 def in_process_per_second(
@@ -33,9 +29,9 @@ def _share(barrier: Barrier) -> None:
 def _loop(folder: Path, photos: list[bytes], batch_size: int, seconds: float) -> float:
     import yaml
 
+    from contract.reply import encode
     from recognition.recognizer import Recognizer
-    from recognition.reply import encode
-    from recognition.request import Options, Request
+    from recognition.request.forms import Options, Request
     from recognition.settings import parse_settings
 
     settings = parse_settings(yaml.safe_load((ROOT / "handler" / "model-config.yaml").read_text(encoding="utf-8")))

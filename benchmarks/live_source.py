@@ -7,8 +7,6 @@ encoded here: the clip's packets are sent as they are, so that a room costs this
     python benchmarks/live_source.py clip.mp4          prints its address, serves until it is terminated
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import bisect
@@ -71,12 +69,12 @@ class LoopedClip:
         self._times_ms = [tag.at_ms for tag in self._tags]
 
     def opening(self) -> bytes:
-        """What every viewer gets first."""
+        """The first bytes of every viewer."""
         assert self._configuration is not None
         return self._header + self._configuration.bytes_at(0)
 
     def due_ms(self, number: int) -> int:
-        """When a frame is due."""
+        """The time at which a frame is due."""
         cycle, index = divmod(number, len(self._tags))
         return cycle * self.duration_ms + self._times_ms[index]
 

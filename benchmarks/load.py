@@ -1,7 +1,5 @@
 """A closed-loop load generator: so many clients, each sending its next photo when the last one is answered."""
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 import time
@@ -13,7 +11,7 @@ import aiohttp
 
 @dataclass
 class LoadResult:
-    """What one run saw. ``latencies_s`` are those of the requests answered with 200."""
+    """Result of one run. ``latencies_s`` are those of the requests answered with 200."""
 
     clients: int
     seconds: float

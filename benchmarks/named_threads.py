@@ -6,17 +6,14 @@ Python 3.11 keeps a thread's name to itself; here each new thread's name is also
 else differs from `python -m livecart`.
 """
 
-from __future__ import annotations
-
-import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from livecart.cli.commands import main
 
-from livecart.cli.commands import main  # noqa: E402
+ROOT = Path(__file__).resolve().parent.parent
+
 
 #: Linux keeps so many bytes of a name.
 _NAME_BYTES = 15

@@ -1,4 +1,4 @@
-"""What rooms did and cost between two moments: livecart's own metrics, and processor time by process and thread."""
+"""Work and cost of rooms between two moments: livecart's own metrics, and processor time by process and thread."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Moment:
     machine_busy_s: float
 
 
-def look(programs: Programs) -> Moment:
+def moment_of(programs: Programs) -> Moment:
     """Read every counter now."""
     series = {
         (sample.name.removeprefix(_PREFIX), frozenset(sample.labels.items())): sample.value
@@ -86,7 +86,7 @@ def memory_mib(programs: Programs) -> dict[str, float]:
 
 
 class Between:
-    """What happened from one moment to another."""
+    """Differences between two moments."""
 
     def __init__(self, before: Moment, after: Moment) -> None:
         self.seconds = after.at_s - before.at_s
@@ -122,7 +122,7 @@ class Between:
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """How many values were at most so many seconds, for each bucket's upper bound."""
+    """Cumulative counts by each bucket's upper bound in seconds."""
 
     at_most: Mapping[float, float]
 

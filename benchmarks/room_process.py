@@ -1,7 +1,5 @@
 """`livecart run` as a process of its own, over rooms that are channels of a live source."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess
@@ -41,8 +39,8 @@ WAYS = {
     "naive": Way(
         "every frame decoded, every sampled one recognised",
         {
-            "ingest": {"every_frame": True, "hurried_hz": 0.1, "economy": "never"},
-            "gate": {"forced_every_s": 0.001, "max_wait_s": 0.0, "blurred_share": 0.0, "follow": False},
+            "ingest": {"every_frame": True, "fast_hz": 0.1, "load_shedding": "never"},
+            "gate": {"forced_every_s": 0.001, "max_wait_s": 0.0, "blurred_share": 0.0, "track": False},
         },
     ),
 }
@@ -70,7 +68,7 @@ class Livecart:
 
 
 def offsets_ms(rooms: int, show_every_s: float, clip_s: float) -> list[int]:
-    """How far ahead each room's channel is: spread over the time between shows, and over the clip's shows."""
+    """Offset of each room's channel: spread over the time between shows, and over the clip's shows."""
     shows = max(1, round(clip_s / show_every_s))
     return [round(1000 * show_every_s * (number * _GOLDEN % 1 + number % shows)) for number in range(rooms)]
 

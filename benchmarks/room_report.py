@@ -1,6 +1,4 @@
-"""What one run of rooms comes to: figures, shortcomings, tables."""
-
-from __future__ import annotations
+"""Report of one run of rooms: figures, shortcomings, tables."""
 
 import platform
 from dataclasses import dataclass
@@ -11,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.room_measure import Between
-from livecart.pipeline.gate import SKIP_REASONS
+from livecart.live.gate.gate import SKIP_REASONS
 
 #: 95 % of the cards within so many seconds; a bound of the histogram's buckets.
 CARD_WITHIN_S, CARD_SHARE = 1.0, 0.95
@@ -25,7 +23,7 @@ _BUSY_SHARE = 0.85
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a run was asked for, and what it left: rooms as `GET /rooms` has them, memory by program."""
+    """Options and remains of a run: rooms as `GET /rooms` has them, memory by program."""
 
     rooms: int
     rate_hz: float
@@ -47,7 +45,7 @@ def result(between: Between, run: Run) -> dict[str, Any]:
         "rooms": run.rooms,
         "shows": round(run.shows, 1),
         "captured_to_card": cards.summary() | {"share_within_1_s": round(cards.share_within(CARD_WITHIN_S), 4)},
-        "captured_to_look": between.distribution("captured_to_look_seconds").summary(),
+        "captured_to_result": between.distribution("captured_to_result_seconds").summary(),
         "frames": {outcome: frames.get(outcome, 0) for outcome in ("answered", "replaced", "stale")} | frames,
         "incidents": between.counted("incidents", "incident"),
         "background_failures": between.counted("background_failures", "where"),
@@ -107,10 +105,10 @@ def one_line(figures: dict[str, Any]) -> str:
     verdict = "; ".join(figures["shortcomings"]) or "passed"
     if "captured_to_card" not in figures:
         return f"{figures['rooms']} rooms: {verdict}"
-    card, look = figures["captured_to_card"], figures["captured_to_look"]
+    card, decided = figures["captured_to_card"], figures["captured_to_result"]
     return (
         f"{figures['rooms']} rooms: {card['count']} cards, p50 {card['p50_s']} s, p95 {card['p95_s']} s, "
-        f"looks p95 {look['p95_s']} s, {figures['asked_per_s']} frames/s asked, "
+        f"results p95 {decided['p95_s']} s, {figures['asked_per_s']} frames/s asked, "
         f"{figures['cores_used']} cores: {verdict}"
     )
 
@@ -141,7 +139,7 @@ def _telling(way: dict[str, Any]) -> dict[str, Any] | None:
 
 def _runs_table(name: str, way: dict[str, Any]) -> Table:
     table = Table(title=f"{name}: {way['title']}", title_justify="left")
-    headings = "rooms cards p50 p95 look-p50 look-p95 stale replaced sampled/s asked/s skipped cores others verdict"
+    headings = "rooms cards p50 p95 result-p50 result-p95 stale replaced sampled/s asked/s skipped cores others verdict"
     for heading in headings.split():
         table.add_column(heading.replace("-", " "), justify="left" if heading == "verdict" else "right")
     for run in way["runs"]:
@@ -149,9 +147,9 @@ def _runs_table(name: str, way: dict[str, Any]) -> Table:
         if "captured_to_card" not in run:
             table.add_row(str(run["rooms"]), *[""] * 12, verdict.splitlines()[0])
             continue
-        card, look, frames = run["captured_to_card"], run["captured_to_look"], run["frames"]
-        cells = [run["rooms"], f"{card['count']}/{run['shows']:g}", card["p50_s"], card["p95_s"], look["p50_s"]]
-        cells += [look["p95_s"], frames["stale"], frames["replaced"], run["sampled_per_s"], run["asked_per_s"]]
+        card, decided, frames = run["captured_to_card"], run["captured_to_result"], run["frames"]
+        cells = [run["rooms"], f"{card['count']}/{run['shows']:g}", card["p50_s"], card["p95_s"], decided["p50_s"]]
+        cells += [decided["p95_s"], frames["stale"], frames["replaced"], run["sampled_per_s"], run["asked_per_s"]]
         cells += [run["skipped_share"], run["cores_used"], run["cores_used_by_others"], verdict]
         table.add_row(*(str(cell) for cell in cells))
     return table
@@ -168,7 +166,7 @@ def _cost_table(run: dict[str, Any]) -> Table:
 
 
 def processor() -> str:
-    """What the processor calls itself."""
+    """The processor's name."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))

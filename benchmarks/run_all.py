@@ -4,8 +4,6 @@ Each is a program of its own in this folder, with options of its own (--help). W
 data or a browser, is said and passed over. Exit status: 0, or 1 if one failed or missed its target.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import shutil
@@ -42,7 +40,9 @@ def _no_browser() -> str | None:
 #: From what takes little to what takes long, whole systems last.
 BENCHES = {
     "gate": Bench("what the gate costs and skips", 2),
+    "decoding": Bench("what is saved by decoding only what samples need", 1),
     "hub": Bench("an event to 10,000 viewers", 1),
+    "floods": Bench("what strangers' floods do to everybody else", 2),
     "store": Bench("the catalog's database and cache", 2),
     "frame": Bench(
         "where a frame's time goes",
@@ -50,6 +50,7 @@ BENCHES = {
         ("--data", str(DATA / "drinks"), "--backgrounds", str(DATA / "video")),
         _no_drinks,
     ),
+    "gpu": Bench("whole looks on a GPU, or on this CPU", 6),
     "serving": Bench("requests/s and latency of the archive", 8),
     "catalog_scale": Bench("100,000 products", 10),
     "end_to_end": Bench("frame captured, card event, drawn; 1 and 1,000 viewers", 8, lacks=_no_browser),

@@ -1,6 +1,4 @@
-"""What ``bench_catalog_scale.py`` prints, what it must reach, and how it reads a process's memory."""
-
-from __future__ import annotations
+"""Tables and targets of ``bench_catalog_scale.py``, and a process's memory."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ TARGETS = {"search p95 ms": 10.0, "memory MiB": 2048.0, "R@1 lost": 0.005}
 
 
 def missed(report: dict[str, Any]) -> list[str]:
-    """Which targets were missed."""
+    """Targets that were missed."""
     rss = max(memory["rss_mib"] for memory in report["one_process"] + report["two_processes"])
     reached = {
         "search p95 ms": report["search_p95_ms"],

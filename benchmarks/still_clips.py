@@ -4,8 +4,6 @@ Each is drawn upright at 720p with what cameras and encoders add (sensor noise, 
 encoded as H.264 at a live stream's bit rate. The same seed gives the same pictures.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Viewers by WebSocket, in a process of their own: when each of them got each card event."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import multiprocessing

@@ -4,8 +4,6 @@ Everything that could stop the archive from starting is checked here first, so t
 threshold is found at a desk and not on a server.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import shutil
@@ -20,25 +18,25 @@ import msgspec
 import numpy as np
 import yaml
 
+from recognition.backbones import load_backbone
+from recognition.catalog.build import build_snapshot, empty_snapshot, index_arrays
+from recognition.catalog.embedding import dimensions_of, fingerprint, open_embedder
+from recognition.classify.labels import LabelMatcher, softmax
+from recognition.classify.product_links import load_links
+from recognition.errors import ConfigurationError
+from recognition.network.artifact import LINKS_FILE, SNAPSHOT_FILE, BackboneInfo
+from recognition.network.export import RUNTIMES, export
+from recognition.network.runtime import open_runtime
+from recognition.settings import ModelChoice, RuntimeChoice, Settings, parse_settings
+from recognition.snapshot.catalog_folder import load_catalog_folder
+from recognition.snapshot.write import SnapshotContents, write_snapshot
 from torchserve_plan import CONFIG_FILE, MODEL
 
 ROOT = Path(__file__).resolve().parent.parent
 HANDLER = ROOT / "handler"
-sys.path.insert(0, str(HANDLER))
+#: Its own package, which the archive shares with livecart.
+CONTRACT = ROOT / "contract"
 
-from recognition.artifact import LINKS_FILE, SNAPSHOT_FILE, BackboneInfo  # noqa: E402
-from recognition.backbones import load_backbone  # noqa: E402
-from recognition.backbones.export import RUNTIMES, export  # noqa: E402
-from recognition.catalog import empty_snapshot, index_arrays  # noqa: E402
-from recognition.catalog_folder import load_catalog_folder  # noqa: E402
-from recognition.embedding import dimensions_of, fingerprint, open_embedder  # noqa: E402
-from recognition.errors import ConfigurationError  # noqa: E402
-from recognition.label_match import LabelMatcher, softmax  # noqa: E402
-from recognition.links import load_links  # noqa: E402
-from recognition.runtime import open_runtime  # noqa: E402
-from recognition.settings import ModelChoice, RuntimeChoice, Settings, parse_settings  # noqa: E402
-from recognition.snapshot_build import build_snapshot  # noqa: E402
-from recognition.snapshot_write import SnapshotContents, write_snapshot  # noqa: E402
 
 #: Runtimes may differ by this much in a confidence (docs/http.md promises it).
 TOLERANCE = 1e-3
@@ -65,6 +63,9 @@ def build(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="livecart-build-") as temporary:
         staging = Path(temporary) / "archive"
         shutil.copytree(HANDLER, staging, ignore=_NOT_EXTRA)
+        shutil.copytree(CONTRACT, staging / CONTRACT.name, ignore=_NOT_EXTRA)
+        # Under this name Python runs it by itself, and in the checkout it must not: handler/ is on the path there.
+        (staging / "worker_start.py").rename(staging / "sitecustomize.py")
         with _Step(f"loading {settings.model.source}"):
             backbone = load_backbone(settings.model, default_labels=options.labels)
         products = load_links(options.links, allowed_hosts=settings.allowed_hosts)
@@ -72,7 +73,7 @@ def build(options: argparse.Namespace) -> None:
             print(f"  note: no label of this model leads to {product.name!r}")
         shutil.copyfile(options.links, staging / LINKS_FILE)
         with _Step(f"converting for {' and '.join(options.runtimes)}"):
-            info = export(backbone, staging, runtimes=options.runtimes)
+            info = export(backbone, staging, runtimes=options.runtimes, converted=options.converted)
         with _Step(f"embedding the photos of {options.catalog}" if options.catalog else "an empty catalog"):
             write_snapshot(staging / SNAPSHOT_FILE, _catalog(options, staging, info, settings))
         if len(options.runtimes) > 1:
@@ -179,6 +180,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=lambda text: text.split(","),
         default=list(RUNTIMES),
         help="comma-separated: openvino for CPUs, torch for GPUs (default: both)",
+    )
+    parser.add_argument(
+        "--converted",
+        type=Path,
+        default=ROOT / "build" / "converted",
+        help="keeps networks that were converted for OpenVINO, for the next archive (default: %(default)s)",
     )
     options = parser.parse_args(arguments)
     unknown = set(options.runtimes) - set(RUNTIMES)

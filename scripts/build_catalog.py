@@ -5,7 +5,9 @@
 
 Photos are embedded with the network of the built archive, so that a snapshot always fits the model that serves. Run it
 again after any change: only photos that the snapshot at --output does not know yet are embedded. The new one replaces
-it in one step, which workers may watch.
+it in one step, which workers may watch. A build that was stopped goes on where it ended (shop.partial beside
+shop.snapshot). Products that the photos and names do not make sure of are named, with what would help, and written to
+doubts.json beside the snapshot.
 
   build_catalog.py --serve                        builds on request, the network kept loaded
 
@@ -16,46 +18,51 @@ another one: start it again then.
 Exit status: 0 done, 1 a mistake in the input and nothing was written, 3 with --strict where photos had to be left out.
 """
 
-from __future__ import annotations
-
 import argparse
 import io
 import json
+import logging
 import os
 import signal
 import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import yaml
 from PIL import Image, ImageDraw, ImageFont
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from contract.doubts import DOUBTS_FILE, Doubt, Doubts
+from recognition.catalog.build import BuildReport, Embedder, build_snapshot, index_arrays
+from recognition.catalog.journal import Journal
+from recognition.classify.labels import load_labels
+from recognition.errors import ConfigurationError, SnapshotError
+from recognition.index.vectors import space_of
+from recognition.network.artifact import LABELS_FILE, SNAPSHOT_FILE, read_info
+from recognition.settings import Settings, parse_settings
+from recognition.snapshot.catalog_folder import load_catalog_folder
+from recognition.snapshot.read import Snapshot, open_snapshot
+from recognition.snapshot.write import write_snapshot
 from torchserve_plan import MODEL
 
 ROOT = Path(__file__).resolve().parent.parent
 HANDLER = ROOT / "handler"
-sys.path.insert(0, str(HANDLER))
 
-from recognition.artifact import SNAPSHOT_FILE  # noqa: E402
-from recognition.catalog import index_arrays  # noqa: E402
-from recognition.catalog_folder import load_catalog_folder  # noqa: E402
-from recognition.errors import ConfigurationError, SnapshotError  # noqa: E402
-from recognition.photo_features import PhotoEmbedder  # noqa: E402
-from recognition.settings import parse_settings  # noqa: E402
-from recognition.snapshot import Snapshot, open_snapshot  # noqa: E402
-from recognition.snapshot_build import BuildReport, build_snapshot  # noqa: E402
-from recognition.snapshot_write import write_snapshot  # noqa: E402
 
+_log = logging.getLogger(__name__)
 #: What opens the embedder of an unpacked archive: (folder, threads).
-OpenEmbedder = Callable[[Path, int], PhotoEmbedder]
+OpenEmbedder = Callable[[Path, int], Embedder]
 _BAD_PHOTOS_STATUS = 3
+#: Doubts in words; all are in the file.
+_MOST_TOLD = 10
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,15 +76,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"build_catalog: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("build_catalog: stopped, nothing was written", file=sys.stderr)
+        print("build_catalog: stopped; the same command goes on from here", file=sys.stderr)
         return 130
     for photo in report.bad:
         print(f"build_catalog: left out: sku {photo.sku!r}: {photo.path}: {photo.reason}", file=sys.stderr)
-    print(json.dumps(summary, ensure_ascii=False) if options.json else _sentence(summary, report))
+    if options.json:
+        print(json.dumps(summary, ensure_ascii=False))
+    else:
+        print("\n".join([_sentence(summary, report), *map(_advice, summary["doubts"][:_MOST_TOLD])]))
+        if len(summary["doubts"]) > _MOST_TOLD:
+            print(f"{len(summary['doubts']) - _MOST_TOLD} more in {options.output.with_name(DOUBTS_FILE)}")
     return _BAD_PHOTOS_STATUS if report.bad and options.strict else 0
 
 
-def build(options: argparse.Namespace, open_embedder: OpenEmbedder) -> tuple[dict[str, object], BuildReport]:
+def build(options: argparse.Namespace, open_embedder: OpenEmbedder) -> tuple[dict[str, Any], BuildReport]:
     """Write ``options.output``, whole or not at all; returns what --json prints, and the report it came from.
 
     Raises:
@@ -85,27 +97,31 @@ def build(options: argparse.Namespace, open_embedder: OpenEmbedder) -> tuple[dic
         OSError: the snapshot cannot be written.
     """
     started = time.perf_counter()
-    catalog = load_catalog_folder(options.folder, allowed_hosts=_allowed_hosts(options.model_config))
+    settings = _settings(options.model_config)
+    catalog = load_catalog_folder(options.folder, allowed_hosts=settings.allowed_hosts)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     with _unpacked(options.archive) as archive:
         photos = sum(len(product.photos) for product in catalog.products)
         embedder = open_embedder(archive, photos)
-        with _progress() as progress:
+        with _journal(options.output, embedder.fingerprint) as journal, _progress() as progress:
             previous = _previous(options.output, embedder.fingerprint)
             contents, report = build_snapshot(
                 catalog,
                 embedder,
                 folder=options.folder,
                 previous=previous,
+                journal=journal,
                 extra=lambda contents: index_arrays(contents, previous),
                 progress=progress,
             )
-    snapshot_id = write_snapshot(options.output, contents)
+            snapshot_id = write_snapshot(options.output, contents)
+        doubts = _write_doubts(archive, options.output, settings)
     summary = {
         "output": str(options.output),
         "id": snapshot_id,
         "fingerprint": embedder.fingerprint,
         **asdict(report),
+        "doubts": [msgspec.to_builtins(doubt) for doubt in doubts],
         "seconds": round(time.perf_counter() - started, 3),
         "bytes": options.output.stat().st_size,
     }
@@ -135,7 +151,7 @@ def _serve(options: argparse.Namespace) -> int:
     return 0
 
 
-def _warm_up(embedder: PhotoEmbedder) -> None:
+def _warm_up(embedder: Embedder) -> None:
     """Embed a picture of no product: the first takes a second longer, which nobody who saves a photo is to wait for."""
     picture = Image.new("RGB", (384, 512), (200, 200, 200))
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(40)
@@ -148,7 +164,7 @@ def _warm_up(embedder: PhotoEmbedder) -> None:
 
 
 def _order(
-    options: argparse.Namespace, archive: Path, embedder_for: Callable[[int], PhotoEmbedder], line: str
+    options: argparse.Namespace, archive: Path, embedder_for: Callable[[int], Embedder], line: str
 ) -> dict[str, object]:
     """One build; the answer to its order."""
     try:
@@ -164,8 +180,8 @@ def _order(
     return {"ok": True, **summary}
 
 
-def _embedders(archive: Path) -> Callable[[int], PhotoEmbedder]:
-    from recognition.embedding import embedders
+def _embedders(archive: Path) -> Callable[[int], Embedder]:
+    from recognition.catalog.embedding import embedders
 
     return embedders(archive, threads=len(os.sched_getaffinity(0)))
 
@@ -179,20 +195,58 @@ def _stamp(archive: Path) -> tuple[int, int, int]:
     return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
 
-def _open_embedder(archive: Path, photos: int) -> PhotoEmbedder:
+def _open_embedder(archive: Path, photos: int) -> Embedder:
     # Loads OpenVINO and the text reader: not for who has made a slip in catalog.json.
-    from recognition.embedding import open_embedder
+    from recognition.catalog.embedding import open_embedder
 
     return open_embedder(archive, threads=len(os.sched_getaffinity(0)), photos=photos)
 
 
-def _allowed_hosts(path: Path) -> Sequence[str]:
-    """The hosts that links may lead to, from the model-config.yaml of the archive."""
+def _write_doubts(archive: Path, snapshot: Path, settings: Settings) -> Sequence[Doubt]:
+    """Finds and writes the doubts of a snapshot; without them it is no worse, so what fails is only logged."""
+    file = snapshot.with_name(DOUBTS_FILE)
+    try:
+        doubts = _find_doubts(archive, snapshot, settings)
+        _write(file, msgspec.json.encode(doubts))
+    except Exception as error:  # noqa: BLE001  the snapshot is written and whole
+        _log.warning("%s is written without doubts: %s", snapshot, error, exc_info=error)
+        with suppress(OSError):
+            # Those of the snapshot before.
+            file.unlink()
+        return ()
+    return doubts.products
+
+
+def _find_doubts(archive: Path, snapshot: Path, settings: Settings) -> Doubts:
+    """Of a snapshot that was just written."""
+    from recognition.catalog.loaded import open_catalog
+    from recognition.find.doubts import doubts_of
+    from recognition.find.fusion import load_calibration
+
+    info = read_info(archive)
+    labels = load_labels(archive / LABELS_FILE, num_classes=info.num_classes)
+    catalog = open_catalog(snapshot, fingerprint=None, labels=labels, allowed_hosts=settings.allowed_hosts)
+    weights = load_calibration(info.name).weights
+    return doubts_of(catalog, weights, space_of(info), threshold=settings.thresholds.catalog)
+
+
+def _write(path: Path, content: bytes) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _settings(path: Path) -> Settings:
+    """The model-config.yaml of the archive."""
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigurationError(f"{path}: {error}") from error
-    return parse_settings(document if isinstance(document, dict) else {}, where=str(path)).allowed_hosts
+    return parse_settings(document if isinstance(document, dict) else {}, where=str(path))
 
 
 @contextmanager
@@ -210,6 +264,18 @@ def _unpacked(archive: Path) -> Iterator[Path]:
         except (OSError, zipfile.BadZipFile) as error:
             raise ConfigurationError(f"{archive}: not an archive that can be read: {error}") from error
         yield Path(temporary)
+
+
+@contextmanager
+def _journal(output: Path, fingerprint: str) -> Iterator[Journal]:
+    """What an interrupted build of ``output`` has embedded; it goes once the snapshot is written."""
+    journal = Journal(output.with_suffix(".partial"), fingerprint)
+    done = False
+    try:
+        yield journal
+        done = True
+    finally:
+        journal.close(done=done)
 
 
 def _previous(path: Path, fingerprint: str) -> Snapshot | None:
@@ -233,7 +299,19 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _sentence(summary: dict[str, object], report: BuildReport) -> str:
+def _advice(doubt: Mapping[str, Any]) -> str:
+    """One doubt in words, with what would help."""
+    named = f"sku {doubt['sku']!r} ({doubt['name']})"
+    if doubt["kind"] == "plain":
+        return f"{named} has nothing but its shape, and is seldom shown: add a photo of a side with print or text"
+    other = f"sku {doubt['other_sku']!r} ({doubt['other_name']})"
+    if doubt.get("same_photo"):
+        return f"{named} has a photo in common with {other}: replace it in one of them"
+    shown = " and ".join(doubt.get("words", ())) or "what differs"
+    return f"{named} cannot be told from {other} by its photos: add one that shows {shown}"
+
+
+def _sentence(summary: Mapping[str, Any], report: BuildReport) -> str:
     left_out = f", {len(report.bad)} left out" if report.bad else ""
     return (
         f"{summary['output']}: {report.products} products, {report.photos} photos ({report.embedded} embedded, "

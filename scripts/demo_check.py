@@ -5,8 +5,6 @@ against what the clip shows. Printed: the time to the first card, and from a fra
 its card on the screen. Exit status: 0 passed, 1 not.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys
@@ -14,10 +12,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-from torchserve_plan import ROOT
-
-sys.path.insert(0, str(ROOT))
 
 import numpy as np
 from rich.console import Console

@@ -6,8 +6,6 @@
 A file is sent over and over as a live stream. Ctrl-C ends everything. Exit status: 0 ended, 1 it could not start.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys
@@ -16,10 +14,6 @@ import webbrowser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
-
-from torchserve_plan import ROOT
-
-sys.path.insert(0, str(ROOT))
 
 from rich.console import Console
 
@@ -73,7 +67,7 @@ def _welcome(console: Console, stage: Stage) -> None:
 
 
 def tunnel_command(environment: Mapping[str, str], *urls: str) -> str | None:
-    """What brings the pages to who is logged in over SSH: they listen on 127.0.0.1 alone. None: nobody is."""
+    """The ssh command that forwards the pages, which listen on 127.0.0.1 alone; None without SSH."""
     if not environment.get("SSH_CONNECTION"):
         return None
     ports = [urlsplit(url).port for url in urls]

@@ -1,7 +1,5 @@
 """Show the archive at work: start a server on free ports, send real photos, print labels and purchase cards, stop."""
 
-from __future__ import annotations
-
 import argparse
 import subprocess
 import sys

@@ -5,12 +5,12 @@
   evaluate.py --data FOLDER --gallery iconic.jpg            the photos of that name are the catalog
   evaluate.py --data FOLDER --shots 3 --frames --negatives A B --json
                                                             products held into live frames, and frames without any
+  evaluate.py --data FOLDER --shots 3 --frames --negatives A --profile fast balanced sure --plot profiles.png
+                                                            what each profile finds, and what it costs
 
 FOLDER holds labels.tsv, lines of path<TAB>product name. Every choice goes by the seed: the same command asks the same.
 Exit status: 0 measured, 1 something given cannot be used.
 """
-
-from __future__ import annotations
 
 import argparse
 import json
@@ -19,7 +19,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -27,12 +27,12 @@ from rich.table import Table
 
 import torchserve_plan
 from evaluation.backend import unpack
-from evaluation.errors import EvaluationError
-from evaluation.plots import check_plot, draw
+from evaluation.dataset import EvaluationError
+from evaluation.plots import check_plot, draw, draw_profiles
 from evaluation.run import Outcome, Plan, evaluate
 from predict import TOKEN_VARIABLE
 from recognition.errors import ConfigurationError
-from recognition.settings import THREADS_VARIABLE
+from recognition.settings import THREADS_VARIABLE, ProfileName
 
 _ROWS = {
     "r_at_1": ("R@1", "{:.3f}"),
@@ -43,6 +43,7 @@ _ROWS = {
     "ece": ("calibration error (10 bins)", "{:.3f}"),
     "box_center_hit": ("box's centre in the product", "{:.3f}"),
     "box_iou50": ("box IoU ≥ 0.5", "{:.3f}"),
+    "core_ms": ("core-milliseconds an image", "{:.0f}"),
 }
 
 
@@ -54,17 +55,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.plot:
             check_plot(options.plot)
-        outcome = _measure(options)
+        outcomes = _measure(options)
         if options.plot:
-            draw(options.plot, outcome.queries, threshold=outcome.threshold, title=_title(outcome.figures))
+            _plot(options.plot, outcomes)
     except (EvaluationError, ConfigurationError) as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 1
     if options.json:
-        print(json.dumps(outcome.figures, ensure_ascii=False))
+        measured = [outcome.figures for outcome in outcomes]
+        print(json.dumps(measured[0] if len(measured) == 1 else {"profiles": measured}, ensure_ascii=False))
     else:
-        show(outcome.figures)
+        for outcome in outcomes:
+            show(outcome.figures)
     return 0
+
+
+def _plot(path: Path, outcomes: Sequence[Outcome]) -> None:
+    if len(outcomes) == 1:
+        [outcome] = outcomes
+        draw(path, outcome.queries, threshold=outcome.threshold, title=_title(outcome.figures))
+    else:
+        draw_profiles(path, [outcome.figures for outcome in outcomes], title=_title(outcomes[0].figures))
 
 
 def show(figures: dict[str, Any], console: Console | None = None) -> None:
@@ -91,7 +102,8 @@ def show(figures: dict[str, Any], console: Console | None = None) -> None:
         console.print(f"[red]{figures['errors']} images got an error for an answer and count as not found[/red]")
 
 
-def _measure(options: argparse.Namespace) -> Outcome:
+def _measure(options: argparse.Namespace) -> list[Outcome]:
+    """An outcome for each profile."""
     bar = Progress(
         *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()),
         console=Console(stderr=True),
@@ -100,11 +112,19 @@ def _measure(options: argparse.Namespace) -> Outcome:
     )
     with tempfile.TemporaryDirectory(prefix="livecart-archive-") as temporary, bar:
         task = bar.add_task("photos", total=None)
-        plan = _plan(options, unpack(options.archive, Path(temporary)))
-        return evaluate(plan, lambda what, done, count: bar.update(task, description=what, completed=done, total=count))
+        archive = unpack(options.archive, Path(temporary) / "archive")
+        # One embedding for all profiles.
+        known = options.known or Path(temporary) / "known.snapshot"
+        return [
+            evaluate(
+                _plan(options, archive, known, profile),
+                lambda what, done, count: bar.update(task, description=what, completed=done, total=count),
+            )
+            for profile in options.profile or [None]
+        ]
 
 
-def _plan(options: argparse.Namespace, archive_folder: Path) -> Plan:
+def _plan(options: argparse.Namespace, archive_folder: Path, known: Path, profile: ProfileName | None) -> Plan:
     return Plan(
         data=options.data,
         shots=options.shots,
@@ -115,10 +135,12 @@ def _plan(options: argparse.Namespace, archive_folder: Path) -> Plan:
         negatives=tuple(options.negatives),
         backgrounds=tuple(options.backgrounds),
         leave_out=options.leave_out,
+        plain=options.plain,
         text=options.text,
         limit=options.limit,
         dump=options.dump,
-        known=options.known,
+        known=known,
+        profile=profile,
         url=options.url,
         token=os.environ.get(TOKEN_VARIABLE),
         snapshot_path=options.snapshot_path,
@@ -131,6 +153,7 @@ def _title(figures: dict[str, Any]) -> str:
     return (
         f"{figures['queries']} {kind} of {figures['data']}, {figures['negatives']} negatives; "
         f"catalog: {catalog}; {figures['seeds']} seed(s), text {figures['text']}"
+        + (f", profile {figures['profile']}" if figures["profile"] else "")
     )
 
 
@@ -148,13 +171,21 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--negatives", type=Path, nargs="+", default=[], metavar="FOLDER", help="photos and clips without any product")
     add("--backgrounds", type=Path, nargs="+", default=[], metavar="FOLDER", help="to paste into (default: negatives)")
     add("--leave-out", type=_share, default=0.0, metavar="SHARE", help="of the products, which become negatives")
+    add("--plain", type=_count, default=0, metavar="N", help="drawn products without print, added to the catalog")
     add("--text", choices=("auto", "always", "never"), default="auto", help="default: %(default)s")
     add(
         "--limit", type=positive, help="at most so many queries, products' photos left out, and negatives, of each seed"
     )
-    add("--plot", type=Path, metavar="FILE", help="reliability diagram and precision/coverage curve (.png, .svg, .pdf)")
+    profiles = get_args(ProfileName)
+    add("--profile", nargs="+", choices=profiles, help="instead of the archive's own; several: one table each")
+    add(
+        "--plot",
+        type=Path,
+        metavar="FILE",
+        help="reliability and precision/coverage, or of several profiles cost and what they find (.png, .svg, .pdf)",
+    )
     add("--dump", type=Path, metavar="FOLDER", help="write every image that is asked about, and frames.jsonl")
-    add("--known", type=Path, metavar="FILE", help="a snapshot of these photos: they are not embedded again")
+    add("--known", type=Path, metavar="FILE", help="a snapshot: its photos are not embedded again; kept there if new")
     add("--archive", type=Path, default=torchserve_plan.ROOT / "model_store" / "product_recognizer.mar")
     add("--threads", type=positive, help="of the network in this process (default: every core)")
     add("--url", help="ask this server instead; it must run the same weights as --archive")
@@ -166,6 +197,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         if options.gallery is None:
             parser.error("--shots or --gallery is needed: what the catalog holds")
         options.shots = 1
+    if options.url and options.profile:
+        parser.error("--profile is of a recogniser in this process; a server has the profile of its archive")
     if bool(options.url) != bool(options.snapshot_path):
         parser.error("--url and --snapshot-path belong together")
     if options.threads is None and THREADS_VARIABLE not in os.environ:

@@ -6,13 +6,15 @@ model-config.yaml next to them, so that `make archive MODEL_CONFIG=…` is all t
 Run it again at any time: a broken download goes on where it stopped, and files that are there are not downloaded
 again. Without a network, put the two files into the folder by hand and run it all the same.
 
+The SHA-256 of what came first is kept in SHA256SUMS beside the files, and every later run holds them to it; copy that
+file into an empty folder to get the same weights on another machine, or none.
+
 The ModelScope SDK reads MODELSCOPE_ENDPOINT (another hub), MODELSCOPE_API_TOKEN and HTTPS_PROXY.
 """
 
-from __future__ import annotations
-
 import argparse
 import errno
+import hashlib
 import re
 import sys
 from pathlib import Path
@@ -25,6 +27,8 @@ from recognition.settings import ModelChoice
 
 FILES = (CHECKPOINT_FILE, LABELS_FILE)
 CONFIG_FILE = "model-config.yaml"
+#: As `sha256sum -c` reads it.
+SUMS_FILE = "SHA256SUMS"
 
 
 class FetchError(Exception):
@@ -40,9 +44,11 @@ def main() -> int:
             download(options.model_id, folder, revision=options.revision)
         else:
             print(f"{folder} is complete: nothing to download (delete it to download again)")
+        sums = hold_to_sums(folder)
         config = write_config(folder)
         print("checking that the weights fit …", flush=True)
         verify(config)
+        (folder / SUMS_FILE).write_text(sums, encoding="ascii")
     except (FetchError, ConfigurationError) as error:
         print(f"fetch_model: {error}", file=sys.stderr)
         return 1
@@ -78,6 +84,26 @@ def download(model_id: str, folder: Path, *, revision: str | None) -> None:
     if missing := _missing(folder):
         where = f"{model_id} at revision {revision}" if revision else model_id
         raise FetchError(f"{where} has no {' and no '.join(missing)}: check --model-id and --revision")
+
+
+def hold_to_sums(folder: Path) -> str:
+    """Check ``FILES`` against the folder's ``SHA256SUMS``, if it has one. Returns their own, in that form.
+
+    Raises:
+        FetchError: a file is another than the one of the sums.
+    """
+    found = {}
+    for name in FILES:
+        with (folder / name).open("rb") as file:
+            found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    sums = folder / SUMS_FILE
+    if sums.exists():
+        lines = [line.split(maxsplit=1) for line in sums.read_text(encoding="utf-8").splitlines()]
+        wanted = {line[1].lstrip("*"): line[0].lower() for line in lines if len(line) == 2}
+        for name, digest in found.items():
+            if wanted.get(name) != digest:
+                raise FetchError(f"{folder / name} is not the file of {sums}: delete the one that is not to be trusted")
+    return "".join(f"{digest}  {name}\n" for name, digest in found.items())
 
 
 def write_config(folder: Path) -> Path:
@@ -129,7 +155,7 @@ def _explained(error: BaseException, model_id: str, folder: Path, *, what: str) 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model-id", default=MODEL_ID, help="owner/name on the hub (default: %(default)s)")
-    parser.add_argument("--revision", help="branch or tag (default: master)")
+    parser.add_argument("--revision", help="branch, tag or commit (default: master)")
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: model_store/weights/<the model's name>")
     return parser.parse_args()
 

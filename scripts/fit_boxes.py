@@ -1,4 +1,4 @@
-"""Fit how a product's box follows from print and likeness, and write handler/recognition/box_fits/<backbone>.json.
+"""Fit how a product's box follows from print and likeness, and write fitted/box_fits/<backbone>.json.
 
 Composed frames of labelled products (folders as of scripts/evaluate.py, three catalog photos each, or `iconic.jpg`
 alone where every product has one) are shown to the recogniser. Where it names the right product, what it knew of the
@@ -6,8 +6,6 @@ place is held against where the product was pasted, by ridge regression. Prints,
 turn, how many boxes overlap the product by half, before and after. The same folders and seed give the same file, up to
 rounding.
 """
-
-from __future__ import annotations
 
 import argparse
 import sys
@@ -20,16 +18,14 @@ import msgspec
 import numpy as np
 from rich.progress import track
 
+from contract.boxes import BoxXyxyPx, iou
 from evaluation import images
-from evaluation.backend import build, open_recognizer, unpack
+from evaluation.backend import build_in, fit_parser, open_recognizer, unpack
 from evaluation.backgrounds import Picture, find_pictures
 from evaluation.dataset import Dataset, load_dataset, split, write_catalog
-from evaluation.fit_options import fit_parser
-from recognition.artifact import read_info
-from recognition.box_fit import TERMS, BoxEvidence, BoxFit, corrected, features, path_of, target, terms
-from recognition.regions import intersection_over_union
-from recognition.reply import BoxXyxyPx
-from recognition.request import Options, Request
+from recognition.find.boxes import TERMS, BoxEvidence, BoxFit, corrected, features, path_of, target, terms
+from recognition.network.artifact import read_info
+from recognition.request.forms import Options, Request
 
 #: Of terms with a standard deviation of 1, in samples: 60 to 150 gave the same within two points.
 _RIDGE = 100.0
@@ -43,7 +39,7 @@ _SAME_PX = 1.0
 
 @dataclass(frozen=True)
 class Sample:
-    """What was known of the place of product ``sku``, the box that was given, and the right one."""
+    """One example of product ``sku``: evidence of its place, the box that was given, and the right one."""
 
     sku: str
     evidence: BoxEvidence
@@ -68,8 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; 0 on success."""
     options = _options(arguments)
     with tempfile.TemporaryDirectory(prefix="livecart-fit-") as temporary:
-        work = Path(temporary)
-        archive = unpack(options.archive, work / "archive")
+        archive = unpack(options.archive, Path(temporary) / "archive")
+        work = options.work or Path(temporary)
+        work.mkdir(parents=True, exist_ok=True)
         pictures = find_pictures(options.backgrounds)
         samples = [
             sample
@@ -87,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def fit(samples: Sequence[Sample], *, backbone: str, fitted_on: str) -> BoxFit:
-    """What has the least squared error, large weights held back."""
+    """Ridge regression."""
     rows = np.stack([features(sample.evidence) for sample in samples])
     wanted = np.stack([target(sample.evidence, sample.truth) for sample in samples])
     means = [round(float(mean), 5) for mean in rows.mean(axis=0)]
@@ -105,8 +102,9 @@ def _of_dataset(
 ) -> Iterator[Sample]:
     shots = 3 if dataset.gallery is None else 1
     parts = split(dataset, shots=shots, seed=options.seed, gallery=dataset.gallery, limit=options.limit)
-    folder = write_catalog(parts, work / f"catalog-{dataset.folder.name}")
-    recognizer = open_recognizer(archive, build(folder, archive, folder.with_suffix(".snapshot")))
+    folder = write_catalog(parts, work / f"catalog-{dataset.folder.name}-boxes")
+    snapshot = build_in(work, folder, archive, data=dataset.folder.name, name="boxes")
+    recognizer = open_recognizer(archive, snapshot)
     recorder = Recorder()
     recognizer.use_box_fit(recorder)
     wanted = Options(room=None, top_k=1, threshold=_FROM, text="never")
@@ -142,11 +140,12 @@ def _report(samples: Sequence[Sample]) -> None:
 
 
 def _overlaps(box: BoxXyxyPx, truth: BoxXyxyPx) -> bool:
-    return bool(intersection_over_union(np.array(box), np.array([truth]))[0] >= _HALF)
+    return iou(box, truth) >= _HALF
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = fit_parser(__doc__, data="folders with labels.tsv", backgrounds="photos and clips without products")
+    parser.add_argument("--work", type=Path, help="keep what was embedded here, for the next run")
     parser.add_argument("--limit", type=int, default=120, help="photos of each folder (default: %(default)s)")
     parser.add_argument("--turns", type=int, default=3, help="frames composed of each photo (default: %(default)s)")
     return parser.parse_args(arguments)

@@ -1,13 +1,12 @@
-"""Fit in which directions a backbone's photo vectors count, and write handler/recognition/projections/<backbone>.npz.
+"""Fit in which directions a backbone's photo vectors count, and write fitted/projections/<backbone>.npz.
 
 Each photo is shown to the network as it is and many times as a host would hold it (scripts/evaluation/as_held.py). What
 differs between views of one photo tells nothing of the product: the inverse of that covariance is what vectors are
 compared by, and the directions that vary most between all views are kept. No label is looked at. Drawn packages are
-added to the photos of the folders. What parts of the backgrounds look like is fitted as well, so that what resembles
-everything a little draws no look. The same folders and seed give the same file, up to rounding.
+added to the photos of the folders. What parts of the backgrounds look like is fitted as well, as windows of the dense
+pass and as crops, so that what resembles everything a little draws no look and makes no card. The same folders and seed
+give the same file, up to rounding.
 """
-
-from __future__ import annotations
 
 import argparse
 import sys
@@ -24,16 +23,23 @@ from rich.progress import track
 from clips.catalog_photos import take_photo
 from clips.designs import design_products
 from evaluation.as_held import Rgb, as_held
-from evaluation.backend import unpack
+from evaluation.backend import fit_parser, unpack
 from evaluation.backgrounds import find_pictures, load_picture
-from evaluation.fit_options import fit_parser
-from recognition.artifact import read_info
-from recognition.embedding import CROP_PX, fit_square
-from recognition.regions import pool, windows_of
-from recognition.runtime import Runtime, open_runtime
+from recognition.errors import ConfigurationError
+from recognition.find.views import crop, dense_maps, pool, windows_of
+from recognition.index.vectors import (
+    CROP_PX,
+    Background,
+    VectorSpace,
+    crop_vectors,
+    fit_square,
+    hellinger,
+    save_space,
+    space_of,
+)
+from recognition.network.artifact import BackboneInfo, read_info
+from recognition.network.runtime import Runtime, open_runtime
 from recognition.settings import RuntimeChoice
-from recognition.vectors import Background, VectorSpace, hellinger, save_space
-from recognition.views import dense_maps
 
 #: Longer side at which photos are kept.
 _PHOTO_PX = 640
@@ -46,6 +52,9 @@ _DIMENSIONS = 512
 #: Of 512. On composed frames of drinks, with backgrounds that the fit had not seen, one of the three windows followed
 #: up lay on the product in 0.90 to 0.92 of the frames with 32, 64, 128 or all of them; without any background in 0.77.
 _BACKGROUND_DIRECTIONS = 64
+#: Crops of each background, and cells of the windows' grid along its longer side, as in the dense pass.
+_CROPS_OF_EACH = 4
+_GRID_CELLS = 20
 
 Averages = NDArray[np.float32]
 
@@ -58,16 +67,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         info = read_info(folder)
         runtime = open_runtime(folder, info, RuntimeChoice(threads=options.threads), gpu_id=None)
         backgrounds = [_small(load_picture(picture)) for picture in find_pictures(options.backgrounds)]
-        groups = []
-        for name, photos in _photos(options):
-            rng = np.random.default_rng(options.seed)
-            shown = track(photos, description=name)
-            views = [_views(runtime, photo, backgrounds, options.views, rng) for photo in shown]
-            groups.append(hellinger(np.stack(views)))
-        mean, axes = fit(groups, dimensions=min(_DIMENSIONS, groups[0].shape[-1]))
-        parts = parts_of(runtime, VectorSpace("fitted", mean, axes), track(backgrounds, description="backgrounds"))
-    print(save_space(info.name, mean, axes, fit_background(parts)), axes.shape)
+        mean, axes = _axes_of(info) if options.backgrounds_only else _fit_axes(options, runtime, backgrounds)
+        space = VectorSpace("fitted", mean, axes)
+        windows = windows_seen(runtime, space, track(backgrounds, description="windows of backgrounds"))
+        rng = np.random.default_rng(options.seed)
+        crops = crops_seen(runtime, space, track(backgrounds, description="crops of backgrounds"), rng)
+    print(save_space(info.name, mean, axes, windows=fit_background(windows), crops=fit_background(crops)), axes.shape)
     return 0
+
+
+def _axes_of(info: BackboneInfo) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    space = space_of(info)
+    if space.mean is None or space.axes is None:
+        raise ConfigurationError(f"{info.name} has no axes yet: fit them first, without --backgrounds-only")
+    return space.mean, space.axes
+
+
+def _fit_axes(
+    options: argparse.Namespace, runtime: Runtime, backgrounds: Sequence[Rgb]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    groups = []
+    for name, photos in _photos(options):
+        rng = np.random.default_rng(options.seed)
+        shown = track(photos, description=name)
+        views = [_views(runtime, photo, backgrounds, options.views, rng) for photo in shown]
+        groups.append(hellinger(np.stack(views)))
+    return fit(groups, dimensions=min(_DIMENSIONS, groups[0].shape[-1]))
 
 
 def fit(groups: Sequence[Averages], *, dimensions: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -82,13 +107,30 @@ def fit(groups: Sequence[Averages], *, dimensions: int) -> tuple[NDArray[np.floa
     return mean.astype(np.float32), (whitening @ kept[:, ::-1][:, :dimensions]).astype(np.float32)
 
 
-def parts_of(runtime: Runtime, space: VectorSpace, pictures: Iterable[Rgb]) -> NDArray[np.float32]:
+def windows_seen(runtime: Runtime, space: VectorSpace, pictures: Iterable[Rgb]) -> NDArray[np.float32]:
     """Vectors (N, D) of all windows of pictures without products, as the dense pass sees them."""
     parts = []
     for picture in pictures:
         [feature_map] = dense_maps(runtime, [Image.fromarray(picture)])
         parts.append(space.vectors(pool(feature_map, windows_of(*feature_map.shape[1:]))))
     return np.concatenate(parts)
+
+
+def crops_seen(
+    runtime: Runtime, space: VectorSpace, pictures: Iterable[Rgb], rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Vectors (N, D) of crops at random windows of pictures without products, cut out as those of a frame are."""
+    vectors = []
+    for picture in pictures:
+        frame = Image.fromarray(picture)
+        rows, columns = (max(3, round(side / max(frame.size) * _GRID_CELLS)) for side in (frame.height, frame.width))
+        cells = windows_of(rows, columns).cells
+        chosen = cells[rng.choice(len(cells), _CROPS_OF_EACH)] * np.array(
+            [frame.width / columns, frame.height / rows] * 2
+        )
+        crops = [crop(frame, (x1, y1, x2, y2))[0] for x1, y1, x2, y2 in chosen.tolist()]
+        vectors.append(crop_vectors(runtime, space, crops))
+    return np.concatenate(vectors)
 
 
 def fit_background(parts: NDArray[np.float32]) -> Background:
@@ -135,6 +177,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = fit_parser(__doc__, data="folders of photos, of anything", backgrounds="photos to put behind them")
     parser.add_argument("--drawn", type=int, default=200, help="drawn packages to add (default: %(default)s)")
     parser.add_argument("--views", type=int, default=9, help="views of each photo as held (default: %(default)s)")
+    parser.add_argument(
+        "--backgrounds-only", action="store_true", help="keep the directions: snapshots made before stay valid"
+    )
     parser.add_argument("--threads", type=int, default=2, help="of the network (default: %(default)s)")
     return parser.parse_args(arguments)
 

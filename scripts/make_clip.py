@@ -15,8 +15,6 @@ nor behind a hand, for each box); `bystanders`, alike, are products in the pictu
 Exit status: 0 made, 1 something given cannot be used.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os
@@ -31,18 +29,15 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from torchserve_plan import ROOT
-
 # What evaluates is what is read by: `livecart` is imported from this checkout, installed or not.
-sys.path.insert(0, str(ROOT))
-
 from clips.composer import ClipPlan, compose_clip, write_clip
 from clips.errors import ClipError
 from clips.products import DrawnProducts, FolderProducts, Products
 from clips.storyboard import LEAST_DURATION_S
 from clips.writing import SUFFIXES
-from evaluation.errors import EvaluationError
-from livecart.pipeline.clip_score import ClipTruth
+from evaluation.dataset import EvaluationError
+from livecart.cli.clip_score import ClipTruth
+from torchserve_plan import ROOT
 
 DATA_VARIABLE = "LIVECART_EVAL_DATA"
 _DRAWN_PRODUCTS = 24
@@ -125,6 +120,7 @@ def _plan(options: argparse.Namespace) -> ClipPlan:
         host=options.host,
         person=not options.hands_only,
         still=options.still,
+        overlays_name=options.overlays_name,
     )
 
 
@@ -183,6 +179,9 @@ def _add_content(parser: argparse.ArgumentParser, data: Path) -> None:
         metavar="CLIP|DIR",
         help="a host's clip, or a folder of which one is taken by the seed, as background instead of the drawn studio; "
         f"without a value ${DATA_VARIABLE}/video",
+    )
+    group.add_argument(
+        "--overlays-name", action="store_true", help="banner, captions and chat name products that are not presented"
     )
     group.add_argument("--hands-only", action="store_true", help="no person in the drawn studio, only hands")
     group.add_argument(

@@ -7,8 +7,6 @@
 Exit status: 0 all photos recognised, 1 some were refused, 2 the server cannot be reached.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

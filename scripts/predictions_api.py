@@ -1,7 +1,5 @@
 """A small client of the predictions API for the scripts: one photo in, one answer out."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,14 +10,21 @@ import requests
 
 from torchserve_plan import MODEL
 
-CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
+CONTENT_TYPES = {
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+    ".heic": "image/heic",
+    ".avif": "image/avif",
+}
 _TRIES = 6
 _TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the server said to one photo. ``status`` 0 means that it could not be asked."""
+    """The server's answer to one photo. ``status`` 0 means that it could not be asked."""
 
     path: Path
     status: int
@@ -27,12 +32,12 @@ class Answer:
 
     @property
     def ok(self) -> bool:
-        """Whether the photo was recognised (which does not mean that a product was found)."""
+        """True where the photo was answered (not only where a product was found)."""
         return self.status == 200
 
     @property
     def error(self) -> str:
-        """What went wrong, for people; empty if nothing did."""
+        """The error for people; empty without one."""
         if self.ok:
             return ""
         error = self.body.get("error")

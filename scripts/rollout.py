@@ -9,8 +9,6 @@ let the old one answer what it still has, remove it. When a step fails the old v
 again, and the new one is removed.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import re

@@ -1,7 +1,5 @@
 """Real photos that are on the machine anyway, because a package that the project installs ships them."""
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 from pathlib import Path
 

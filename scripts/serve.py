@@ -6,16 +6,18 @@ serve.py stop
 serve.py check [--none]
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os
 import shlex
 import sys
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
+
+import psutil
 
 import torchserve_control as control
 from sample_photos import sample_photos
@@ -67,15 +69,23 @@ def _status(options: argparse.Namespace) -> int:
     server = control.running(options.folder.resolve())
     if server:
         server.renew_management_token()
-    states = [worker["status"] for worker in server.workers()] if server else []
+    workers = server.workers() if server else []
+    states = [worker["status"] for worker in workers]
     if options.json:
         print(json.dumps({"running": server is not None, "workers": states, **(asdict(server) if server else {})}))
     elif server:
-        print(f"workers: {', '.join(states) or 'none'}\n")
+        print(f"workers: {', '.join(map(_worker, workers)) or 'none'}\n")
         _show(server, options.folder)
     else:
         print("no server of this checkout is running")
     return 0 if "READY" in states else 1
+
+
+def _worker(worker: dict[str, Any]) -> str:
+    """State and memory (RSS)."""
+    with suppress(psutil.NoSuchProcess, ValueError):  # one that starts anew may have no number yet
+        return f"{worker['status']} ({psutil.Process(worker['pid']).memory_info().rss >> 20} MiB)"
+    return str(worker["status"])
 
 
 def _check(options: argparse.Namespace) -> int:

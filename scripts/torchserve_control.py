@@ -4,8 +4,6 @@ Every server has a folder of its own for its effective configuration, logs, toke
 checkouts serve side by side, and stopping one never touches the other.
 """
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import json
@@ -248,15 +246,19 @@ def log_tail(folder: Path, lines: int = _LOG_LINES_SHOWN) -> str:
     return "\n".join(f"  | {line}" for line in said) or "  | (no output)"
 
 
+def environment(plan: Plan, temporary: str, threads: int) -> dict[str, str]:
+    """Variables of the server. What workers cache stays in its folder, for the next start."""
+    variables = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "TS_CONFIG_FILE")}
+    logs = str(plan.folder / "logs")
+    variables |= {"TMPDIR": temporary, "TEMP": temporary, "LOG_LOCATION": logs, "METRICS_LOCATION": logs}
+    variables |= {"CACHE_DIRECTORY": str(plan.folder / "cache"), THREADS_VARIABLE: str(threads)}
+    home = java_home()
+    return variables | ({"JAVA_HOME": home} if home else {})
+
+
 def _launch(plan: Plan, config: Path, temporary: str, threads: int) -> Server:
-    environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "TS_CONFIG_FILE")}
     logs = plan.folder / "logs"
     logs.mkdir()
-    environment |= {"TMPDIR": temporary, "TEMP": temporary, "LOG_LOCATION": str(logs), "METRICS_LOCATION": str(logs)}
-    environment[THREADS_VARIABLE] = str(threads)
-    home = java_home()
-    if home:
-        environment["JAVA_HOME"] = home
     command = [
         *(sys.executable, "-m", "ts.model_server", "--start", "--no-config-snapshots"),
         *("--ts-config", str(config), "--model-store", str(plan.archive.resolve().parent)),
@@ -265,7 +267,12 @@ def _launch(plan: Plan, config: Path, temporary: str, threads: int) -> Server:
     with (logs / "console.log").open("wb") as console:
         # Its own session: Ctrl-C meant for `make` must not reach a server that is to stay.
         launcher = subprocess.Popen(
-            command, cwd=plan.folder, env=environment, stdout=console, stderr=console, start_new_session=True
+            command,
+            cwd=plan.folder,
+            env=environment(plan, temporary, threads),
+            stdout=console,
+            stderr=console,
+            start_new_session=True,
         )
         try:
             launcher.wait()

@@ -1,6 +1,4 @@
-"""What to start, before anything is started: ports, shares of the cores, Java, and the configuration that results."""
-
-from __future__ import annotations
+"""The plan of a server before it is started: ports, shares of the cores, Java, and the configuration that results."""
 
 import os
 import secrets
@@ -30,7 +28,7 @@ class ServerError(Exception):
 
 @dataclass(frozen=True)
 class Plan:
-    """What to start. ``workers`` and ``threads`` None means: share out the cores. ``token`` None: by address."""
+    """Options of a server. ``workers`` and ``threads`` None means: share out the cores. ``token`` None: by address."""
 
     folder: Path
     archive: Path
@@ -46,7 +44,7 @@ class Plan:
         return {key: value + self.port - PORTS["inference_address"] for key, value in PORTS.items()}
 
     def token_on(self) -> bool:
-        """Whether requests need a token: by default as soon as others than this machine can connect."""
+        """True where requests need a token: by default as soon as others than this machine can connect."""
         return self.host not in _LOOPBACK if self.token is None else self.token
 
 

@@ -1,7 +1,5 @@
 """A product in the host's hand: drawn into frames, and where it is, for the truth."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import cv2
@@ -11,7 +9,7 @@ from clips.hands import Hand, visible_share
 from clips.motion import Track
 from clips.products import ClipProduct
 from clips.sprites import Rgb, Sprite, outline_in, paint
-from livecart.pipeline.clip_score import ShownProduct, TimedBox
+from livecart.cli.clip_score import ShownProduct, TimedBox
 
 #: The shutter is open this long: what a room's light asks of a phone.
 _EXPOSURE_S = 1 / 40
@@ -60,7 +58,7 @@ class Actor:
         return float(common) / max(1e-6, float(cv2.contourArea(hull)))
 
     def truth(self, size_px: tuple[int, int], fps: int, duration_s: float) -> ShownProduct | None:
-        """What the clip's truth says of it; None when it is never half inside the picture."""
+        """Its entry in the clip's truth; None when it is never half inside the picture."""
         first, last = int(self.track.start_s * fps), min(int(self.track.stop_s * fps) + 1, round(duration_s * fps) - 1)
         there = [n / fps for n in range(first, last + 1) if self.inside(n / fps, size_px) >= 0.5]
         if not there:

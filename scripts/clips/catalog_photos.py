@@ -1,7 +1,5 @@
 """Photos of drawn packages as a shop takes them: on a plain ground, with a margin, no two alike."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 

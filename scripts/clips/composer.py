@@ -1,7 +1,5 @@
 """Composes a clip and its truth from a plan. Everything random goes by the plan's seed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +22,7 @@ from clips.storyboard import Slot, plan_slots
 from clips.studio import Studio
 from clips.writing import ClipWriter
 from evaluation.compose import seed_for
-from livecart.pipeline.clip_score import ClipTruth, ShownProduct
+from livecart.cli.clip_score import ClipTruth, ShownProduct
 
 StillKind = Literal["table", "slides", "host"]
 
@@ -36,7 +34,7 @@ _GRAIN, _GRAINS = 1.6, 6
 
 
 class Backdrop(Protocol):
-    """What is behind the products."""
+    """The background behind the products."""
 
     def frame(self, t_s: float) -> Rgb:
         """A new array of the clip's size, uint8 (h, w, 3)."""
@@ -44,9 +42,10 @@ class Backdrop(Protocol):
 
 @dataclass(frozen=True)
 class ClipPlan:
-    """What is asked for. ``host`` is a clip or a folder of clips, None for the drawn studio.
+    """Options of a clip. ``host`` is a clip or a folder of clips, None for the drawn studio.
 
-    Without ``person`` only hands come into the drawn studio.
+    Without ``person`` only hands come into the drawn studio. ``overlays_name``: banner, captions and chat name products
+    that are not presented.
     """
 
     seed: int
@@ -59,6 +58,7 @@ class ClipPlan:
     host: Path | None = None
     person: bool = True
     still: StillKind | None = None
+    overlays_name: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,13 @@ def compose_clip(plan: ClipPlan, products: Products) -> Composition:
         actors += _show(plan, slot, place, shown[place % len(shown)], company)
     prices = [shown[place % len(shown)].price for place in range(len(slots))]
     overlays = plan_overlays(
-        plan.size_px, plan.duration_s, slots, prices, still=plan.still is not None, rng=_rng(plan, "overlays")
+        plan.size_px,
+        plan.duration_s,
+        slots,
+        prices,
+        still=plan.still is not None,
+        rng=_rng(plan, "overlays"),
+        names=[product.name for product in others] if plan.overlays_name else (),
     )
     # Slides and a paused host come out of a computer, without a camera's noise.
     grains = () if plan.still in ("slides", "host") else _grains(plan)

@@ -1,7 +1,5 @@
 """Camera cuts: which part of a background is seen from when on."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Invented packaged products: brand, kind, flavour, weight, colours. No real brand is meant."""
 
-from __future__ import annotations
-
 import colorsys
 from dataclasses import dataclass
 from typing import Literal

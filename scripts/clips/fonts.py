@@ -1,7 +1,5 @@
 """The font of everything that is written: Noto Sans SC and Noto Serif SC, from a package of the dev group."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Fruit, leaves and waves that are printed on packages for their flavour, and the colours that go with them."""
 
-from __future__ import annotations
-
 import colorsys
 import math
 

@@ -4,8 +4,6 @@
 have fingers that can be told apart.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import cv2
@@ -64,7 +62,7 @@ class _Limb:
 
 @dataclass(frozen=True)
 class _Grasp:
-    """Where a hand takes hold: fingers point along ``direction``, the arm comes from ``-arm``; pixels."""
+    """A grip: fingers point along ``direction``, the arm comes from ``-arm``; pixels."""
 
     anchor: Vector
     direction: Vector
@@ -94,7 +92,7 @@ def make_hand(cutout: Cutout, dress: Dress, *, seed: int, most: float) -> Hand:
 
 
 def any_dress(seed: int) -> Dress:
-    """How the clip's host looks, the same on both hands."""
+    """Looks of the clip's host, the same on both hands."""
     return Dress(_SKINS[seed_for(seed, "skin") % len(_SKINS)], _SLEEVES[seed_for(seed, "sleeve") % len(_SLEEVES)])
 
 

@@ -1,7 +1,5 @@
 """A real clip of a host as background: played forwards and backwards without end, filling the frame."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,6 +1,4 @@
-"""How a product moves through its show: poses at given times, smooth between them, never quite still in a hand."""
-
-from __future__ import annotations
+"""Motion of a product through its show: poses at given times, smooth between them, never quite still in a hand."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -68,7 +66,7 @@ class Track:
         )
 
     def hide(self, t_s: float) -> float:
-        """How far the second hand is in front of the product, 0 to 1."""
+        """Share of the second hand in front of the product, 0 to 1."""
         before, after, share = self._between(t_s)
         return before.hide + (after.hide - before.hide) * share
 

@@ -1,9 +1,7 @@
-"""What a live room draws over its picture: banner, price stickers, captions, chat bubbles, hearts.
+"""Overlays of a live room: banner, price stickers, captions, chat bubbles, hearts.
 
-The words name no product: they neither help nor mislead a reader of print.
+The words name no product, unless they are to: then banner, captions and chat mislead a reader of print.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -26,6 +24,8 @@ _CHAT = (
     ("Amy", "还有别的口味吗"),
 )  # fmt: skip
 _BANNERS = ("今日直播专享", "限时福利场", "工厂直发")
+#: Words that name a product.
+_NAMING = ("{}", "{}多少钱", "主播看看{}", "上次的{}很好喝", "{}还有货吗")
 _BUBBLES = 4
 _HEART_RISE_S = 2.6
 
@@ -79,18 +79,21 @@ def plan_overlays(
     *,
     still: bool,
     rng: np.random.Generator,
+    names: Sequence[str] = (),
 ) -> Overlays:
     """A still clip has its banner alone; others have it all, with a price for each show.
 
-    ``prices`` are those of the slots' products, in yuan; where there is None one is invented.
+    ``prices`` are those of the slots' products, in yuan; where there is None one is invented. Banner, captions and chat
+    name the products of these ``names``.
     """
-    banner = _text(str(rng.choice(_BANNERS)), _unit(size_px) * 0.045, (255, 255, 255), (20, 20, 24, 130))
+    words = str(rng.choice(_BANNERS))
+    banner = _text(names[0] if names else words, _unit(size_px) * 0.045, (255, 255, 255), (20, 20, 24, 130))
     labels = [_label(banner, (0.04, 0.045), size_px, 0.0, duration_s + 1)]
     if still:
         return Overlays(labels)
     labels += _prices(size_px, slots, prices, rng)
-    labels += _captions(size_px, duration_s, rng)
-    labels += _chat(size_px, duration_s, rng)
+    labels += _captions(size_px, duration_s, rng, names)
+    labels += _chat(size_px, duration_s, rng, names)
     return Overlays(labels, _hearts(duration_s, rng))
 
 
@@ -108,20 +111,27 @@ def _prices(
     return labels
 
 
-def _captions(size_px: tuple[int, int], duration_s: float, rng: np.random.Generator) -> list[Label]:
-    labels, t_s = [], float(rng.uniform(0.3, 2))
+def _naming(words: str, names: Sequence[str], place: int) -> str:
+    """The words, or the ``place``-th that name a product."""
+    return _NAMING[place % len(_NAMING)].format(names[place % len(names)]) if names else words
+
+
+def _captions(
+    size_px: tuple[int, int], duration_s: float, rng: np.random.Generator, names: Sequence[str]
+) -> list[Label]:
+    labels: list[Label] = []
+    t_s = float(rng.uniform(0.3, 2))
     while t_s < duration_s:
         length_s = float(rng.uniform(1.8, 3.6))
-        caption = _text(
-            str(rng.choice(_CAPTIONS)), _unit(size_px) * 0.055, (255, 255, 255), (0, 0, 0, 0), outlined=True
-        )
+        words = _naming(str(rng.choice(_CAPTIONS)), names, len(labels))
+        caption = _text(words, _unit(size_px) * 0.055, (255, 255, 255), (0, 0, 0, 0), outlined=True)
         left = 0.5 - 0.5 * caption.aspect * caption.unit_px / size_px[0]
         labels.append(_label(caption, (left, 0.955), size_px, t_s, t_s + length_s))
         t_s += length_s + float(rng.uniform(0.2, 1.5))
     return labels
 
 
-def _chat(size_px: tuple[int, int], duration_s: float, rng: np.random.Generator) -> list[Label]:
+def _chat(size_px: tuple[int, int], duration_s: float, rng: np.random.Generator, names: Sequence[str]) -> list[Label]:
     """Each message comes in below and moves up a row with each that follows."""
     times: list[float] = []
     while not times or times[-1] < duration_s:
@@ -129,7 +139,9 @@ def _chat(size_px: tuple[int, int], duration_s: float, rng: np.random.Generator)
     labels = []
     for place in range(len(times)):
         name, words = _CHAT[int(rng.integers(len(_CHAT)))]
-        bubble = _text(f"{name}：{words}", _unit(size_px) * 0.034, (255, 255, 255), (30, 30, 36, 120))
+        bubble = _text(
+            f"{name}：{_naming(words, names, place)}", _unit(size_px) * 0.034, (255, 255, 255), (30, 30, 36, 120)
+        )
         for row in range(_BUBBLES):
             shown = [*times, float("inf")][place + row : place + row + 2]
             if len(shown) == 2:
@@ -153,7 +165,7 @@ def _hearts(duration_s: float, rng: np.random.Generator) -> list[Heart]:
 
 
 def _unit(size_px: tuple[int, int]) -> float:
-    """What sizes of text go by: the frame's shorter side."""
+    """The side that sizes of text follow: the frame's shorter one."""
     return float(min(size_px))
 
 

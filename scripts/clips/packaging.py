@@ -1,7 +1,5 @@
 """Packages drawn whole: a printed front on a bottle, a can, a box or a bag, lit and seen from a little aside."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import cv2
@@ -22,7 +20,7 @@ _LABEL = (0.33, 0.9)
 
 @dataclass(frozen=True)
 class View:
-    """How a package is looked at: light from the left (-1) to the right (1), its brightness, the print's turn."""
+    """View of a package: light from the left (-1) to the right (1), its brightness, the print's turn."""
 
     light_from: float = -0.4
     brightness: float = 1.0

@@ -1,6 +1,4 @@
-"""What is printed on a package's front: brand, name, flavour, weight, fruit. Flat; packaging.py gives it a shape."""
-
-from __future__ import annotations
+"""Print of a package's front: brand, name, flavour, weight, fruit. Flat; packaging.py gives it a shape."""
 
 import numpy as np
 from PIL import Image, ImageDraw

@@ -3,8 +3,6 @@
 A photo that the catalog holds is never the one that is held into the clip.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from dataclasses import dataclass
@@ -37,7 +35,7 @@ class ClipProduct:
 
 
 class Products(Protocol):
-    """Where a clip's products come from."""
+    """Source of a clip's products."""
 
     def choose(self, count: int, seed: int) -> list[ClipProduct]:
         """Up to ``count`` different products of the catalog, fewer where there are no more."""

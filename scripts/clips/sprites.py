@@ -1,7 +1,5 @@
 """Flat pictures with transparency, put into a frame in any pose, with the blur of their movement."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import cv2
@@ -21,7 +19,7 @@ _LONGEST_BLUR_PX = 61.0
 
 @dataclass(frozen=True)
 class Pose:
-    """Where a sprite's middle lies, pixels of the frame, how high it is, and how it is turned.
+    """Pose of a sprite: its middle and height in pixels of the frame, and its turn.
 
     ``roll_deg`` turns it in the picture, clockwise; ``yaw_deg`` turns its right side away from the viewer.
     """

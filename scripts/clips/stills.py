@@ -1,7 +1,5 @@
 """Scenes in which nothing moves: a table of products, and slides."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

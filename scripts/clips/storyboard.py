@@ -1,6 +1,4 @@
-"""When shows begin and end in a clip, before anything of them is drawn."""
-
-from __future__ import annotations
+"""Beginnings and ends of a clip's shows, before anything of them is drawn."""
 
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """A drawn live room: wall, shelf and lamp, a table, and a host who sways and talks."""
 
-from __future__ import annotations
-
 import colorsys
 from collections.abc import Sequence
 

@@ -17,10 +17,10 @@ import msgspec
 
 from clips.errors import ClipError
 from clips.fonts import font_path
-from evaluation.errors import EvaluationError
+from evaluation.dataset import EvaluationError
 from evaluation.plots import check_plot
-from livecart.errors import LivecartError
-from livecart.pipeline.clip_score import ClipScore, ClipTruth, ShownProduct, StrayCard, read_truth
+from livecart.cli.clip_score import ClipScore, ClipTruth, ShownProduct, StrayCard, read_truth
+from livecart.core.errors import LivecartError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

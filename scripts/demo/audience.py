@@ -1,20 +1,18 @@
 """Somebody who watches the room in a real browser, while another viewer notes what the hub says."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from contract.card import CardEvent
 from demo.browser import picture, recording, watching
 from demo.cards import card_events
 from demo.errors import DemoError
 from demo.judgement import Verdict, judge
 from demo.stage import Stage
-from livecart.pipeline.clip_score import read_truth
-from livecart.types import CardEvent
+from livecart.cli.clip_score import read_truth
 
 _SIZE_PX = (1280, 900)
 #: Beyond the clip's length: the viewer is behind, and the first show may have begun.
@@ -24,7 +22,7 @@ _LOOK_EVERY_MS, _SETTLED_MS = 250, 600
 
 @dataclass(frozen=True)
 class Watched:
-    """What came of it; `first_card_s` is when the first card was drawn, of `time.monotonic`."""
+    """Result of a visit; `first_card_s` is when the first card was drawn, of `time.monotonic`."""
 
     verdict: Verdict
     first_card_s: float | None

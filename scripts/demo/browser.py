@@ -65,7 +65,7 @@ class Sample(msgspec.Struct, frozen=True):
 
 
 class Recording(msgspec.Struct, frozen=True):
-    """What was seen; the dates of the first and the last frame, None before the first."""
+    """Frames and cards that were seen; the dates of the first and the last frame, None before the first."""
 
     from_s: float | None
     to_s: float | None
@@ -122,7 +122,7 @@ def watching(executable: str, url: str, *, size: tuple[int, int]) -> Iterator[Pa
 
 
 def recording(page: Page) -> Recording:
-    """What was seen until now."""
+    """Frames and cards seen until now."""
     return msgspec.convert(page.evaluate("window.recorded"), Recording, strict=False)
 
 

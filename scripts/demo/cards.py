@@ -1,6 +1,4 @@
-"""What the hub tells a viewer: the room's card events, as they come."""
-
-from __future__ import annotations
+"""A viewer of the hub: the room's card events, as they come."""
 
 import json
 import time
@@ -9,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 import requests
 
-from livecart.types import CardEvent
+from contract.card import CardEvent
 
 _RETRY_S = 1.0
 

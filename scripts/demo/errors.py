@@ -1,6 +1,4 @@
-"""What goes wrong in the demo."""
-
-from __future__ import annotations
+"""Errors of the demo."""
 
 
 class DemoError(Exception):

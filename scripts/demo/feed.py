@@ -52,7 +52,7 @@ class Feed:
 
     @property
     def streams(self) -> list[Stream]:
-        """What is sent on."""
+        """Packets that are sent on."""
         return [self.video] if self.audio is None else [self.video, self.audio]
 
     def packets(self, stop: threading.Event) -> Iterator[Timed]:

@@ -1,15 +1,14 @@
-"""What a viewer's browser drew, held against what the clip shows."""
-
-from __future__ import annotations
+"""Cards that a viewer's browser drew, held against what the clip shows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from contract.boxes import BoxXyxyPx, area, intersection
+from contract.card import CardEvent
 from demo.browser import Recording, Sample
-from livecart.pipeline.clip_score import EARLY_S, TOLERANCE_S, ClipTruth, ShownProduct
-from livecart.types import CardEvent
+from livecart.cli.clip_score import EARLY_S, TOLERANCE_S, ClipTruth, ShownProduct
 
 #: Frames without the card for so long are between two cards.
 _APART_S = 1.0
@@ -22,12 +21,10 @@ MOST_COVERED, MOST_COVERING = 0.1, 1 / 3
 LEAST_FOUND = 0.6
 _LEAST_SHOWS = 3
 
-Box = tuple[float, float, float, float]
-
 
 @dataclass
 class Verdict:
-    """How it went. Times in seconds, shares 0 to 1.
+    """Result of a run. Times in seconds, shares 0 to 1.
 
     Attributes:
         shows: played from beginning to end; `found`: of these, with their card drawn.
@@ -141,15 +138,13 @@ def _played(truth: ClipTruth, recording: Recording, began_at_s: float) -> list[t
     return found
 
 
-def _box_at(show: ShownProduct, time_s: float) -> Box | None:
-    """Where the product is, of a time in the show; None where it is not there any more."""
+def _box_at(show: ShownProduct, time_s: float) -> BoxXyxyPx | None:
+    """Box of the product at a time of the show; None where it is gone."""
     if not show.boxes or not show.from_s <= time_s <= show.to_s:
         return None
     _, x1, y1, x2, y2 = min(show.boxes, key=lambda box: abs(box[0] - time_s))
     return x1, y1, x2, y2
 
 
-def _share_under(product: Box, card: Box) -> float:
-    width = max(0.0, min(product[2], card[2]) - max(product[0], card[0]))
-    height = max(0.0, min(product[3], card[3]) - max(product[1], card[1]))
-    return width * height / max(1.0, (product[2] - product[0]) * (product[3] - product[1]))
+def _share_under(product: BoxXyxyPx, card: BoxXyxyPx) -> float:
+    return intersection(product, card) / max(1.0, area(product))

@@ -1,7 +1,5 @@
 """Serves what the station sends: /live.m3u8 and its segments, /live.flv."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 from collections.abc import Iterator

@@ -1,9 +1,6 @@
-"""What the demo shows and sells: a clip of drawn products, made once, and a catalog in SQLite."""
-
-from __future__ import annotations
+"""Clip and catalog of the demo: a clip of drawn products, made once, and a catalog in SQLite."""
 
 import hashlib
-import json
 import shutil
 import subprocess
 import sys
@@ -15,13 +12,18 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from contract.catalog import CATALOG_FILE, read_catalog
 from demo.errors import DemoError
-from livecart.catalog.records import hosts, tokens
-from livecart.catalog.service import open_catalog
-from livecart.catalog.service_settings import CatalogSettings
-from livecart.catalog.transfer.folder import import_folder
-from livecart.errors import LivecartError
+from livecart.core.errors import LivecartError
+from livecart.core.untrusted import preload
+from livecart.shop.import_export.folder import import_folder
+from livecart.shop.repositories import hosts, tokens
+from livecart.shop.service import open_catalog
+from livecart.shop.settings import CatalogSettings
 from torchserve_plan import CONFIG_FILE, ROOT
+
+# Photos are checked in processes that import the script which runs, and so all that it imports: once, not each time.
+preload("demo.stage")
 
 #: Options of scripts/make_clip.py. A product comes again 30 s after it left, so that its card does as well.
 #: Nobody is drawn but hands: a detector of faces does not know a drawn one, and a card might cover it.
@@ -35,7 +37,7 @@ _TOKEN_S = 12 * 3600.0
 
 @dataclass(frozen=True)
 class Shop:
-    """What is streamed and sold. `truth` says what the clip shows, where we drew it."""
+    """The stream and the catalog. `truth` says what the clip shows, where we drew it."""
 
     source: str
     catalog: Path | None
@@ -76,15 +78,15 @@ def link_hosts(catalog: Path) -> list[str]:
     Raises:
         DemoError: there is no such catalog, or it is none.
     """
-    path = catalog / "catalog.json"
+    path = catalog / CATALOG_FILE
     try:
-        links = [product["url"] for product in json.loads(path.read_text(encoding="utf-8-sig"))["products"]]
+        links = [entry.url for entry in read_catalog(path.read_text(encoding="utf-8-sig"))]
         found = sorted({urlsplit(link).netloc.rpartition("@")[2] for link in links})
     except OSError as error:
         raise DemoError(
             f"{path}: cannot be read: {error.strerror}; name a folder with a catalog.json, as docs/catalog.md has it"
         ) from error
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except ValueError as error:
         raise DemoError(f"{path}: is no catalog ({error}); docs/catalog.md has the form") from error
     if not found or not all(found):
         raise DemoError(f"{path}: names no product with a link")

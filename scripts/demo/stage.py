@@ -1,7 +1,5 @@
 """Everything of the demo, up: the stream, TorchServe, livecart, and their addresses."""
 
-from __future__ import annotations
-
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,7 +14,7 @@ from demo.origin import serving
 from demo.shop import Shop, config_of, drawn_shop, fill_catalog, following_archive, link_hosts
 from demo.station import PLAYLIST, Station
 from demo.system import System, running
-from livecart.catalog.service_settings import CatalogSettings
+from livecart.shop.settings import CatalogSettings
 from torchserve_plan import MODEL, ROOT
 
 ARCHIVE = ROOT / "model_store" / f"{MODEL}.mar"
@@ -26,7 +24,7 @@ KEPT = ROOT / "build" / "demo"
 
 @dataclass(frozen=True)
 class Stage:
-    """What runs. `token` opens the staff's pages, where there is a catalog; browsers play from `stream_url`."""
+    """Addresses of what runs. `token` opens the staff's pages; browsers play from `stream_url`."""
 
     shop: Shop
     station: Station

@@ -38,7 +38,7 @@ _RETRY_S = 2.0
 
 
 class FlvFanOut:
-    """What the FLV muxer writes, for everybody who reads along; joins in at the last key frame.
+    """Output of the FLV muxer, for everybody who reads along; joins in at the last key frame.
 
     A reader that leaves more than 8 MB waiting is cut off; livecart then connects anew.
     """
@@ -112,7 +112,7 @@ class _Reader:
         self.closed = self.closed or sum(map(len, self._data)) > most_bytes
 
     def read(self, timeout_s: float) -> bytes | None:
-        """What has come, b"" if nothing came in time; None: cut off."""
+        """Bytes that have come, b"" if none came in time; None: cut off."""
         with self._changed:
             self._changed.wait_for(lambda: self.closed or self._data, timeout_s)
             if self.closed:

@@ -1,7 +1,5 @@
 """TorchServe and `livecart run`, started for the demo and ended with it."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal
@@ -17,8 +15,8 @@ import requests
 
 import torchserve_control as control
 from demo.errors import DemoError
-from livecart.catalog.publish.snapshot_folder import CURRENT
-from livecart.catalog.service_settings import CatalogSettings
+from livecart.shop.publish.snapshot_folder import CURRENT
+from livecart.shop.settings import CatalogSettings
 from torchserve_control import Server
 from torchserve_plan import ROOT, Plan, ServerError, available_cores, free_port
 
@@ -28,7 +26,7 @@ _READY_S, _CATALOG_S, _END_S = 120.0, 180.0, 15.0
 
 @dataclass(frozen=True)
 class System:
-    """What runs. `catalog_url` and the pages below it are there where the demo has a catalog."""
+    """Addresses of what runs. `catalog_url` and the pages below it are there where the demo has a catalog."""
 
     url: str
     server: Server

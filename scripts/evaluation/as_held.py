@@ -1,7 +1,5 @@
 """A photo as a crop of a live frame shows it: turned, near, out of focus, under another lamp, behind fingers."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import cv2

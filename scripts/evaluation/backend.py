@@ -1,7 +1,8 @@
-"""What answers: a recogniser in this process, or a server. And how either gets the catalog of a seed."""
+"""Backends of an evaluation: a recogniser in this process, or a server; either gets the catalog of a seed."""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import shutil
@@ -17,17 +18,18 @@ import msgspec
 import requests
 import yaml
 
-from evaluation.errors import EvaluationError
+from evaluation.dataset import EvaluationError
 from recognition.errors import ConfigurationError, RecognitionError
-from recognition.request import Options, Request, TextMode
-from recognition.settings import Settings, parse_settings
-from recognition.snapshot import open_snapshot
+from recognition.request.forms import Options, Request, TextMode
+from recognition.settings import ProfileName, Settings, parse_settings
+from recognition.snapshot.read import open_snapshot
 from torchserve_plan import CONFIG_FILE, MODEL
 
 if TYPE_CHECKING:
-    from recognition.batch import BatchResult
+    from recognition.find.replies import BatchResult
     from recognition.recognizer import Recognizer
 
+_ROOT = Path(__file__).resolve().parents[2]
 _TIMEOUT_S = 60.0
 #: Every worker follows the snapshot for itself: so many replies in a row must come from the new one.
 _IN_A_ROW = 12
@@ -44,11 +46,15 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Answered:
-    """``reply`` is the body of schema 1, or None where ``error`` says why there is none."""
+    """``reply`` is the body of schema 1, or None where ``error`` says why there is none.
+
+    ``core_ms``: of the processor, all threads together; None where another process answered.
+    """
 
     reply: Mapping[str, Any] | None
     wall_ms: float
     error: str | None = None
+    core_ms: float | None = None
 
 
 class Backend(Protocol):
@@ -78,6 +84,15 @@ def build(catalog_folder: Path, archive: Path, out: Path) -> Path:
     return out
 
 
+def build_in(work: Path, folder: Path, archive: Path, *, data: str, name: str) -> Path:
+    """As ``build``, in ``work``; what the largest snapshot of the same ``data`` there has is not embedded again."""
+    snapshot = work / f"{data}-{name}.snapshot"
+    others = sorted(work.glob(f"{data}-*.snapshot"), key=lambda path: path.stat().st_size)
+    if not snapshot.exists() and others:
+        shutil.copyfile(others[-1], snapshot)
+    return build(folder, archive, snapshot)
+
+
 def unpack(archive: Path, folder: Path) -> Path:
     """The archive's content below ``folder``; a folder given as the archive is used as it is.
 
@@ -94,8 +109,8 @@ def unpack(archive: Path, folder: Path) -> Path:
     return folder
 
 
-def open_recognizer(archive_folder: Path, snapshot_path: Path) -> Recognizer:
-    """A recogniser of the unpacked archive that serves this snapshot.
+def open_recognizer(archive_folder: Path, snapshot_path: Path, *, profile: ProfileName | None = None) -> Recognizer:
+    """A recogniser of the unpacked archive that serves this snapshot, with its own profile or that one.
 
     The one place that knows how a recogniser is given its catalog: whatever changes there changes here alone.
     """
@@ -103,9 +118,10 @@ def open_recognizer(archive_folder: Path, snapshot_path: Path) -> Recognizer:
 
     config = yaml.safe_load((archive_folder / CONFIG_FILE).read_text(encoding="utf-8"))
     manifest = msgspec.json.decode((archive_folder / "MAR-INF" / "MANIFEST.json").read_bytes())
-    recognizer = Recognizer.from_folder(
-        archive_folder, parse_settings(config), name=MODEL, version=manifest["model"]["modelVersion"]
-    )
+    settings = parse_settings(config)
+    if profile is not None:
+        settings = msgspec.structs.replace(settings, profile=profile)
+    recognizer = Recognizer.from_folder(archive_folder, settings, name=MODEL, version=manifest["model"]["modelVersion"])
     recognizer.use_catalog(recognizer.open_catalog(snapshot_path))
     recognizer.warm_up(1)
     return recognizer
@@ -117,7 +133,7 @@ class Recognizes(Protocol):
     settings: Settings
 
     def describe(self) -> dict[str, Any]:
-        """What it is."""
+        """Name of the model."""
 
     def recognize(self, requests: Sequence[Request | RecognitionError]) -> BatchResult:
         """Answer a batch."""
@@ -148,12 +164,13 @@ class InProcess:
         """Ask the recogniser."""
         top_k = self._recognizer.settings.top_k.default
         options = Options(room=None, top_k=top_k, threshold=self._thresholds.lowest, text=text)
-        started = time.perf_counter()
+        started, core_started_s = time.perf_counter(), time.process_time()
         answer = self._recognizer.recognize([Request(image, options)]).replies[0]
         wall_ms = (time.perf_counter() - started) * 1000
+        core_ms = (time.process_time() - core_started_s) * 1000
         if isinstance(answer, RecognitionError):
-            return Answered(None, wall_ms, str(answer))
-        return Answered(msgspec.to_builtins(answer), wall_ms)
+            return Answered(None, wall_ms, str(answer), core_ms)
+        return Answered(msgspec.to_builtins(answer), wall_ms, core_ms=core_ms)
 
 
 class OverHttp:
@@ -268,3 +285,13 @@ def _replace(source: Path, target: Path) -> None:
     part = target.with_name(f".{target.name}.{os.getpid()}")
     shutil.copyfile(source, part)
     part.replace(target)
+
+
+def fit_parser(description: str | None, *, data: str, backgrounds: str) -> argparse.ArgumentParser:
+    """With --data, --backgrounds (what these are is said by the two texts), --archive and --seed."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, nargs="+", required=True, help=data)
+    parser.add_argument("--backgrounds", type=Path, nargs="+", required=True, help=backgrounds)
+    parser.add_argument("--archive", type=Path, default=_ROOT / "model_store" / "product_recognizer.mar")
+    parser.add_argument("--seed", type=int, default=100, help="unlike those reported (default: %(default)s)")
+    return parser

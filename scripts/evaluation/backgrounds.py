@@ -1,7 +1,5 @@
 """Pictures that show no product: photos and single frames of clips, from folders."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -13,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
 from evaluation.compose import decode_rgb
-from evaluation.errors import EvaluationError
+from evaluation.dataset import EvaluationError
 
 PHOTOS = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 CLIPS = frozenset({".mp4", ".mkv", ".mov", ".webm", ".flv", ".ts", ".gif"})

@@ -3,8 +3,6 @@
 Everything here is a pure function of its arguments: the same photo, background and seed give the same bytes.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 from dataclasses import dataclass
@@ -14,12 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from contract.boxes import BoxXyxyPx
 from evaluation.cutout import Cutout, Method, cut_out
 from evaluation.hand import cover
 
 Rgb = NDArray[np.uint8]
-#: x1, y1, x2, y2 in pixels of the frame; x2 and y2 lie one past the last pixel.
-BoxXyxyPx = tuple[float, float, float, float]
 
 FRAME_WIDTH_PX, FRAME_HEIGHT_PX = 720, 1280
 _ROTATION_DEG = 30.0
@@ -36,9 +33,10 @@ _QUALITY = (40, 90)
 
 @dataclass(frozen=True)
 class Truth:
-    """What a frame shows. ``box_xyxy_px`` is tight around the pasted product, whatever a hand hides of it."""
+    """Truth of a composed frame. ``box_xyxy_px`` is tight around the pasted product, whatever a hand hides of it."""
 
     sku: str
+    #: x2 and y2 lie one past the last pixel.
     box_xyxy_px: BoxXyxyPx
     method: Method
     has_hand: bool

@@ -1,7 +1,5 @@
 """Cut a product out of its photo, as far as classical means go."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 
@@ -101,7 +99,7 @@ def _by_flood(photo: Rgb) -> NDArray[np.bool_] | None:
 
 
 def _by_agreement(photo: Rgb) -> NDArray[np.bool_] | None:
-    """What grabCut finds from two different beginnings alike; else it has found a colour and not a product."""
+    """The mask on which two runs of grabCut from different beginnings agree; else it found a mere colour."""
     first, second = (_tidied(_by_grab_cut(photo, share)) for share in (0.33, 0.41))
     if first is None or second is None:
         return None
@@ -153,7 +151,7 @@ def _tidied(mask: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
 
 
 def _is_rectangle(mask: NDArray[np.bool_]) -> bool:
-    """Whether the mask is a photo between bars, and no product."""
+    """True for a photo between bars."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return bool(mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].mean() > _RECTANGULAR)
 

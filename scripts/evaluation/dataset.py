@@ -1,7 +1,5 @@
 """Folders of labelled photos, and how they become a catalog, queries and photos of products left out."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -11,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from evaluation.errors import EvaluationError
-
 LABELS_FILE = "labels.tsv"
 _STUDIO_PHOTO = "iconic.jpg"
 _LINK = "https://shop.example.com/item/"
 T = TypeVar("T")
+
+
+class EvaluationError(Exception):
+    """An input that cannot be evaluated. The message names the file and, where there is one, the line."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class LabelledProduct:
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a folder's ``labels.tsv`` says."""
+    """Rows of a folder's ``labels.tsv``."""
 
     folder: Path
     products: tuple[LabelledProduct, ...]

@@ -1,6 +1,4 @@
-"""What is asked of a backend: the images of a seed, as files or as composed frames, with what they show."""
-
-from __future__ import annotations
+"""Images for a backend: those of a seed, as files or as composed frames, with what they show."""
 
 import io
 import json
@@ -12,8 +10,7 @@ from PIL import Image
 
 from evaluation.backgrounds import Picture, load_picture
 from evaluation.compose import Frame, Truth, compose, decode_rgb, plain, seed_for
-from evaluation.dataset import Query
-from evaluation.errors import EvaluationError
+from evaluation.dataset import EvaluationError, Query
 
 _CLIP_QUALITY = 90
 

@@ -1,19 +1,27 @@
 """Figures from answers: ranking, what would be shown, calibration, boxes and times. Pure functions, no files."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-BoxXyxyPx = tuple[float, float, float, float]
+from contract.boxes import BoxXyxyPx, iou
 
 BINS = 10
 EVIDENCE = ("photo", "text", "label")
 #: Figures that are means over the seeds.
-_MEANS = ("r_at_1", "r_at_5", "coverage", "precision", "false_pops_per_1000", "ece", "box_center_hit", "box_iou50")
+_MEANS = (
+    "r_at_1",
+    "r_at_5",
+    "coverage",
+    "precision",
+    "false_pops_per_1000",
+    "ece",
+    "box_center_hit",
+    "box_iou50",
+    "core_ms",
+)
 _Z_95 = 1.959964
 
 
@@ -29,7 +37,10 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Answer:
-    """What was said to one image. ``sku`` None: it shows nothing of the catalog. ``candidates``: best first."""
+    """Answer to one image. ``sku`` None: it shows nothing of the catalog. ``candidates``: best first.
+
+    ``core_ms``: of the processor, all threads together; None where another process answered.
+    """
 
     sku: str | None
     candidates: tuple[Candidate, ...] = ()
@@ -38,6 +49,7 @@ class Answer:
     timing_ms: Mapping[str, float] = field(default_factory=dict)
     wall_ms: float = 0.0
     error: str | None = None
+    core_ms: float | None = None
 
     @property
     def best(self) -> Candidate | None:
@@ -46,11 +58,11 @@ class Answer:
 
     @property
     def is_right(self) -> bool:
-        """Whether the first candidate is what the image shows."""
+        """True where the first candidate is what the image shows."""
         return self.best is not None and self.best.sku == self.sku
 
     def shows(self, threshold: float) -> bool:
-        """Whether a product would be shown at ``threshold``."""
+        """True where a product would be shown at ``threshold``."""
         return self.best is not None and self.best.confidence >= threshold
 
 
@@ -67,6 +79,7 @@ def summarise(queries: Sequence[Answer], negatives: Sequence[Answer], *, thresho
         "false_pops_per_1000": None if not negatives else 1000 * pops / len(negatives),
         "ece": calibration_error(*judged(queries)),
         **box_hits(queries),
+        "core_ms": _mean(answer.core_ms for answer in [*queries, *negatives]),
         "queries": len(queries),
         "shown": len(shown),
         "shown_right": right,
@@ -167,14 +180,6 @@ def box_hits(queries: Iterable[Answer]) -> dict[str, float | None]:
     return {"box_center_hit": _share(centres, len(boxes)), "box_iou50": _share(overlaps, len(boxes))}
 
 
-def iou(a: BoxXyxyPx, b: BoxXyxyPx) -> float:
-    """Intersection over union of two boxes."""
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    inside = max(0.0, width) * max(0.0, height)
-    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inside
-    return inside / union if union > 0 else 0.0
-
-
 def by_evidence(queries: Sequence[Answer], kind: str) -> float | None:
     """R@1 where one kind of evidence alone ranks the candidates; None where none of them has that kind."""
     hits, any_value = 0, False
@@ -220,7 +225,7 @@ def text_read(answers: Sequence[Answer]) -> float | None:
 
 
 def _within(answer: Answer, count: int) -> bool:
-    """Whether the right product is among the first ``count``; one found twice in the image counts once."""
+    """True where the right product is among the first ``count``; one found twice in the image counts once."""
     return answer.sku in list(dict.fromkeys(candidate.sku for candidate in answer.candidates))[:count]
 
 

@@ -1,13 +1,13 @@
-"""The reliability diagram and the precision/coverage curve, as one picture."""
+"""The reliability diagram and the precision/coverage curve, as one picture; what profiles find and cost, as another."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from evaluation.errors import EvaluationError
+from evaluation.dataset import EvaluationError
 from evaluation.metrics import Answer, judged, precision_coverage, reliability
 
 if TYPE_CHECKING:
@@ -38,6 +38,27 @@ def draw(path: Path, queries: Sequence[Answer], *, threshold: float, title: str)
     _draw_reliability(left, queries)
     _draw_curve(right, queries, threshold)
     figure.suptitle(title)
+    figure.savefig(path, dpi=120)
+
+
+def draw_profiles(path: Path, measured: Sequence[Mapping[str, Any]], *, title: str) -> None:
+    """Write what each profile finds, over what it costs, to ``path``."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 5), layout="constrained")
+    axes = figure.subplots()
+    ordered = sorted(measured, key=lambda figures: figures["core_ms"])
+    costs = [figures["core_ms"] for figures in ordered]
+    for key, label in (("r_at_1", "R@1"), ("coverage", "coverage")):
+        axes.plot(costs, [figures[key] for figures in ordered], marker="o", label=label)
+    for figures in ordered:
+        axes.annotate(
+            figures["profile"], (figures["core_ms"], figures["r_at_1"]), xytext=(4, 6), textcoords="offset points"
+        )
+    axes.set(xlabel="core-milliseconds an image", ylabel="share of the queries", xlim=(0, None), ylim=(0, 1.02))
+    axes.legend(loc="lower right")
+    axes.grid(alpha=0.3)
+    figure.suptitle(title, fontsize="small", wrap=True)
     figure.savefig(path, dpi=120)
 
 

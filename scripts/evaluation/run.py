@@ -1,7 +1,5 @@
 """The evaluation itself: for each seed a catalog, its queries and its negatives through a backend, to figures."""
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import shutil
@@ -11,13 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from contract.boxes import BoxXyxyPx
 from evaluation import images
 from evaluation.backend import Answered, Backend, InProcess, OverHttp, build, open_recognizer, published, snapshot_id
 from evaluation.backgrounds import Picture, find_pictures
-from evaluation.dataset import Dataset, Split, load_dataset, split, write_catalog
-from evaluation.errors import EvaluationError
-from evaluation.metrics import Answer, BoxXyxyPx, Candidate, combine, summarise
-from recognition.request import TextMode
+from evaluation.dataset import Dataset, EvaluationError, Split, load_dataset, split, write_catalog
+from evaluation.metrics import Answer, Candidate, combine, summarise
+from evaluation.plain_products import add_plain_products
+from recognition.request.forms import TextMode
+from recognition.settings import ProfileName
 from sample_photos import sample_photos
 
 #: Told what is asked next: "seed 1 of 5, queries", how many are done, and of how many.
@@ -26,9 +26,11 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure. ``archive_folder`` is an unpacked archive; ``url`` None: in this process.
+    """Options of a run. ``archive_folder`` is an unpacked archive; ``url`` None: in this process.
 
-    ``known`` is a snapshot of the same photos: what it holds is not embedded again.
+    ``plain`` drawn products without print are added to each catalog.
+    ``known`` is a snapshot of the same photos: what it holds is not embedded again; where there is none, the last
+    seed's is kept there. ``profile`` None: the archive's own.
     """
 
     data: Path
@@ -40,10 +42,12 @@ class Plan:
     negatives: tuple[Path, ...] = ()
     backgrounds: tuple[Path, ...] = ()
     leave_out: float = 0.0
+    plain: int = 0
     text: TextMode = "auto"
     limit: int | None = None
     dump: Path | None = None
     known: Path | None = None
+    profile: ProfileName | None = None
     url: str | None = None
     token: str | None = field(default=None, repr=False)
     snapshot_path: Path | None = None
@@ -122,11 +126,15 @@ class _Run:
         name = f"seed {seed + 1} of {self._plan.seeds}"
         self._progress(f"{name}, catalog", 0, 0)
         folder = write_catalog(parts, temporary / f"catalog-{seed}")
+        add_plain_products(folder, self._plan.plain, photos=self._plan.shots, seed=seed)
         # One file for all seeds: what the seed before has embedded is taken over from it.
         snapshot = temporary / "catalog.snapshot"
-        if self._plan.known is not None:
-            shutil.copy(self._plan.known, snapshot)
+        known = self._plan.known
+        if known is not None and known.exists():
+            shutil.copy(known, snapshot)
         build(folder, self._plan.archive_folder, snapshot)
+        if known is not None and seed == self._plan.seeds - 1 and not known.exists():
+            shutil.copy(snapshot, known)
         with self._backend(snapshot, parts) as backend:
             self._threshold = backend.thresholds.default
             queries, negatives = self._images(seed, parts)
@@ -158,6 +166,8 @@ class _Run:
             "seeds": plan.seeds,
             "frames": plan.frames,
             "leave_out": plan.leave_out,
+            "plain": plan.plain,
+            "profile": plan.profile,
             "text": plan.text,
             "threshold": self._threshold,
             "per_seed": self._per_seed,
@@ -168,7 +178,8 @@ class _Run:
     def _backend(self, snapshot: Path, parts: Split) -> Iterator[Backend]:
         plan = self._plan
         if plan.url is None:
-            yield InProcess(open_recognizer(plan.archive_folder, snapshot), catalog=snapshot_id(snapshot))
+            recognizer = open_recognizer(plan.archive_folder, snapshot, profile=plan.profile)
+            yield InProcess(recognizer, catalog=snapshot_id(snapshot))
             return
         if plan.snapshot_path is None:
             raise EvaluationError("--url needs --snapshot-path: the file that the server's archive follows")
@@ -200,17 +211,17 @@ class _Run:
 
 
 def read_answer(asked: images.Asked, answered: Answered) -> Answer:
-    """What a reply of schema 1 says to an image. Numbers that were lists in JSON become tuples."""
+    """The answer in a reply of schema 1. Numbers that were lists in JSON become tuples."""
     box = asked.truth.box_xyxy_px if asked.truth and asked.sku is not None else None
     cutout = asked.truth.method if asked.truth else None
     if answered.reply is None:
-        return Answer(asked.sku, (), box, cutout, {}, answered.wall_ms, answered.error or "no reply")
+        return Answer(asked.sku, (), box, cutout, {}, answered.wall_ms, answered.error or "no reply", answered.core_ms)
     candidates = tuple(
         Candidate(found["sku"], found["confidence"], _box(found.get("box")), dict(found.get("evidence") or {}))
         for found in answered.reply["products"]
     )
     timing: Mapping[str, float] = answered.reply["timing_ms"]
-    return Answer(asked.sku, candidates, box, cutout, dict(timing), answered.wall_ms)
+    return Answer(asked.sku, candidates, box, cutout, dict(timing), answered.wall_ms, core_ms=answered.core_ms)
 
 
 def _box(values: Sequence[float] | None) -> BoxXyxyPx | None:
