@@ -1,14 +1,79 @@
 """Fixtures that several kinds of tests share."""
 
-from __future__ import annotations
-
+import ctypes
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ARCHIVE = ROOT / "model_store" / "product_recognizer.mar"
+
+# Before NumPy, torch and OpenCV are imported, and for what tests start: two test processes and their servers share the
+# cores, and pools that take all of them each spend most of their time in waiting for one another, spinning.
+for _pool in ("OMP_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
+    os.environ.setdefault(_pool, "1")
+
+#: Files whose tests start servers, export networks or wait: `make test-quick` leaves them out.
+# fmt: off
+SLOW = {
+    "test_runtime", "test_feature_map", "test_efficientnet_lite", "test_modelscope_general", "test_timm_checkpoint",
+    "test_base", "test_ocr", "test_labels_file", "test_gallery_codes", "test_local_features", "test_build_archive",
+    "test_fetch_model", "test_clip_make", "test_demo_stream", "test_evaluate", "test_ingest_live", "test_ingest_rtmp",
+    "test_bus_outage", "test_half_requests", "test_hub_isolation", "test_live_cli", "test_live_catalog",
+    "test_live_api", "test_feedback_gain", "test_feedback_store", "test_room_runner", "test_many_rooms",
+    "test_console", "test_hub_server", "test_api_schema", "test_publish", "test_publish_resident", "test_negatives",
+    "test_nginx", "test_parsers",
+}
+
+#: Files that import torch, 0.9 GiB in a process: `make test` runs them first, before any server is started.
+TORCH = {
+    "test_base", "test_efficientnet_lite", "test_feature_map", "test_modelscope_general", "test_timm_checkpoint",
+    "test_runtime", "test_images_crop", "test_labels_file", "test_build_archive", "test_fetch_model",
+    "test_product_handler",
+}
+# fmt: on
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--torch", choices=("only", "none"), help="only the files that import torch, or none of them")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    wanted = config.getoption("--torch")
+    if wanted is None or collection_path.suffix != ".py":
+        return None
+    return (collection_path.stem in TORCH) != (wanted == "only") or None
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if session.config.getoption("--torch") == "none" and "torch" in sys.modules:
+        raise pytest.UsageError("a test file imports torch: name it in TORCH, or import where it is used")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Divides the tests between processes (`-n 2 --dist loadgroup`): a file is one process's, and the slow ones begin.
+
+    A file may name another group (`xdist_group`): those that share a server do.
+    """
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+        if item.path.stem in SLOW:
+            item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: (item.path.parent.name != "e2e", item.path.stem not in SLOW))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def freed_memory() -> Iterator[None]:
+    """What a file's tests freed goes back to the system: glibc keeps it, 280 MiB after the export of one network."""
+    yield
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "malloc_trim"):
+        libc.malloc_trim(0)
 
 
 @pytest.fixture(scope="session")

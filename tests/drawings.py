@@ -1,7 +1,5 @@
 """Pictures that tests draw: labels with Chinese print, and packages full of detail."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray

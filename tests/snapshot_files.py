@@ -1,7 +1,5 @@
 """Small snapshots for tests, and an embedder that needs no network."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 from collections.abc import Sequence
@@ -9,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from recognition.catalog import LoadedCatalog, index_arrays, open_catalog
-from recognition.catalog_folder import CatalogProduct
+from recognition.catalog.build import index_arrays
+from recognition.catalog.embedding import PhotoFeatures
+from recognition.catalog.loaded import LoadedCatalog, open_catalog
+from recognition.classify.labels import LabelSet
 from recognition.errors import BadImage
-from recognition.labels import LabelSet
-from recognition.photo_features import PhotoFeatures
-from recognition.snapshot_write import SnapshotContents, write_snapshot
+from recognition.product import CatalogProduct
+from recognition.snapshot.write import SnapshotContents, write_snapshot
 
 FINGERPRINT = "tiny@1"
 DIMENSIONS = 8
@@ -24,6 +23,7 @@ class FakeEmbedder:
     """Features that follow from the bytes of a photo alone; photos that start with ``broken`` cannot be decoded."""
 
     dimensions = DIMENSIONS
+    at_once = 2
 
     def __init__(self, fingerprint: str = FINGERPRINT) -> None:
         self.fingerprint = fingerprint

@@ -3,8 +3,6 @@
 The stand-in network really looks at the pixels, so that a reply which went to the wrong request is noticed.
 """
 
-from __future__ import annotations
-
 import copy
 import dataclasses
 import io
@@ -18,12 +16,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from recognition.artifact import LABELS_FILE, LINKS_FILE, SNAPSHOT_FILE, BackboneInfo, write_info
-from recognition.catalog import empty_snapshot, index_arrays
-from recognition.catalog_folder import CatalogProduct
-from recognition.embedding import fingerprint
+from recognition.catalog.build import empty_snapshot, index_arrays
+from recognition.catalog.embedding import fingerprint
+from recognition.network.artifact import LABELS_FILE, LINKS_FILE, SNAPSHOT_FILE, BackboneInfo, write_info
+from recognition.product import CatalogProduct
 from recognition.settings import ImageLimits, Preprocessing, Thresholds, TopK
-from recognition.snapshot_write import SnapshotContents, write_snapshot
+from recognition.snapshot.write import SnapshotContents, write_snapshot
 
 #: The stand-in's classes, in index order.
 COLOURS = {"红色": (255, 0, 0), "绿色": (0, 255, 0), "蓝色": (0, 0, 255), "白色": (255, 255, 255)}
@@ -70,7 +68,7 @@ def model_config(**changes: Any) -> dict[str, Any]:
 
 
 class ColourRuntime:
-    """A ``recognition.runtime.Runtime`` whose most probable class is the one nearest to the image's mean colour."""
+    """A ``Runtime`` whose most probable class is the one nearest to the image's mean colour."""
 
     name = "colours"
     threads = 1

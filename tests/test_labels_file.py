@@ -1,7 +1,5 @@
 """labels.json: complete, in the order of the weights, and right on real photos."""
 
-from __future__ import annotations
-
 import csv
 import json
 import os
@@ -13,10 +11,10 @@ import skimage
 import torch
 from timm.data import ImageNetInfo
 
-from recognition import images
 from recognition.backbones import load_backbone
 from recognition.backbones.base import InputNormalized
-from recognition.labels import load_labels
+from recognition.classify.labels import load_labels
+from recognition.request import images
 from recognition.settings import ImageLimits, ModelChoice
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -1,10 +1,10 @@
 """The archive's entry between TorchServe's own classes: contexts, metrics and batches as its worker makes them."""
 
-from __future__ import annotations
-
 import json
 import logging
+import os
 import re
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -21,9 +21,10 @@ from ts.utils.util import list_classes_from_module
 
 import product_handler
 from recognition import recognizer as recognizer_module
-from recognition.batch import BatchResult, StageSeconds
 from recognition.errors import ConfigurationError
-from recognition.snapshot_write import write_snapshot
+from recognition.find.replies import BatchResult
+from recognition.find.search import StageSeconds
+from recognition.snapshot.write import write_snapshot
 from tests.stand_ins import (
     ColourRuntime,
     FailingRuntime,
@@ -174,6 +175,21 @@ def test_each_item_is_described_or_predicted_as_it_asked(worker, runtime):
     assert runtime.batch_sizes == [2]
 
 
+def test_no_image_is_written_to_a_file(worker):
+    written, watching = [], [True]
+
+    def watch(event, arguments):
+        if watching and event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            written.append(arguments[0])
+
+    sys.addaudithook(watch)  # there is no way to take it out again
+    try:
+        assert worker.answer(request(RED), request(BLUE))[0][0] == 200
+    finally:
+        watching.clear()
+    assert written == []
+
+
 def test_a_batch_of_descriptions_alone_measures_nothing(worker, runtime, caplog):
     with caplog.at_level(logging.INFO):
         [(status, _, body)] = worker.answer(request(None, headers={"describe": "True"}))
@@ -195,14 +211,14 @@ def test_an_explanation_is_not_offered_and_its_neighbours_are_answered(worker):
 
 
 def test_a_request_that_fails_in_an_unforeseen_way_fails_alone(worker, monkeypatch):
-    real = product_handler.request.parse_request
+    real = product_handler.forms.parse_request
 
     def parse_request(fields, *arguments, **options):
         if fields.get("body") == b"strange":
             raise ZeroDivisionError
         return real(fields, *arguments, **options)
 
-    monkeypatch.setattr(product_handler.request, "parse_request", parse_request)
+    monkeypatch.setattr(product_handler.forms, "parse_request", parse_request)
     answers = worker.answer(request(b"strange"), request(RED))
     assert [status for status, _, _ in answers] == [500, 200]
 
@@ -217,7 +233,7 @@ def test_every_metric_is_emitted_once_a_batch_with_its_value_and_dimensions(work
     real = recognizer_module.Recognizer.recognize
 
     def recognize(self, requests):
-        stages = StageSeconds(decode=0.25, network=0.5, print=0.75, text=1.5, match=0.125)
+        stages = StageSeconds(decode=0.25, network=0.5, keypoints=0.75, text=1.5, match=0.125)
         return BatchResult(real(self, requests).replies, stages, texts_read=2)
 
     monkeypatch.setattr(recognizer_module.Recognizer, "recognize", recognize)
@@ -227,7 +243,7 @@ def test_every_metric_is_emitted_once_a_batch_with_its_value_and_dimensions(work
     model = "ModelName:product_recognizer"
     assert lines["livecart_decode_seconds"] == [("0.25", model)]
     assert lines["livecart_network_seconds"] == [("0.5", model)]
-    assert lines["livecart_print_seconds"] == [("0.75", model)]
+    assert lines["livecart_keypoints_seconds"] == [("0.75", model)]
     assert lines["livecart_text_seconds"] == [("1.5", model)]
     assert lines["livecart_match_seconds"] == [("0.125", model)]
     assert lines["livecart_texts_read_total"] == [("2", model)]
@@ -239,7 +255,7 @@ def test_the_time_of_a_batch_is_the_handlers_whole_time(worker, caplog):
     with caplog.at_level(logging.INFO):
         worker.answer(request(RED), request(BLUE))
     seconds = {name: float(lines[0][0]) for name, lines in emitted(caplog).items() if name.endswith("_seconds")}
-    stages = sum(seconds[f"livecart_{stage}_seconds"] for stage in ("decode", "network", "print", "text", "match"))
+    stages = sum(seconds[f"livecart_{stage}_seconds"] for stage in ("decode", "network", "keypoints", "text", "match"))
     assert 0 < stages <= seconds["livecart_batch_seconds"] < 60
 
 

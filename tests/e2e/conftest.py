@@ -1,7 +1,5 @@
 """A real TorchServe with the built archive, started once for all tests of this folder; a browser, the viewer in it."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -10,22 +8,41 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import requests
-from browsing import build_element, chromium
 from PIL import Image
-from viewer_page import FakeHub, write_stream
-from viewer_visits import Open, visiting
 
 import torchserve_control as control
 import torchserve_plan
 from sample_photos import sample_photos
+from tests.e2e.browsing import chromium, element
+from tests.e2e.served_catalog import ServedCatalog, built_in, following
+from tests.e2e.viewer_page import FakeHub, write_stream
+from tests.e2e.viewer_visits import Open, visiting
 from torchserve_plan import free_port
 
 
 @pytest.fixture(scope="session")
-def server(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[control.Server]:
+def followed(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The snapshot that `server` follows: where `livecart` publishes it in a catalog's folder, of no products yet."""
+    path = tmp_path_factory.mktemp("shop") / "catalog" / "published" / "catalog.snapshot"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(built_in(archive))
+    return path
+
+
+@pytest.fixture(scope="session")
+def server(archive: Path, followed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[control.Server]:
     folder = tmp_path_factory.mktemp("server")
-    yield control.start(torchserve_plan.Plan(folder=folder, archive=archive, port=free_port()))
+    served = following(archive, folder / archive.name, followed)
+    yield control.start(torchserve_plan.Plan(folder=folder, archive=served, port=free_port()))
     assert control.stop(folder), f"the server ended during the tests:\n{control.log_tail(folder)}"
+
+
+@pytest.fixture(scope="module")
+def catalog(archive: Path, followed: Path, server: control.Server) -> Iterator[ServedCatalog]:
+    """For files that publish products: the next one finds none."""
+    served = ServedCatalog(archive, followed, server)
+    yield served
+    served.clear()
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +88,7 @@ async def browser() -> AsyncIterator[Any]:
 @pytest.fixture(scope="session")
 def viewer_script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The viewer's element as the sources are now."""
-    return build_element(tmp_path_factory.mktemp("viewer"))
+    return element(tmp_path_factory.mktemp("viewer"))
 
 
 @pytest.fixture(scope="session")

@@ -55,9 +55,13 @@ def write_hls(folder: Path, seconds: float, scene: Scene, *, fps: int = FPS) -> 
 
 
 class LiveHls:
-    """Serves what `write_hls` wrote, from when it is entered; `url` is the playlist's."""
+    """Serves what `write_hls` wrote, from when it is entered; `url` is the playlist's.
 
-    def __init__(self, folder: Path) -> None:
+    Its dates are UTC, and say so unless `says_zone` is False.
+    """
+
+    def __init__(self, folder: Path, *, says_zone: bool = True) -> None:
+        self._says_zone = says_zone
         self._folder = folder
         text = (folder / "all.m3u8").read_text(encoding="utf-8")
         self._durations_s = [float(found) for found in re.findall(r"#EXTINF:([\d.]+)", text)]
@@ -91,7 +95,8 @@ class LiveHls:
         lines = ["#EXTM3U", "#EXT-X-VERSION:3", "#EXT-X-TARGETDURATION:1", f"#EXT-X-MEDIA-SEQUENCE:{first}"]
         for number in range(first, there):
             date = datetime.fromtimestamp(self.began_s + starts_s[number], UTC)
-            lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{date.isoformat(timespec='milliseconds')}")
+            written = date if self._says_zone else date.replace(tzinfo=None)
+            lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{written.isoformat(timespec='milliseconds')}")
             lines += [f"#EXTINF:{self._durations_s[number]:.6f},", f"{number}.ts"]
         return web.Response(text="\n".join(lines) + "\n", content_type="application/vnd.apple.mpegurl", headers=_ANYONE)
 

@@ -1,7 +1,5 @@
 """Reads the metrics address, for tests that compare figures before and after."""
 
-from __future__ import annotations
-
 import re
 
 import requests

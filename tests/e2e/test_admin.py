@@ -1,7 +1,5 @@
 """The staff's pages in a real browser, at phone and desktop width: from signing in to what is seen in a photo."""
 
-from __future__ import annotations
-
 import socket
 import threading
 import time
@@ -12,12 +10,12 @@ from typing import Any
 
 import pytest
 import uvicorn
-from browsing import axe_source, chromium
 
-from livecart.catalog.records import photos, products, reviews, rooms
-from tests.catalog.admin_pages import SHOP, Pages, candidate, pages
-from tests.catalog.catalog_stores import patch
-from tests.catalog.photo_files import photo
+from livecart.shop.repositories import photos, products, reviews, rooms
+from tests.e2e.browsing import axe_source, chromium
+from tests.shop.admin_pages import SHOP, Pages, detection, pages
+from tests.shop.catalog_stores import patch
+from tests.shop.photo_files import photo
 
 playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: make setup")
 
@@ -103,7 +101,7 @@ def sign_in(page: Any, address: str, token: str) -> None:
 def test_from_signing_in_to_a_look_alike(site: tuple[Pages, str], page: Any, tmp_path: Path) -> None:
     pages_, address = site
     sku = f"new-{page.viewport_size['width']}"
-    pages_.recogniser.candidates = (candidate("1001", "加辣加臭螺蛳粉", 0.97, threshold=0.95),)
+    pages_.recogniser.products = (detection("1001", "加辣加臭螺蛳粉", 0.97, threshold=0.95),)
     picture = tmp_path / "front.jpg"
     picture.write_bytes(photo(page.viewport_size["width"], width_px=300, height_px=400))
 
@@ -146,7 +144,7 @@ def test_from_signing_in_to_a_look_alike(site: tuple[Pages, str], page: Any, tmp
 
 def test_every_page_fits_and_is_accessible(site: tuple[Pages, str], page: Any) -> None:
     pages_, address = site
-    pages_.recogniser.candidates = ()
+    pages_.recogniser.products = ()
     sign_in(page, address, pages_.tokens["admin"])
     axe = axe_source()
     for path in PATHS:

@@ -3,8 +3,6 @@
 Everything is real: TorchServe that follows the published snapshot, `livecart run`, and Chromium in front of the pages.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import os
@@ -19,20 +17,21 @@ import av
 import numpy as np
 import pytest
 import requests
-from browsing import chromium
 from PIL import Image, ImageDraw
 
 import torchserve_control as control
-import torchserve_plan
-from livecart.catalog.database.store import open_store
-from livecart.catalog.records import hosts, photos, products, tokens
-from livecart.catalog.records.blobs import BlobFolder
-from livecart.catalog.values import ProductPatch
-from tests.e2e.test_catalog import following
+from livecart.shop.database.store import open_store
+from livecart.shop.repositories import hosts, photos, products, tokens
+from livecart.shop.repositories.blobs import BlobFolder
+from livecart.shop.schemas.product import ProductPatch
+from tests.e2e.browsing import chromium
+from tests.e2e.served_catalog import ServedCatalog
 from tests.recognition.drawn_packages import package
 from torchserve_plan import free_port
 
 playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: make setup")
+
+pytestmark = pytest.mark.xdist_group("torchserve")
 
 ROOT = Path(__file__).resolve().parents[2]
 SKU = "new-1"
@@ -41,7 +40,7 @@ TARGET_S = 5.0
 PATIENCE_S = 120.0
 #: So long the room runs before the photo is saved: with the catalog as it was it has looked, and rests.
 CALM_S = 5.0
-WIDTH_PX, HEIGHT_PX, FPS, SHOW_S = 540, 960, 10, 300
+WIDTH_PX, HEIGHT_PX, FPS, SHOW_S = 540, 960, 5, 150
 CONFIG = """
 [recognizer]
 base_url = "{archive}"
@@ -72,8 +71,8 @@ def write_show(path: Path) -> None:
         stream.width, stream.height, stream.pix_fmt = WIDTH_PX, HEIGHT_PX, "yuv420p"
         for number in range(SHOW_S * FPS):
             rgb = np.repeat(shelf[..., None], 3, axis=2)
-            x = 140 + round(60 * np.sin(number / 9.0))
-            y = 300 + round(80 * np.sin(number / 23.0))
+            x = 140 + round(60 * np.sin(number / 4.5))
+            y = 300 + round(80 * np.sin(number / 11.5))
             rgb[y : y + 360, x : x + 260] = shown
             frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
             frame.pts = number
@@ -82,15 +81,13 @@ def write_show(path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def shop(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, Path]]:
+def shop(server: control.Server, catalog: ServedCatalog, followed: Path) -> Iterator[tuple[str, str, Path]]:
     """A running show; the address, an editor's token, the new product's photo."""
-    folder = tmp_path_factory.mktemp("admin-live")
+    folder = followed.parents[2]
     clip, photo = folder / "show.mp4", folder / "front.jpg"
     write_show(clip)
     package(7, (40, 120, 190), size=(260, 360)).convert("RGB").save(photo, quality=92)
     token = _open_catalog(folder)
-    served = following(archive, folder / archive.name, folder / "catalog" / "published" / "catalog.snapshot")
-    server = control.start(torchserve_plan.Plan(folder=folder / "server", archive=served, port=free_port(), workers=1))
     port = free_port()
     config = folder / "rooms.toml"
     config.write_text(CONFIG.format(archive=server.inference_url, port=port, folder=folder, clip=clip))
@@ -106,11 +103,9 @@ def shop(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tu
         finally:
             process.terminate()
             process.wait(20)
-            assert control.stop(folder / "server"), control.log_tail(folder / "server")
 
 
 def _open_catalog(folder: Path) -> str:
-    (folder / "catalog").mkdir()
     store = open_store(f"sqlite:///{folder}/catalog.db")
     store.upgrade()
     with store.write("setup") as session:

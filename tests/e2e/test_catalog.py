@@ -1,12 +1,10 @@
 """A snapshot is swapped under a running server: seen by every worker, whole, and only if it is sound."""
 
-from __future__ import annotations
-
-import dataclasses
 import io
+import json
+import shutil
 import threading
 import time
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,65 +14,61 @@ import msgspec
 import numpy as np
 import pytest
 import requests
-import yaml
 from PIL import Image
 
 import torchserve_control as control
 import torchserve_plan
-from recognition.catalog import empty_snapshot, index_arrays
-from recognition.catalog_folder import Catalog, CatalogProduct
-from recognition.embedding import PhotoEmbedder, open_embedder
-from recognition.regions import intersection_over_union
-from recognition.snapshot_build import build_snapshot
-from recognition.snapshot_write import SnapshotContents, write_snapshot
-from tests.e2e.prometheus import samples, total
+from recognition.catalog.build import build_snapshot, empty_snapshot, index_arrays
+from recognition.catalog.embedding import PhotoFeatures
+from recognition.find.views import intersection_over_union
+from recognition.product import CatalogProduct
+from recognition.snapshot.catalog_folder import Catalog
+from recognition.snapshot.read import Snapshot, open_snapshot
+from recognition.snapshot.write import SnapshotContents, write_snapshot
+from tests.e2e.served_catalog import PATIENCE_S, ServedCatalog
 from tests.recognition.drawn_packages import frame, package, shown_in
-from torchserve_plan import free_port
+
+pytestmark = pytest.mark.xdist_group("torchserve")
 
 CLIENTS = 4
-WORKERS = 2
-#: The most that a busy machine may take for what an idle one does in one or two seconds.
-PATIENCE_S = 60.0
 COFFEE = CatalogProduct(sku="coffee", name="咖啡", url="https://shop.example.com/item/1", labels=("浓缩咖啡",))
 BOX = CatalogProduct(sku="box", name="纸盒", url="https://shop.example.com/item/2", photos=("box.png",))
 
 
-class Shop:
-    """A server that follows a snapshot, and the catalog that is published to it."""
+class KnownPhotos:
+    """Embeds nothing: `previous` has every photo, embedded in a process of its own."""
 
-    def __init__(self, folder: Path, embedder: PhotoEmbedder, server: control.Server, followed: Path) -> None:
-        self.server = server
-        self.followed = followed
-        self._embedder = embedder
+    at_once = 1
+
+    def __init__(self, previous: Snapshot) -> None:
+        self.previous = previous
+        self.fingerprint, self.dimensions = previous.fingerprint, previous.dimensions
+
+    def embed(self, image: bytes) -> PhotoFeatures:
+        raise NotImplementedError
+
+
+class Shop:
+    """The catalog that is published to the server, and what the server finds."""
+
+    def __init__(self, folder: Path, known: Snapshot, server: control.Server, catalog: ServedCatalog) -> None:
+        self.catalog = catalog
+        self._photos = KnownPhotos(known)
         self._folder = folder
         self._url = f"{server.inference_url}/predictions/{torchserve_plan.MODEL}"
 
     def contents(self, *products: CatalogProduct) -> SnapshotContents:
-        return contents(self._folder, self._embedder, *products)
+        made, _ = build_snapshot(
+            Catalog(products),
+            self._photos,
+            folder=self._folder,
+            previous=self._photos.previous,
+            extra=lambda contents: index_arrays(contents, None),
+        )
+        return made
 
-    def publish_and_wait(self, *products: CatalogProduct) -> str:
-        before = self.events("loaded")
-        published = write_snapshot(self.followed, self.contents(*products))
-        self.wait_for("loaded", before + WORKERS)
-        return published
-
-    def put(self, data: bytes) -> None:
-        """Put ``data`` in place, whatever it is."""
-        new = self.followed.with_name("new")
-        new.write_bytes(data)
-        new.replace(self.followed)
-
-    def events(self, outcome: str) -> int:
-        return int(total(samples(self.server), "livecart_catalog_events_total", f'Outcome="{outcome}"'))
-
-    def wait_for(self, outcome: str, count: int) -> None:
-        end = time.monotonic() + 30
-        while self.events(outcome) < count:
-            assert time.monotonic() < end, control.log_tail(self.server_folder())
-            time.sleep(0.1)
-
-    def server_folder(self) -> Path:
-        return self._folder / "server"
+    def publish(self, *products: CatalogProduct) -> str:
+        return self.catalog.publish(self.contents(*products))
 
     def ask(self, session: requests.Session, image: bytes, **headers: str) -> requests.Response:
         headers = {"Content-Type": "image/png", "X-Text": "never", **headers}
@@ -87,47 +81,16 @@ class Shop:
         return [product["sku"] for product in answer.json()["products"]]
 
 
-def contents(folder: Path, embedder: PhotoEmbedder, *products: CatalogProduct) -> SnapshotContents:
-    if not any(product.photos for product in products):
-        empty = dataclasses.replace(
-            empty_snapshot(embedder.fingerprint, dimensions=embedder.dimensions), products=products, extra={}
-        )
-        return dataclasses.replace(empty, extra=index_arrays(empty, None))
-    made, _ = build_snapshot(
-        Catalog(products), embedder, folder=folder, extra=lambda contents: index_arrays(contents, None)
-    )
-    return made
-
-
-def following(archive: Path, target: Path, source: Path) -> Path:
-    """A copy of the archive that follows ``source``."""
-    with zipfile.ZipFile(archive) as given, zipfile.ZipFile(target, "w") as copy:
-        for name in given.namelist():
-            content = given.read(name)
-            if name == "model-config.yaml":
-                config = yaml.safe_load(content)
-                config["handler"]["catalog"] = {"source": str(source), "poll_s": 0.5}
-                content = yaml.safe_dump(config, allow_unicode=True).encode()
-            copy.writestr(name, content)
-    return target
-
-
 @pytest.fixture(scope="module")
-def shop(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    folder = tmp_path_factory.mktemp("catalog-shop")
-    unpacked = folder / "unpacked"
-    with zipfile.ZipFile(archive) as content:
-        content.extractall(unpacked)
+def shop(
+    archive: Path, server: control.Server, catalog: ServedCatalog, tmp_path_factory: pytest.TempPathFactory
+) -> Shop:
+    folder, known = tmp_path_factory.mktemp("catalog-shop"), tmp_path_factory.mktemp("known") / "known.snapshot"
     package(1, (190, 30, 40)).save(folder / "box.png")
-    embedder = open_embedder(unpacked, threads=1)
-    followed = folder / "live.snapshot"
-    write_snapshot(followed, contents(folder, embedder, COFFEE))
-    served = following(archive, folder / archive.name, followed)
-    server = control.start(
-        torchserve_plan.Plan(folder=folder / "server", archive=served, port=free_port(), workers=WORKERS)
-    )
-    yield Shop(folder, embedder, server, followed)
-    assert control.stop(folder / "server"), control.log_tail(folder / "server")
+    (folder / "catalog.json").write_text(json.dumps({"schema": 1, "products": [msgspec.to_builtins(BOX)]}))
+    catalog.build(archive, folder)
+    shutil.copyfile(catalog.path, known)
+    return Shop(folder, open_snapshot(known, fingerprint=None), server, catalog)
 
 
 @pytest.fixture
@@ -177,14 +140,17 @@ def test_a_swapped_snapshot_is_seen_by_every_worker_in_time_and_no_request_fails
     swaps = [shop.contents(COFFEE, BOX), shop.contents(BOX)]
     published: list[tuple[float, float, str]] = []
     took: list[float] = []
-    before = shop.events("loaded")
+    before = shop.catalog.events("loaded")
     with load(lambda session: shop.ask(session, photo)) as seen:
         time.sleep(1)
         for number, made in enumerate(swaps, 1):
-            identity = write_snapshot(shop.followed, made)
+            identity = write_snapshot(shop.catalog.path, made)
             written = time.monotonic()
             # How long it takes is for the machine to say, and is printed; that it arrives everywhere is for this test.
-            while shop.events("loaded") - before < number * WORKERS and time.monotonic() < written + PATIENCE_S:
+            while (
+                shop.catalog.events("loaded") - before < number * shop.catalog.workers
+                and time.monotonic() < written + PATIENCE_S
+            ):
                 time.sleep(0.1)
             took.append(time.monotonic() - written)
             visible = time.monotonic()
@@ -194,7 +160,7 @@ def test_a_swapped_snapshot_is_seen_by_every_worker_in_time_and_no_request_fails
                 time.sleep(0.1)
             published.append((visible, time.monotonic(), identity))
     assert {asked.status for asked in seen} == {200}
-    assert shop.events("loaded") - before == len(swaps) * WORKERS
+    assert shop.catalog.events("loaded") - before == len(swaps) * shop.catalog.workers
     for since, until, identity in published:
         # One that was sent before the next swap may have waited until after it.
         within = [asked.catalog for asked in seen if since <= asked.sent_s and asked.answered_s < until]
@@ -205,21 +171,21 @@ def test_a_swapped_snapshot_is_seen_by_every_worker_in_time_and_no_request_fails
 
 
 def test_a_product_that_is_added_sold_out_or_removed_is_so_in_the_replies(shop: Shop, photo: bytes) -> None:
-    shop.publish_and_wait()
+    shop.publish()
     # A catalog of no products leaves the archive's own links.
     assert shop.skus(photo) == ["2001"]
-    shop.publish_and_wait(COFFEE)
+    shop.publish(COFFEE)
     assert shop.skus(photo) == ["coffee"]
-    shop.publish_and_wait(_changed(COFFEE, stock=0))
+    shop.publish(_changed(COFFEE, stock=0))
     assert shop.skus(photo) == []
-    shop.publish_and_wait(_changed(COFFEE, stock=2))
+    shop.publish(_changed(COFFEE, stock=2))
     assert shop.skus(photo) == ["coffee"]
-    shop.publish_and_wait(_changed(COFFEE, sku="other", labels=()))
+    shop.publish(_changed(COFFEE, sku="other", labels=()))
     assert shop.skus(photo) == []
 
 
 def test_a_product_is_found_by_its_photo_and_has_a_box(shop: Shop) -> None:
-    shop.publish_and_wait(BOX, COFFEE)
+    shop.publish(BOX, COFFEE)
     picture, box = shown_in(frame(), package(1, (190, 30, 40)), at=(330, 450), scale=1.1, turned_deg=10)
     with requests.Session() as session:
         [product] = shop.ask(session, _png(picture)).json()["products"]
@@ -229,11 +195,11 @@ def test_a_product_is_found_by_its_photo_and_has_a_box(shop: Shop) -> None:
 
 
 def test_a_room_sees_its_own_products_and_those_for_all(shop: Shop, photo: bytes) -> None:
-    shop.publish_and_wait(_changed(COFFEE, rooms=("9",)), BOX)
+    shop.publish(_changed(COFFEE, rooms=("9",)), BOX)
     picture, _ = shown_in(frame(), package(1, (190, 30, 40)), at=(330, 450), scale=1.1, turned_deg=10)
     assert [shop.skus(photo, **{"X-Room": room}) for room in ("9", "10")] == [["coffee"], []]
     assert [shop.skus(_png(picture), **{"X-Room": room}) for room in ("9", "10")] == [["box"], ["box"]]
-    shop.publish_and_wait(COFFEE, _changed(BOX, rooms=("9", "11")))
+    shop.publish(COFFEE, _changed(BOX, rooms=("9", "11")))
     assert [shop.skus(_png(picture), **{"X-Room": room}) for room in ("9", "10", "11")] == [["box"], [], ["box"]]
 
 
@@ -241,8 +207,8 @@ def test_a_room_sees_its_own_products_and_those_for_all(shop: Shop, photo: bytes
 def test_a_snapshot_that_must_not_be_used_is_refused_and_the_old_one_goes_on(
     shop: Shop, photo: bytes, tmp_path: Path, kind: str
 ) -> None:
-    good = shop.publish_and_wait(COFFEE)
-    before, whole = shop.events("refused"), bytearray(shop.followed.read_bytes())
+    good = shop.publish(COFFEE)
+    before, whole = shop.catalog.events("refused"), bytearray(shop.catalog.path.read_bytes())
     if kind == "damaged":
         whole[-20] ^= 0xFF
     elif kind == "cut short":
@@ -252,14 +218,14 @@ def test_a_snapshot_that_must_not_be_used_is_refused_and_the_old_one_goes_on(
         whole = bytearray((tmp_path / "foreign").read_bytes())
     else:
         whole = bytearray(b"<html>not found</html>")
-    shop.put(bytes(whole))
-    shop.wait_for("refused", before + WORKERS)
+    shop.catalog.put(bytes(whole))
+    shop.catalog.wait_for("refused", before + shop.catalog.workers)
     with requests.Session() as session:
-        for _ in range(2 * WORKERS):
+        for _ in range(2 * shop.catalog.workers):
             body = shop.ask(session, photo).json()
             assert (body["model"]["catalog"], body["products"][0]["sku"]) == (good, "coffee")
-    assert shop.events("refused") == before + WORKERS
-    shop.publish_and_wait(COFFEE, BOX)
+    assert shop.catalog.events("refused") == before + shop.catalog.workers
+    shop.publish(COFFEE, BOX)
 
 
 def _changed(product: CatalogProduct, **changes: object) -> CatalogProduct:

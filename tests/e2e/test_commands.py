@@ -1,7 +1,5 @@
 """The README's commands, run as a person would: `make …` in the repository, and plain TorchServe."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """Many clients at once, some with broken images: nobody is dropped and nobody is touched by a neighbour."""
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 from typing import Any
@@ -13,8 +11,10 @@ import requests
 import torchserve_control as control
 from tests.e2e.prometheus import samples, total
 
-CLIENTS = 64
-REQUESTS_PER_CLIENT = 10
+pytestmark = pytest.mark.xdist_group("torchserve")
+
+CLIENTS = 60
+REQUESTS_PER_CLIENT = 5
 JPEG = {"Content-Type": "image/jpeg"}
 #: In another batch size the network's last bits differ, and replies are rounded to four digits.
 TOLERANCE = 2e-4

@@ -1,7 +1,5 @@
 """The host's console in a real browser, over a running room: live HLS, a stand-in recogniser, the real hub."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import pytest_asyncio
-from browsing import axe_source, build_element, chromium
-from live_hls import HEIGHT_PX, WIDTH_PX, LiveHls, write_hls
 
-from livecart.app import run_rooms
-from tests.live.stand_in import COLOURS, ColourArchive
-from tests.pipeline.archive_stand_in import product
+from livecart.server.app import run_rooms
+from tests.e2e.browsing import axe_source, chromium
+from tests.e2e.live_hls import HEIGHT_PX, WIDTH_PX, LiveHls, write_hls
+from tests.live.recognise.archive_stand_in import product
+from tests.server.stand_in import COLOURS, ColourArchive
 
 pytest.importorskip("playwright.async_api", reason="playwright is not installed: make setup")
 
@@ -51,11 +49,11 @@ class Recogniser(ColourArchive):
 
     def reply(self, width: int, height: int) -> dict[str, Any]:
         said = super().reply(width, height)
-        unsure = {"name": "手工皂 薰衣草 120g", "confidence": 0.52, "threshold": 0.95, "evidence": {"photo": 0.5}}
+        uncertain = {"name": "手工皂 薰衣草 120g", "confidence": 0.52, "threshold": 0.95, "evidence": {"photo": 0.5}}
         box = [width * 0.05, height * 0.7, width * 0.22, height * 0.9]
         said["products"] = [
             *({**each, "threshold": 0.8} for each in said["products"]),
-            product("4471", box=box, **unsure),
+            product("4471", box=box, **uncertain),
         ]
         said["texts"] = [
             {"text": "好欢螺", "confidence": 0.97, "box": [width * 0.4, height * 0.5, width * 0.6, height * 0.56]}
@@ -63,10 +61,14 @@ class Recogniser(ColourArchive):
         return said
 
 
+#: Diagonal stripes, of which each frame has a part.
+_STRIPES = np.where(np.indices((HEIGHT_PX, WIDTH_PX + 32)).sum(0)[..., None] // 16 % 2, (120, 120, 130), (90, 90, 100))
+_STRIPES = _STRIPES.astype(np.uint8)
+
+
 def _scene(time_s: float) -> np.ndarray:
-    rows, columns = np.mgrid[0:HEIGHT_PX, 0:WIDTH_PX]
-    stripes = ((columns + rows + int(time_s * 40)) // 16) % 2
-    rgb = np.where(stripes[..., None] == 1, (120, 120, 130), (90, 90, 100)).astype(np.uint8)
+    moved = int(time_s * 40) % 32
+    rgb = _STRIPES[:, moved : moved + WIDTH_PX].copy()
     shift = round(4 * np.sin(time_s * 2))
     rgb[HEIGHT_PX // 4 + shift : HEIGHT_PX * 3 // 4 + shift, WIDTH_PX // 4 : WIDTH_PX * 3 // 4] = COLOURS["red"]
     return rgb
@@ -90,12 +92,11 @@ async def running(folder: Path, element: Path, stream: LiveHls) -> AsyncIterator
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def address(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+async def address(viewer_script: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     chromium()
     folder = tmp_path_factory.mktemp("console")
     write_hls(folder, 180.0, _scene, fps=10)
-    element = build_element(folder / "dist").parent
-    async with LiveHls(folder) as stream, running(folder, element, stream) as url:
+    async with LiveHls(folder) as stream, running(folder, viewer_script.parent, stream) as url:
         yield url
 
 
@@ -166,10 +167,10 @@ async def test_boxes_texts_figures_and_cards_of_the_room(visit: Open) -> None:
     page = await visit()
     # The room as viewers see it: their card over the picture. First of all, since it goes away by itself.
     await page.locator("live-cart .card").wait_for()
-    sure, unsure = page.locator("#sights .sure"), page.locator("#sights .unsure")
+    sure, uncertain = page.locator("#sights .sure"), page.locator("#sights .uncertain")
     await sure.wait_for(state="attached")
     assert "商品 red 93%" in await sure.text_content()
-    assert "手工皂" in await unsure.text_content()
+    assert "手工皂" in await uncertain.text_content()
     assert "好欢螺" in await page.locator("#sights .read").text_content()
     # The box stands where the product is in the picture.
     stage, box = await page.locator("#stage").bounding_box(), await sure.locator("rect").bounding_box()

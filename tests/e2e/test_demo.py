@@ -1,7 +1,5 @@
 """`make demo` starts, shows its pages, and ends every process, whenever it is told to. CI runs `make demo-check`."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """Runs every example of docs/http.md as it stands there, with only the ports exchanged."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil
@@ -15,6 +13,8 @@ from PIL import Image
 import torchserve_control as control
 import torchserve_plan
 from sample_photos import sample_photos
+
+pytestmark = pytest.mark.xdist_group("torchserve")
 
 ROOT = Path(__file__).resolve().parents[2]
 _BLOCK = re.compile(r"^```(bash|python|js|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -1,7 +1,5 @@
 """A clip, streamed in real time by a real server, watched by `livecart watch`, recognised by a real TorchServe."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import socket
@@ -9,19 +7,21 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
 
-import build_archive
 import make_clip
 import torchserve_control as control
-import torchserve_plan
-from livecart.pipeline.clip_score import read_truth
-from torchserve_plan import free_port
+from livecart.cli.clip_score import read_truth
+from tests.e2e.served_catalog import ServedCatalog
+
+pytestmark = pytest.mark.xdist_group("torchserve")
 
 ROOT = Path(__file__).resolve().parents[2]
 RTMP_MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
@@ -40,18 +40,17 @@ class Shop:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+def shop(
+    archive: Path, server: control.Server, catalog: ServedCatalog, tmp_path_factory: pytest.TempPathFactory
+) -> Shop:
     pytest.importorskip("pylopdf_fonts_zh_cn", reason="drawn packages need its font")
     folder = tmp_path_factory.mktemp("live")
-    clip, truth, catalog = folder / "clip.mp4", folder / "truth.json", folder / "shop"
+    clip, truth, products = folder / "clip.mp4", folder / "truth.json", folder / "shop"
     asked = ["--out", str(clip), "--truth", str(truth), "--seed", "5", "--duration", str(DURATION_S)]
-    drawn = ["--catalog-out", str(catalog), "--catalog-products", "8", "--shots", "2", "--shows", "2"]
+    drawn = ["--catalog-out", str(products), "--catalog-products", "8", "--shots", "2", "--shows", "2", "--fps", "15"]
     assert make_clip.main([*asked, *drawn, "--keyframe-distance", "1"]) == 0
-    archive = folder / "product_recognizer.mar"
-    assert build_archive.main(["--output", str(archive), "--catalog", str(catalog), "--runtimes", "openvino"]) == 0
-    server = control.start(torchserve_plan.Plan(folder=folder / "server", archive=archive, port=free_port()))
-    yield Shop(clip, truth, catalog, server.inference_url)
-    assert control.stop(folder / "server"), control.log_tail(folder / "server")
+    catalog.build(archive, products)
+    return Shop(clip, truth, products, server.inference_url)
 
 
 @dataclass(frozen=True)
@@ -79,8 +78,7 @@ def media(tmp_path: Path) -> Iterator[Media]:
     )
     server = subprocess.Popen([NGINX, "-p", str(tmp_path), "-c", str(configuration), "-e", f"{tmp_path}/error.log"])
     try:
-        _wait_for_port(rtmp)
-        _wait_for_port(http)
+        _wait_for(lambda: _answers(rtmp) and _answers(http), 20, "nginx")
         stream = f"rtmp://127.0.0.1:{rtmp}/live/room"
         yield Media(stream, stream, f"http://127.0.0.1:{http}/hls/room.m3u8")
     finally:
@@ -93,14 +91,17 @@ def _two_ports() -> tuple[int, int]:
         return one.getsockname()[1], other.getsockname()[1]
 
 
-def _wait_for_port(port: int) -> None:
-    give_up_s = time.monotonic() + 20
-    while time.monotonic() < give_up_s:
-        with socket.socket() as attempt:
-            if attempt.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError(f"nothing answers on port {port}")
+def _answers(port: int) -> bool:
+    with socket.socket() as attempt:
+        return attempt.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _wait_for(done: Callable[[], bool], patience_s: float, what: str) -> None:
+    give_up_s = time.monotonic() + patience_s
+    while not done():
+        if time.monotonic() > give_up_s:
+            raise TimeoutError(f"{what}: not after {patience_s:.0f} s")
+        time.sleep(0.1)
 
 
 class Broadcast(threading.Thread):
@@ -123,37 +124,55 @@ class Broadcast(threading.Thread):
                 sent.mux(packet)
 
 
+@contextmanager
+def watching(shop: Shop, address: str, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path, Path]]:
+    """`livecart watch`: the process, the file that its events are written to, and its log."""
+    events, log = folder / "events.jsonl", folder / "watch.log"
+    command = [sys.executable, "-m", "livecart", "watch", address, "--room", "room-1", "--json"]
+    command += ["--catalog", str(shop.catalog), "--recognizer", shop.url, "--rate", "2"]
+    with events.open("wb") as out, log.open("wb") as err:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=err)
+    try:
+        yield process, events, log
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _events(path: Path, kind: str) -> list[dict[str, Any]]:
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    told = [json.loads(line) for line in lines if line.endswith("\n")]
+    return [event for event in told if event["event"] == kind]
+
+
+def _all_withdrawn(path: Path) -> bool:
+    cards = {event["card_id"] for event in _events(path, "card")}
+    return bool(cards) and cards <= {event["card_id"] for event in _events(path, "withdraw")}
+
+
 @pytest.mark.parametrize("protocol", ["rtmp", "hls"])
 def test_a_streamed_clip_brings_the_right_cards(shop: Shop, media: Media, protocol: str, tmp_path: Path) -> None:
     broadcast = Broadcast(shop.clip, media.publish)
     broadcast.start()
     if protocol == "hls":
-        _wait_for_file(tmp_path / "hls" / "room.m3u8")
-    command = [sys.executable, "-m", "livecart", "watch", getattr(media, protocol), "--room", "room-1", "--json"]
-    watcher = subprocess.Popen(
-        [*command, "--catalog", str(shop.catalog), "--recognizer", shop.url, "--rate", "2"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    broadcast.join(DURATION_S + 30)
-    assert not broadcast.is_alive()
-    # What HLS holds back, and the last card's withdrawal.
-    time.sleep(5)
-    watcher.terminate()
-    out, err = watcher.communicate(timeout=20)
+        _wait_for((tmp_path / "hls" / "room.m3u8").exists, 30, "the playlist")
+    with watching(shop, getattr(media, protocol), tmp_path) as (watcher, written, log):
+        broadcast.join(DURATION_S + 30)
+        assert not broadcast.is_alive()
+        # What HLS holds back, and the last card's withdrawal.
+        with suppress(TimeoutError):
+            _wait_for(lambda: _all_withdrawn(written), 10, "the last withdrawal")
+        assert watcher.poll() is None, log.read_text(encoding="utf-8")
 
-    assert watcher.returncode == 0, err
-    events = [json.loads(line) for line in out.splitlines()]
-    cards = [event for event in events if event["event"] == "card"]
+    told = log.read_text(encoding="utf-8")
+    assert watcher.returncode == 0, told
+    cards = _events(written, "card")
     shown = {show.sku for show in read_truth(shop.truth).shows}
-    assert {card["sku"] for card in cards} <= shown, (cards, err)
-    assert cards, err
+    assert {card["sku"] for card in cards} <= shown, (cards, told)
+    assert cards, told
     assert len(cards) == len({card["sku"] for card in cards}), "a card twice in one show"
     assert all(card["emitted_at_s"] >= card["captured_at_s"] for card in cards)
-    withdrawn = {event["card_id"] for event in events if event["event"] == "withdraw"}
-    assert {card["card_id"] for card in cards} <= withdrawn
+    assert _all_withdrawn(written), told
 
 
 def test_a_file_brings_all_its_shows(shop: Shop) -> None:
@@ -166,10 +185,3 @@ def test_a_file_brings_all_its_shows(shop: Shop) -> None:
         found
     )
     assert (found["precision"], found["recall"], found["wrong"], found["duplicates"]) == (1.0, 1.0, 0, 0), found
-
-
-def _wait_for_file(path: Path) -> None:
-    give_up_s = time.monotonic() + 30
-    while not path.exists():
-        assert time.monotonic() < give_up_s, f"{path} did not appear"
-        time.sleep(0.1)

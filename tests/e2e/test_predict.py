@@ -1,7 +1,5 @@
 """scripts/predict.py as people and programs run it."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
@@ -12,6 +10,8 @@ import pytest
 
 import torchserve_control as control
 from sample_photos import sample_photos
+
+pytestmark = pytest.mark.xdist_group("torchserve")
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "predict.py"
 

@@ -1,7 +1,5 @@
 """Every request form, option and error of docs/http.md, over real HTTP."""
 
-from __future__ import annotations
-
 import base64
 import json
 import os
@@ -9,11 +7,14 @@ import struct
 import zlib
 from pathlib import Path
 
+import psutil
 import pytest
 import requests
 
 import torchserve_control as control
 import torchserve_plan
+
+pytestmark = pytest.mark.xdist_group("torchserve")
 
 JSON = {"Content-Type": "application/json"}
 PNG = {"Content-Type": "image/png"}
@@ -47,7 +48,7 @@ def test_reply_has_the_contracts_fields(url: str, session: requests.Session, cof
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json; charset=utf-8"
     body = answer.json()
-    assert list(body) == ["schema", "model", "image", "labels", "products", "texts", "timing_ms", "batch"]
+    assert list(body) == ["schema", "model", "image", "labels", "products", "texts", "mirrored", "timing_ms", "batch"]
     assert body["schema"] == 1
     assert body["model"]["name"] == "product_recognizer"
     assert body["model"]["backbone"] == "efficientnet-lite2"
@@ -127,7 +128,7 @@ def test_a_lower_threshold_shows_more(url: str, session: requests.Session, coffe
 @pytest.mark.parametrize(
     ("header", "value"),
     [
-        ("X-Top-K", "0"),
+        ("X-Top-K", "-1"),
         ("X-Top-K", "51"),
         ("X-Top-K", "three"),
         ("X-Threshold", "-0.01"),
@@ -209,6 +210,16 @@ def test_describe_names_model_labels_and_thresholds(server: control.Server, sess
     assert len(told["labels"]["fingerprint"]) == 12
     assert told["preprocessing"]["mean"] == [0.5, 0.5, 0.5]
     assert told["thresholds"]["default"] == 0.7
+
+
+def test_a_worker_on_a_cpu_holds_no_torch(
+    server: control.Server, url: str, session: requests.Session, coffee: Path
+) -> None:
+    assert session.post(url, data=coffee.read_bytes(), headers=PNG).ok
+    for worker in server.workers():
+        mapped = " ".join(each.path for each in psutil.Process(worker["pid"]).memory_maps())
+        assert "libopenvino" in mapped
+        assert "libtorch" not in mapped
 
 
 def test_explanations_are_not_offered(server: control.Server, session: requests.Session, coffee: Path) -> None:

@@ -1,7 +1,5 @@
 """A version is replaced under load, and a bad one is not."""
 
-from __future__ import annotations
-
 import json
 import threading
 import zipfile
@@ -45,7 +43,7 @@ def store(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(store: Path, archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[control.Server]:
     folder = tmp_path_factory.mktemp("rollout-server")
-    yield control.start(torchserve_plan.Plan(folder=folder, archive=store / archive.name, port=free_port()))
+    yield control.start(torchserve_plan.Plan(folder=folder, archive=store / archive.name, port=free_port(), workers=1))
     assert control.stop(folder), control.log_tail(folder)
 
 
@@ -68,9 +66,18 @@ def served_version(server: control.Server) -> str:
         return recognize(session, server.inference_url, sample_photos()[0], {}).body["model"]["version"]
 
 
+def scale(server: control.Server, workers: int) -> None:
+    """So many workers from now on, in later versions too."""
+    asked = {"min_worker": workers, "max_worker": workers, "synchronous": "true"}
+    url = f"{server.management_url}/models/{torchserve_plan.MODEL}"
+    assert requests.put(url, params=asked, timeout=240).ok
+    assert len(server.workers()) == workers
+
+
 def test_no_request_fails_while_the_version_is_replaced(
     rollout: Rollout, server: control.Server, archive: Path, tmp_path: Path, jpegs: list[bytes]
 ) -> None:
+    scale(server, 2)
     url = f"{server.inference_url}/predictions/{torchserve_plan.MODEL}"
     stop = threading.Event()
     statuses: list[int] = []
@@ -103,7 +110,8 @@ def test_no_request_fails_while_the_version_is_replaced(
     assert versions == {"1.0", "2.0"}
     assert served_version(server) == "2.0"
     listed = requests.get(f"{server.management_url}/models/{torchserve_plan.MODEL}/all", timeout=10).json()
-    assert [model["modelVersion"] for model in listed] == ["2.0"]
+    assert [(model["modelVersion"], len(model["workers"])) for model in listed] == [("2.0", 2)]
+    scale(server, 1)
 
 
 def test_an_archive_that_does_not_start_is_given_up(

@@ -1,7 +1,5 @@
 """Starting and stopping: beside another server, without Java, with tokens, and with what cannot start."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
@@ -20,6 +18,8 @@ import torchserve_plan
 from predictions_api import recognize
 from sample_photos import sample_photos
 from torchserve_plan import free_port
+
+pytestmark = pytest.mark.xdist_group("torchserve")
 
 PNG = {"Content-Type": "image/png"}
 
@@ -147,7 +147,7 @@ def test_an_archive_that_cannot_start_says_why(archive: Path, tmp_path: Path) ->
             content = source.read(name)
             copy.writestr(name, b'{"x": "http://evil.example/"}' if name == "product_links.json" else content)
     folder = tmp_path / "server"
-    with pytest.raises(torchserve_plan.ServerError, match="only https links are allowed"):
+    with pytest.raises(torchserve_plan.ServerError, match="only https links are shown"):
         control.start(torchserve_plan.Plan(folder=folder, archive=bad, port=free_port()))
     assert control.running(folder) is None
 
@@ -213,6 +213,12 @@ def test_what_a_killed_server_left_is_removed(tmp_path: Path) -> None:
     assert not temporary.exists()
     assert foreign.is_dir()
     assert not (tmp_path / "key_file.json").exists()
+
+
+def test_copies_of_the_catalog_outlive_the_server(tmp_path: Path) -> None:
+    plan = torchserve_plan.Plan(folder=tmp_path / "server", archive=tmp_path / "a.mar")
+    kept = Path(control.environment(plan, str(tmp_path / "temporary"), 1)["CACHE_DIRECTORY"])
+    assert kept.is_relative_to(plan.folder)
 
 
 def test_a_foreign_address_is_named(archive: Path, tmp_path: Path) -> None:

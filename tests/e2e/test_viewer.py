@@ -1,12 +1,11 @@
 """The viewer's element in a real browser: its card beside the product, on the stream's clock, inside its own bounds."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
-from viewer_page import FRAME_HEIGHT, FRAME_WIDTH, FakeHub
-from viewer_visits import CARD, VIEWPORTS, Open, expect, gone, pass_by, settled
+
+from tests.e2e.viewer_page import FRAME_HEIGHT, FRAME_WIDTH, FakeHub
+from tests.e2e.viewer_visits import CARD, VIEWPORTS, Open, expect, gone, pass_by, settled
 
 pytest.importorskip("playwright.async_api", reason="playwright is not installed: make setup")
 

@@ -1,13 +1,12 @@
 """The viewer's element for everybody, in a real browser: by keyboard alone, with less motion, by axe's rules."""
 
-from __future__ import annotations
-
 import json
 
 import pytest
-from browsing import axe_source
-from viewer_page import FakeHub
-from viewer_visits import CARD, VIEWPORTS, Open, expect, gone, pass_by, settled
+
+from tests.e2e.browsing import axe_source
+from tests.e2e.viewer_page import FakeHub
+from tests.e2e.viewer_visits import CARD, VIEWPORTS, Open, expect, gone, pass_by, settled
 
 pytest.importorskip("playwright.async_api", reason="playwright is not installed: make setup")
 

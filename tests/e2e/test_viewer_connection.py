@@ -1,12 +1,11 @@
 """The viewer's connection in a real browser: joining late, coming back, gaps, server-sent events, a refused ticket."""
 
-from __future__ import annotations
-
 import asyncio
 
 import pytest
-from viewer_page import FakeHub
-from viewer_visits import CARD, Open, expect, until
+
+from tests.e2e.viewer_page import FakeHub
+from tests.e2e.viewer_visits import CARD, Open, expect, until
 
 pytest.importorskip("playwright.async_api", reason="playwright is not installed: make setup")
 

@@ -1,10 +1,9 @@
 """What a viewer does with cards in a real browser: close, buy, hold, mute, call wrong; and what the hub is told."""
 
-from __future__ import annotations
-
 import pytest
-from viewer_page import FakeHub
-from viewer_visits import CARD, Open, expect, gone, pass_by, until
+
+from tests.e2e.viewer_page import FakeHub
+from tests.e2e.viewer_visits import CARD, Open, expect, gone, pass_by, until
 
 pytest.importorskip("playwright.async_api", reason="playwright is not installed: make setup")
 

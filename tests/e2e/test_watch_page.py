@@ -1,23 +1,26 @@
 """The watch page over a live HLS stream: cards on the stream's clock, and what they cost the page."""
 
-from __future__ import annotations
-
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import av
 import numpy as np
 import pytest
-from browsing import axe_source, build_element
-from live_hls import FPS, HEIGHT_PX, READ_NUMBER, WIDTH_PX, LiveHls, write_hls
 
+from livecart.live.video import IngestSettings
+from livecart.live.video.whip import WhipEndpoint
 from livecart.web import HttpServer
-from livecart.web.hub import element_router, watch_router
-from tests.live.hub_clients import event, running_hub
+from livecart.web.hub import element_router, watch_router, whep_router
+from tests.e2e.browsing import axe_source
+from tests.e2e.live_hls import FPS, HEIGHT_PX, READ_NUMBER, WIDTH_PX, LiveHls, write_hls
+from tests.web.hub_clients import event, running_hub
 
 pytest.importorskip("playwright.async_api", reason="playwright is not installed: make setup")
 
@@ -44,8 +47,8 @@ def hls_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def element_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_element(tmp_path_factory.mktemp("element")).parent
+def element_folder(viewer_script: Path) -> Path:
+    return viewer_script.parent
 
 
 @asynccontextmanager
@@ -94,12 +97,17 @@ async def number_on_screen(page: Any) -> int:
     return await page.locator("video").evaluate(READ_NUMBER)
 
 
+@pytest.mark.parametrize(
+    ("says_zone", "zone"),
+    [(True, "UTC"), (False, "Europe/Berlin")],
+)
 async def test_a_card_comes_and_goes_with_its_frame_of_live_hls(
-    browser: Any, element_folder: Path, hls_folder: Path
+    browser: Any, element_folder: Path, hls_folder: Path, says_zone: bool, zone: str
 ) -> None:
+    """A date without a zone counts as the browser's own: Berlin would wait an hour."""
     async with (
-        LiveHls(hls_folder) as stream,
-        watched(browser, element_folder, stream, viewport={"width": 820, "height": 1180}) as shown,
+        LiveHls(hls_folder, says_zone=says_zone) as stream,
+        watched(browser, element_folder, stream, viewport={"width": 820, "height": 1180}, timezone_id=zone) as shown,
     ):
         now = await number_on_screen(shown.page)
         card, withdraw = now + 2 * FPS, now + 4 * FPS
@@ -182,3 +190,58 @@ async def test_axe_finds_nothing_on_the_watch_page(
         found = await shown.page.evaluate("async () => (await axe.run()).violations")
         assert found == [], json.dumps([[v["id"], [n["html"] for n in v["nodes"]]] for v in found], ensure_ascii=False)
         assert await shown.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+class _OneSender:
+    """A room that is sent by WHIP, as `RoomRegistry` has it."""
+
+    def __init__(self, endpoint: Any) -> None:
+        self.endpoint = endpoint
+
+    async def whep_accept(self, _room: str, offer_sdp: str, on_end: Callable[[], None]) -> tuple[str, str] | None:
+        return await self.endpoint.show(offer_sdp, on_end)
+
+    async def whep_end(self, _room: str, viewer: str) -> bool:
+        return await self.endpoint.end_viewer(viewer)
+
+
+async def test_a_room_that_is_sent_by_whip_is_watched_by_whep(browser: Any, element_folder: Path) -> None:
+    aiortc = pytest.importorskip("aiortc", reason="needs aiortc: pip install '.[webrtc]'")
+    endpoint = WhipEndpoint("room-1", IngestSettings(), lambda _: None, lambda *_: None)
+    sender = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=[]))
+
+    class Camera(aiortc.VideoStreamTrack):
+        """Small, five times a second: encoded three times, in this process and the browser's machine."""
+
+        async def recv(self) -> av.VideoFrame:
+            frame = av.VideoFrame.from_ndarray(_scene(time.monotonic())[::2, ::2].copy(), format="rgb24")
+            await asyncio.sleep(0.2)
+            frame.pts, frame.time_base = round(time.monotonic() * 90_000), Fraction(1, 90_000)
+            return frame
+
+    sender.addTrack(Camera())
+    async with running_hub() as hub:
+        hub.api.include_router(watch_router(hub.hub.admission, {"room-1": "/rooms/room-1/whep"}.get))
+        hub.api.include_router(whep_router(hub.hub.admission, _OneSender(endpoint)))
+        hub.api.include_router(element_router(str(element_folder)))
+        server = HttpServer(hub.api, "127.0.0.1", 0)
+        serving = asyncio.create_task(server.run())
+        context = await browser.new_context()
+        try:
+            page = await context.new_page()
+            await page.goto(f"{server.url}/rooms/room-1/watch")
+            await page.get_by_text("Nobody sends yet").wait_for(timeout=PATIENCE_S * 1000)
+            await sender.setLocalDescription(await sender.createOffer())
+            _, answer_sdp = await endpoint.accept(sender.localDescription.sdp)
+            await sender.setRemoteDescription(aiortc.RTCSessionDescription(sdp=answer_sdp, type="answer"))
+            await playing(page)
+            assert await page.evaluate("document.querySelector('video').videoWidth") == WIDTH_PX // 2
+            assert not await page.locator("#problem").is_visible()
+            await hub.bus.publish(event("card", 1, frame_width=120, frame_height=160, box=(30.0, 60.0, 75.0, 120.0)))
+            await page.locator(CARD).wait_for(timeout=PATIENCE_S * 1000)
+        finally:
+            await context.close()
+            await sender.close()
+            await endpoint.close(5.0)
+            await server.stop(serving)
+            await asyncio.gather(serving, return_exceptions=True)

@@ -1,7 +1,5 @@
 """Visits of the page with the viewer's element in a real browser: opening it, waiting for it, time that passes."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -9,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from viewer_page import FakeHub, served
+from tests.e2e.viewer_page import FakeHub, served
 
 VIEWPORTS = [(360, 800), (820, 1180), (1440, 900)]
 CARD = ".place:not([inert]) .card"

@@ -1,21 +1,18 @@
 """Fixtures of the recognition tests, and how hypothesis runs in them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 
-from recognition import gallery
-from recognition.label_match import LabelMatcher
-from recognition.labels import LabelSet
-from recognition.links import LinkedProduct
+from recognition.classify.labels import LabelMatcher, LabelSet
+from recognition.index import gallery
+from recognition.product import CatalogProduct
 from recognition.recognizer import Recognizer
 from recognition.settings import Settings, parse_settings
-from recognition.snapshot import Snapshot
-from recognition.snapshot_write import SnapshotContents
+from recognition.snapshot.read import Snapshot
+from recognition.snapshot.write import SnapshotContents
 from tests import stand_ins
 from tests.recognition.made_galleries import EXACT_VIEWS, large_gallery
 
@@ -69,7 +66,7 @@ def archive_folder(tmp_path: Path) -> Path:
 
 def make_recognizer(settings: Settings, labels: LabelSet, runtime: stand_ins.ColourRuntime) -> Recognizer:
     products = [
-        LinkedProduct(sku=label, name=f"{label}杯", url=url, labels=(label,)) for label, url in stand_ins.LINKS.items()
+        CatalogProduct(sku=label, name=f"{label}杯", url=url, labels=(label,)) for label, url in stand_ins.LINKS.items()
     ]
     return Recognizer(
         name="product_recognizer",

@@ -1,15 +1,13 @@
-"""A catalog of two drawn packages, frames of it as the finder looks at them, and what was found there."""
-
-from __future__ import annotations
+"""A catalog of two drawn packages, queries of its frames, and what was detected there."""
 
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from recognition.catalog import LoadedCatalog
-from recognition.catalog_folder import CatalogProduct
-from recognition.finder import Look
+from recognition.catalog.loaded import LoadedCatalog
+from recognition.find.detector import FrameQuery
+from recognition.product import CatalogProduct
 from tests.recognition.drawn_packages import PackageRuntime, build, package
 from tests.snapshot_files import product
 from tests.stand_ins import COLOURS
@@ -32,9 +30,10 @@ def two_packages(folder: Path, *more: CatalogProduct) -> LoadedCatalog:
     return build(folder, (*PRODUCTS, *more), {"red.png": RED, "blue.png": BLUE}, PackageRuntime())
 
 
-def look(catalog, picture: Image.Image, *, text: str = "never", room: str | None = None) -> Look:
-    return Look(picture, catalog.snapshot.room_mask(room), text, NO_LABELS)
+def query(catalog, picture: Image.Image, *, text: str = "never", room: str | None = None) -> FrameQuery:
+    shown_from = np.full(catalog.snapshot.products, 0.5)
+    return FrameQuery(picture, catalog.snapshot.room_mask(room), text, NO_LABELS, shown_from)
 
 
 def skus(catalog, found, *, least: float = SURE) -> list[str]:
-    return [catalog.snapshot.product(seen.product).sku for seen in found.sightings if seen.confidence >= least]
+    return [catalog.snapshot.product(seen.product).sku for seen in found.detections if seen.confidence >= least]

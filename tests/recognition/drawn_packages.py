@@ -1,7 +1,5 @@
 """Packages drawn with print on them, frames that show them, and a network and a reader that stand in for the real."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,24 +8,26 @@ import msgspec
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from recognition.calibration import Weights
-from recognition.catalog import LoadedCatalog, index_arrays, open_catalog
-from recognition.catalog_folder import Catalog, CatalogProduct
-from recognition.embedding import PhotoEmbedder
-from recognition.labels import LabelSet
-from recognition.snapshot_build import build_snapshot
-from recognition.snapshot_write import write_snapshot
+from recognition.catalog.build import build_snapshot, index_arrays
+from recognition.catalog.embedding import PhotoEmbedder
+from recognition.catalog.loaded import LoadedCatalog, open_catalog
+from recognition.classify.labels import LabelSet
+from recognition.find.fusion import Weights
+from recognition.product import CatalogProduct
+from recognition.snapshot.catalog_folder import Catalog
+from recognition.snapshot.write import write_snapshot
 from recognition.text.ocr import ReadLine
 from tests import stand_ins
 
 #: As a fit on real photos gives them, fixed here so that a new fit changes no test.
 WEIGHTS = Weights(
-    photo_squared=0.45,
-    print_points=2.1,
-    print_present=4.2,
-    print_colours=0.5,
-    print_pattern=0.5,
+    salience=20.0,
+    keypoints=2.1,
+    keypoints_present=4.2,
+    keypoint_colours=0.5,
+    keypoint_pattern=0.5,
     read_less=2.0,
+    read_foreign=0.0,
     read_name_share=2.7,
     read_only_name=7.4,
     read_only_name_share=5.0,

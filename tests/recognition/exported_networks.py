@@ -1,7 +1,6 @@
 """Networks exported as an archive holds them, with what they were made from, and photos cut for them."""
 
-from __future__ import annotations
-
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +9,12 @@ import timm
 import torch
 from numpy.typing import NDArray
 
-from recognition.artifact import BackboneInfo
 from recognition.backbones import load_backbone
 from recognition.backbones.base import Backbone
-from recognition.backbones.export import export
-from recognition.images import centre_crop, decode
-from recognition.runtime import Runtime, open_runtime
+from recognition.network.artifact import BackboneInfo, read_info
+from recognition.network.export import export
+from recognition.network.runtime import Runtime, open_runtime
+from recognition.request.images import centre_crop, decode
 from recognition.settings import ImageLimits, ModelChoice, Preprocessing, RuntimeChoice
 from tests.conftest import ROOT
 
@@ -33,17 +32,24 @@ class Exported:
         return open_runtime(self.folder, self.info, choice, gpu_id=gpu_id)
 
 
-def exported_network(source: str, folder: Path) -> Exported:
-    """The network of that source, in ``folder``; ``timm`` is a small one."""
-    choice = _small_timm(folder) if source == "timm" else ModelChoice(source=source)
-    backbone = load_backbone(choice, default_labels=ROOT / "labels.json")
+def network_of_archive(archive: Path, folder: Path) -> Exported:
+    """The network of the built archive, unpacked into ``folder``: exporting one of its size takes half a minute."""
+    with zipfile.ZipFile(archive) as content:
+        content.extractall(folder)
+    backbone = load_backbone(ModelChoice(source="efficientnet-lite2"), default_labels=ROOT / "labels.json")
+    return Exported(backbone, folder, read_info(folder))
+
+
+def small_network(folder: Path) -> Exported:
+    """A small one, exported into ``folder``."""
+    backbone = load_backbone(_small_timm(folder), default_labels=ROOT / "labels.json")
     return Exported(backbone, folder, export(backbone, folder))
 
 
 def _small_timm(folder: Path) -> ModelChoice:
     """Random weights that are sure of themselves, so that confidences can differ."""
     torch.manual_seed(0)
-    network = timm.create_model("mobilenetv3_small_050", num_classes=7)
+    network = timm.create_model("test_efficientnet", num_classes=7)
     with torch.no_grad():
         network.train()(torch.rand(16, 3, 96, 96) * torch.rand(16, 3, 1, 1) * 4)  # moves the running statistics
         network.classifier.weight.mul_(120)
@@ -52,7 +58,7 @@ def _small_timm(folder: Path) -> ModelChoice:
     return ModelChoice(
         source="timm",
         path=str(folder / "weights.pt"),
-        architecture="mobilenetv3_small_050",
+        architecture="test_efficientnet",
         labels=str(folder / "labels.txt"),
         # Each number another, so that none can stand in for its neighbour.
         preprocessing=Preprocessing(

@@ -1,7 +1,5 @@
 """Made-up contents of snapshots of any size, the indexes of them, and what comparing everything would find in them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,11 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recognition import gallery
-from recognition.gallery import build_indexes
-from recognition.local_features import pack
-from recognition.snapshot import Snapshot, open_snapshot
-from recognition.snapshot_write import SnapshotContents, write_snapshot
+from recognition.catalog.build import build_indexes
+from recognition.index import gallery
+from recognition.keypoints.extract import pack
+from recognition.snapshot.read import Snapshot, open_snapshot
+from recognition.snapshot.write import SnapshotContents, write_snapshot
 from tests.snapshot_files import FINGERPRINT, product
 
 DIMENSIONS = 64

@@ -1,18 +1,17 @@
 """A batch in, an answer for each out: the right one, and whatever happens to its neighbours."""
 
-from __future__ import annotations
-
 import json
 
 import msgspec
 import pytest
 
-from recognition import images
+from contract.images import FRAME_KINDS
+from contract.reply import Reply, encode
 from recognition import recognizer as recognizer_module
 from recognition.errors import BadImage, BadOption, ConfigurationError, ImageTooLarge, InternalError
 from recognition.recognizer import Recognizer
-from recognition.reply import Reply, encode
-from recognition.request import Options, Request
+from recognition.request import images
+from recognition.request.forms import Options, Request
 from recognition.settings import parse_settings
 from tests.stand_ins import COLOURS, INFO, encoded, model_config, png_claiming, solid, write_archive_folder
 
@@ -43,6 +42,11 @@ def test_bad_requests_beside_good_ones_get_their_errors_and_disturb_nobody(recog
     assert isinstance(replies[4], ImageTooLarge)
     assert [best(replies[1]), best(replies[3])] == ["红色", "蓝色"]
     assert runtime.batch_sizes == [2]
+
+
+def test_where_labels_lead_to_products_an_image_is_classified_though_no_label_is_asked_for(recognizer):
+    [answer] = recognizer.recognize([request("red", top_k=0)]).replies
+    assert (answer.labels, [product.sku for product in answer.products]) == ([], ["红色"])
 
 
 @pytest.mark.parametrize("requests", [[], [BadImage("broken")]])
@@ -121,7 +125,7 @@ def test_times_are_measured_and_the_networks_is_the_whole_batchs(recognizer):
 
 def test_warming_up_runs_every_batch_size_and_answers_each_format_alone(recognizer, runtime):
     recognizer.warm_up(3)
-    assert runtime.batch_sizes == [1, 2, 3, *(1 for _ in images.FORMATS)]
+    assert runtime.batch_sizes == [1, 2, 3, *(1 for _ in FRAME_KINDS)]
 
 
 def test_an_answer_that_fails_stops_the_start(recognizer, monkeypatch):

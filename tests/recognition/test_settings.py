@@ -1,7 +1,5 @@
 """The handler block of model-config.yaml: what is read, and that no slip in it is ignored."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest
@@ -95,6 +93,13 @@ def test_a_port_must_be_of_ascii_digits(port):
 @pytest.mark.parametrize("host", ["shop.example.com", "shop.example.com:8443", "*.example.com", "例子.中国"])
 def test_an_allowed_host_is_a_name_with_or_without_port_or_star(host):
     assert parse_settings(model_config(allowed_hosts=[host])).allowed_hosts == [host]
+
+
+def test_no_password_of_a_followed_link_goes_into_the_archive():
+    source = "https://archive:lc_secret@shop.example.com/catalog/snapshot"
+    with pytest.raises(ConfigurationError, match="LIVECART_SNAPSHOT_TOKEN") as caught:
+        parse_settings(model_config(catalog={"source": source}))
+    assert "lc_secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("document", [{}, {"batchSize": 4}, {"handler": None}])

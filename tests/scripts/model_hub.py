@@ -3,8 +3,6 @@
 It answers the three endpoints that the SDK calls for a snapshot with MODELSCOPE_ENDPOINT set.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

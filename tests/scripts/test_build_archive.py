@@ -1,7 +1,5 @@
 """Archives are built from any registered weights, and mistakes are found at the build."""
 
-from __future__ import annotations
-
 import json
 import zipfile
 from pathlib import Path
@@ -13,8 +11,8 @@ import torch
 import yaml
 
 import build_archive
-from recognition.artifact import read_info
-from recognition.runtime import open_runtime
+from recognition.network.artifact import read_info
+from recognition.network.runtime import open_runtime
 from recognition.settings import RuntimeChoice
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +24,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small network with random weights and three classes."""
     folder = tmp_path_factory.mktemp("weights")
     torch.manual_seed(0)
-    network = timm.create_model("mobilenetv3_small_050", num_classes=len(LABELS))
+    network = timm.create_model("test_efficientnet", num_classes=len(LABELS))
     torch.save(network.state_dict(), folder / "mug.pt")
     (folder / "labels.txt").write_text("\n".join(LABELS), encoding="utf-8")
     return folder
@@ -38,7 +36,7 @@ def configure(weights: Path, **changes: object) -> Path:
     document["handler"] |= {
         "model": {
             "source": "timm",
-            "architecture": "mobilenetv3_small_050",
+            "architecture": "test_efficientnet",
             "path": "mug.pt",
             "labels": "labels.txt",
             "preprocessing": {
@@ -57,7 +55,9 @@ def configure(weights: Path, **changes: object) -> Path:
 
 
 def build(config: Path, output: Path, *more: object) -> int:
-    return build_archive.main(["--model-config", str(config), "--output", str(output), *map(str, more)])
+    kept = config.parent / "converted"
+    asked = ["--model-config", config, "--output", output, "--converted", kept, *more]
+    return build_archive.main([str(word) for word in asked])
 
 
 def test_an_archive_of_the_users_own_weights(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,7 +75,7 @@ def test_an_archive_of_the_users_own_weights(weights: Path, tmp_path: Path, caps
     assert json.loads((folder / "labels.json").read_text(encoding="utf-8")) == LABELS
     assert json.loads((folder / "MAR-INF" / "MANIFEST.json").read_text())["model"]["modelVersion"] == "2.5"
     info = read_info(folder)
-    assert (info.architecture, info.num_classes, info.preprocessing.input_px) == ("mobilenetv3_small_050", 3, 96)
+    assert (info.architecture, info.num_classes, info.preprocessing.input_px) == ("test_efficientnet", 3, 96)
     images = np.random.default_rng(1).integers(0, 256, (3, 96, 96, 3), dtype=np.uint8)
     logits = [
         open_runtime(folder, info, RuntimeChoice(cpu=name), gpu_id=None).forward(images)
@@ -92,7 +92,7 @@ def test_an_archive_of_the_users_own_weights(weights: Path, tmp_path: Path, caps
         ({"thresholds": {"default": 0.7, "lowest": 0.1, "highest": 1.0, "labels": {"冰箱": 0.5}}}, "'冰箱'"),
         ({"thresholds": {"default": 1.7, "lowest": 0.1, "highest": 1.0}}, "$.thresholds.default"),
         ({"treshold": 0.5}, "treshold"),
-        ({"model": {"source": "timm", "architecture": "mobilenetv3_small_050"}}, "model.path, model.labels"),
+        ({"model": {"source": "timm", "architecture": "test_efficientnet"}}, "model.path, model.labels"),
         ({"model": {"source": "modelscope-general", "path": "nowhere"}}, "fetch_model.py"),
     ],
 )

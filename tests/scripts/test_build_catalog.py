@@ -1,7 +1,5 @@
 """scripts/build_catalog.py with an embedder that needs no network: what it writes, says and returns."""
 
-from __future__ import annotations
-
 import io
 import json
 import subprocess
@@ -9,16 +7,27 @@ import sys
 import zipfile
 from pathlib import Path
 
+import msgspec
 import pytest
 from PIL import Image
 
 import build_catalog
+from contract.doubts import DOUBTS_FILE, Doubt, Doubts, decode_doubts
+from recognition.catalog.build import Embedder
 from recognition.errors import ConfigurationError
-from recognition.photo_features import PhotoEmbedder
-from recognition.snapshot import open_snapshot
+from recognition.snapshot.read import open_snapshot
 from tests.snapshot_files import FINGERPRINT, FakeEmbedder
 
 ROOT = Path(__file__).resolve().parents[2]
+DOUBTS = Doubts(
+    looked_at=40,
+    found=3,
+    products=(
+        Doubt(sku="1001", name="水", kind="plain"),
+        Doubt(sku="1002", name="红茶", kind="alike", other_sku="1003", other_name="绿茶", words=("红茶",)),
+        Doubt(sku="1004", name="奶", kind="alike", other_sku="1005", other_name="奶", same_photo=True),
+    ),
+)
 PHOTOS = {"red.jpg": b"red", "blue.jpg": b"blue"}
 
 
@@ -47,13 +56,14 @@ def embedders(monkeypatch: pytest.MonkeyPatch) -> list[FakeEmbedder]:
     """The embedders that were opened, each in a folder that is an unpacked archive."""
     opened: list[FakeEmbedder] = []
 
-    def open_embedder(archive: Path, threads: int) -> PhotoEmbedder:
+    def open_embedder(archive: Path, threads: int) -> Embedder:
         assert (archive / "backbone.json").read_text() == "{}"
         assert threads >= 1
         opened.append(FakeEmbedder())
         return opened[-1]
 
     monkeypatch.setattr(build_catalog, "_open_embedder", open_embedder)
+    monkeypatch.setattr(build_catalog, "_find_doubts", lambda archive, snapshot, settings: DOUBTS)
     return opened
 
 
@@ -79,6 +89,7 @@ def test_the_snapshot_holds_the_catalog(shop, mar, capsys):
     assert "2 products, 2 photos (2 embedded, 0 reused)" in said.out
     assert snapshot.id in said.out
     assert said.err == ""
+    assert not (shop.parent / "live.partial").exists()
 
 
 def test_json_is_one_object(shop, mar, capsys):
@@ -95,8 +106,33 @@ def test_json_is_one_object(shop, mar, capsys):
         "embedded": 2,
         "reused": 0,
         "bad": [],
+        "doubts": json.loads(msgspec.json.encode(DOUBTS.products)),
         "bytes": output.stat().st_size,
     }
+
+
+def test_what_the_photos_do_not_tell_is_said_with_what_would_help(shop, mar, capsys):
+    run(shop, mar)
+    plain, words, photo = capsys.readouterr().out.splitlines()[1:]
+    assert "'1001' (水)" in plain
+    assert "add a photo of a side with print or text" in plain
+    assert "cannot be told from sku '1003' (绿茶)" in words
+    assert "shows 红茶" in words
+    assert "a photo in common with sku '1005'" in photo
+    assert decode_doubts((shop.parent / DOUBTS_FILE).read_bytes()) == DOUBTS
+
+
+@pytest.mark.parametrize("failing", ["_find_doubts", "_write"])
+def test_without_doubts_the_snapshot_is_built_all_the_same(shop, mar, monkeypatch, capsys, failing):
+    run(shop, mar)
+
+    def fail(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(build_catalog, failing, fail)
+    assert run(shop, mar, "--json") == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["doubts"] == []
+    assert not (shop.parent / DOUBTS_FILE).exists()
 
 
 def test_run_again_it_embeds_only_what_is_new(shop, mar, embedders, capsys):
@@ -160,7 +196,7 @@ def test_a_mistake_stops_the_build_and_leaves_the_old_snapshot(shop, mar, capsys
 
 
 def test_an_archive_that_cannot_embed_stops_the_build(shop, mar, capsys, monkeypatch):
-    def no_embedder(archive: Path, threads: int) -> PhotoEmbedder:
+    def no_embedder(archive: Path, threads: int) -> Embedder:
         raise ConfigurationError("no feature map")
 
     monkeypatch.setattr(build_catalog, "_open_embedder", no_embedder)
@@ -200,7 +236,7 @@ def test_the_one_that_stays_is_warm_before_its_first_order(shop, mar, tmp_path, 
 
 
 def test_an_archive_that_embeds_nothing_tells_each_order(shop, mar, tmp_path, monkeypatch, capsys):
-    def embedder_for(_photos: int) -> PhotoEmbedder:
+    def embedder_for(_photos: int) -> Embedder:
         raise ConfigurationError("no feature map")
 
     monkeypatch.setattr(build_catalog, "_embedders", lambda _archive: embedder_for)

@@ -3,8 +3,7 @@
 The files are small: but for one test, a tiny network of three classes takes the place of ResNeSt-101.
 """
 
-from __future__ import annotations
-
+import hashlib
 import io
 import os
 import socket
@@ -84,7 +83,12 @@ def test_downloads_both_files_and_nothing_else(hub, tmp_path, monkeypatch, capsy
 
     assert _fetch(monkeypatch, "--output", folder) == 0
 
-    assert {path.name for path in folder.iterdir()} == {"pytorch_model.pt", "meta_info.txt", "model-config.yaml"}
+    assert {path.name for path in folder.iterdir()} == {
+        "pytorch_model.pt",
+        "meta_info.txt",
+        "model-config.yaml",
+        "SHA256SUMS",
+    }
     assert (folder / "pytorch_model.pt").read_bytes() == hub.files["pytorch_model.pt"]
     assert (folder / "meta_info.txt").read_bytes() == LABELS
     assert hub.listings == ["master"]
@@ -116,6 +120,21 @@ def test_a_second_run_says_so_and_downloads_nothing(hub, tmp_path, monkeypatch, 
     assert (hub.listings, hub.downloads) == ([], [])
     assert "nothing to download" in capsys.readouterr().out
     assert "batchSize: 9" in config.read_text(encoding="utf-8"), "the user's own settings must stay"
+
+
+@pytest.mark.usefixtures("tiny")
+def test_files_are_held_to_the_sums_of_those_that_came_first(hub, tmp_path, monkeypatch, capsys):
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert _fetch(monkeypatch, "--output", first) == 0
+    sums = (first / "SHA256SUMS").read_text(encoding="ascii")
+    assert f"{hashlib.sha256(LABELS).hexdigest()}  meta_info.txt\n" in sums
+    # The hub has other labels by now: they fit, and are not what was trusted.
+    hub.files["meta_info.txt"] = LABELS.replace(b"\n", b" \n")
+    second.mkdir()
+    (second / "SHA256SUMS").write_text(sums, encoding="ascii")
+    assert _fetch(monkeypatch, "--output", second) == 1
+    assert "meta_info.txt is not the file of" in _told(capsys)
+    assert _fetch(monkeypatch, "--output", first) == 0
 
 
 @pytest.mark.usefixtures("tiny")

@@ -1,17 +1,15 @@
 """What the fit scripts compute, on data whose answer is known."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
 import fit_calibration
 import fit_projection
 from evaluation.as_held import as_held
-from recognition.fuse import FEATURES, confidences
-from recognition.vectors import VectorSpace
+from recognition.find.fusion import FEATURES, confidences
+from recognition.index.vectors import VectorSpace
 
-PRINT, COLOURS = FEATURES.index("print_points"), FEATURES.index("print_colours")
+PRINT, COLOURS = FEATURES.index("keypoints"), FEATURES.index("keypoint_colours")
 
 
 def samples(count: int = 400) -> list[fit_calibration.Sample]:
@@ -32,13 +30,13 @@ def samples(count: int = 400) -> list[fit_calibration.Sample]:
 
 def test_the_evidence_that_tells_gets_the_weight():
     weights = fit_calibration.fit(samples(), left_out=())
-    assert weights.print_points > 1.0
-    assert weights.print_colours < 0.3 * weights.print_points
+    assert weights.keypoints > 1.0
+    assert weights.keypoint_colours < 0.3 * weights.keypoints
     assert weights.none > 0
 
 
 def test_what_is_left_out_counts_nothing():
-    assert fit_calibration.fit(samples(), left_out=("print_points",)).print_points == 0.0
+    assert fit_calibration.fit(samples(), left_out=("keypoints",)).keypoints == 0.0
 
 
 def test_confidences_of_pictures_of_the_catalog_are_right_as_often_as_they_say():

@@ -1,7 +1,5 @@
 """Reading checkpoints and refusing those that do not fit: the checks that all kinds of weights share."""
 
-from __future__ import annotations
-
 import copy
 import pickle
 from collections import OrderedDict

@@ -1,7 +1,5 @@
 """The network before its classifier, for frames of any size, and which networks have no such part."""
 
-from __future__ import annotations
-
 import logging
 from pathlib import Path
 
@@ -11,13 +9,14 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from recognition.artifact import FEATURES_FILE, OPENVINO_FILE
 from recognition.backbones.base import Architecture, Backbone
-from recognition.backbones.export import export
 from recognition.backbones.feature_map import STRIDE_PX, FeatureMap
+from recognition.classify.labels import LabelSet
 from recognition.errors import ConfigurationError
-from recognition.labels import LabelSet
-from recognition.runtime import open_runtime
+from recognition.network import export as network_export
+from recognition.network.artifact import FEATURES_FILE, OPENVINO_FILE
+from recognition.network.export import export
+from recognition.network.runtime import open_runtime
 from recognition.settings import Preprocessing, RuntimeChoice
 
 SPEC = Preprocessing(input_px=64, resize_px=72, interpolation="bilinear", mean=(0.1, 0.2, 0.3), std=(0.2, 0.25, 0.3))
@@ -127,7 +126,7 @@ def test_a_network_without_a_map_is_refused(network, told):
 
 
 def test_openvino_computes_the_same_map_for_frames_of_any_size(tmp_path):
-    """Split attention here; tests of the runtime have EfficientNet-Lite0 and MobileNet."""
+    """Split attention here; tests of the runtime have EfficientNets."""
     backbone = backbone_of(network_of("resnest14d"), "resnest14d")
     features = FeatureMap(backbone.network, SPEC)
 
@@ -188,3 +187,19 @@ def assert_classifies(network: nn.Module, folder: Path, info: object) -> None:
     with torch.inference_mode():
         expected = network(normalised(images)).numpy()
     np.testing.assert_allclose(runtime.forward(images.numpy()), expected, atol=1e-3)
+
+
+def test_a_map_whose_writing_fails_leaves_no_half_of_it_and_is_tried_again(tmp_path, monkeypatch):
+    network = network_of("resnet10t")
+    save = network_export._save
+
+    def fill_up(network, example, shape, path):
+        save(network, example, shape, path)
+        if path.name == FEATURES_FILE:
+            raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(network_export, "_save", fill_up)
+        export(backbone_of(network, "resnet10t"), tmp_path / "one", runtimes=["openvino"], converted=tmp_path / "kept")
+    assert not list((tmp_path / "one").glob(f"{FEATURES_FILE.removesuffix('.xml')}.*"))
+    assert not [path for path in (tmp_path / "kept").iterdir() if path.is_dir()]

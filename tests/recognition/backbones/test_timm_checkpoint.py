@@ -1,7 +1,5 @@
 """A checkpoint of one's own in any timm architecture."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import msgspec

@@ -1,15 +1,11 @@
 """Names found by what stands on a package, through the errors of an OCR."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recognition.text.documents import Line, name_document, print_document, query_of
-from recognition.text.index import TextIndex, build_index
-from recognition.text.lexicon import load_lexicon
-from recognition.text.normalize import normalize
+from recognition.text.index import Line, TextIndex, build_index, name_document, packaging_document, query_of
+from recognition.text.lexicon import load_lexicon, normalize
 
 NAMES = (
     "可口可乐",
@@ -87,7 +83,7 @@ def test_doubtful_lines_are_noise():
     assert scores("可口可乐", confidence=0.5)["可口可乐"] == pytest.approx(
         scores("可口可乐", confidence=1.0)["可口可乐"] / 2, rel=1e-3
     )
-    assert print_document([("可口可乐", 0.29)]).pieces == {}
+    assert packaging_document([("可口可乐", 0.29)]).pieces == {}
 
 
 def test_a_doubtful_line_speaks_softly_of_what_the_lexicon_knows_too():
@@ -134,13 +130,13 @@ def test_a_spelling_that_the_name_holds_itself_counts_once():
 
 
 def test_the_surest_of_equal_lines_counts():
-    assert print_document([("evian", 0.5), ("evian", 0.9), ("evian", 0.7)]).pieces["word", "evian"] == 0.9
+    assert packaging_document([("evian", 0.5), ("evian", 0.9), ("evian", 0.7)]).pieces["word", "evian"] == 0.9
 
 
 def test_the_print_of_a_photo_is_found_again():
     lexicon = load_lexicon()
     photos = [[("珍珍", 0.9), ("荔枝味汽水", 0.8)], [("北冰洋", 0.9), ("橙汁汽水", 0.9)], []]
-    index = build_index([print_document(lines) for lines in photos], lexicon)
+    index = build_index([packaging_document(lines) for lines in photos], lexicon)
 
     shared, mass = index.score(query_of([("珍珍", 1.0), ("茘枝味汽水", 1.0)], lexicon))
 
@@ -153,7 +149,7 @@ def test_the_print_of_a_photo_is_found_again():
 @pytest.mark.parametrize("text", ["", " ", "!!!", "\ud800", "\0", "7", "水", "a", "́", "😀"])
 def test_names_and_lines_of_nothing_do_no_harm(text):
     lexicon = load_lexicon()
-    index = build_index([name_document(text, text, [text, text], lexicon), print_document([(text, 1.0)])], lexicon)
+    index = build_index([name_document(text, text, [text, text], lexicon), packaging_document([(text, 1.0)])], lexicon)
     shared, _ = index.score(query_of([(text, 1.0), ("可口可乐", 1.0)], lexicon))
     assert shared.shape == (2,)
     assert (shared >= 0).all()

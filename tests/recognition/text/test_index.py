@@ -1,7 +1,5 @@
 """The inverted index against scores that are added up piece by piece."""
 
-from __future__ import annotations
-
 import math
 import time
 
@@ -62,7 +60,7 @@ def test_arrays_hold_the_whole_index(documents, query):
     index = build_index(documents, PLAIN)
 
     arrays = index.arrays("text_")
-    again = TextIndex.from_arrays({**arrays, "other": np.zeros(1)}, "text_")
+    again = TextIndex.from_arrays({**arrays, "other": np.zeros(1)}, "text_", documents=len(documents))
 
     assert {name: array.dtype for name, array in arrays.items()} == {
         "text_keys": np.uint64,
@@ -83,7 +81,7 @@ def test_a_missing_array_is_named():
     arrays = build_index([Document({("word", "a"): 1.0}, {})], PLAIN).arrays("text_")
     del arrays["text_mass"]
     with pytest.raises(KeyError, match="text_mass"):
-        TextIndex.from_arrays(arrays, "text_")
+        TextIndex.from_arrays(arrays, "text_", documents=1)
 
 
 def test_an_empty_catalog_finds_nothing():

@@ -1,7 +1,5 @@
 """What everybody knows: other spellings of a brand or a word, and what stands on every package."""
 
-from __future__ import annotations
-
 import itertools
 
 import msgspec
@@ -11,8 +9,7 @@ from hypothesis import strategies as st
 
 from recognition.errors import ConfigurationError
 from recognition.text import lexicon as module
-from recognition.text.lexicon import Lexicon, load_lexicon
-from recognition.text.normalize import is_cjk, normalize, tokens
+from recognition.text.lexicon import Lexicon, is_cjk, load_lexicon, normalize, tokens
 
 FILE = msgspec.json.decode(module._FILE.read_bytes())
 
@@ -154,7 +151,7 @@ def test_entries_of_one_character_or_none_are_left_out(tmp_path, monkeypatch):
 
 
 def test_lookalikes_go_both_ways():
-    twins = load_lexicon().lookalikes
-    assert "乐" in twins["东"]
-    for sign, other in itertools.islice(((s, t) for s, found in twins.items() for t in found), 500):
-        assert sign in twins[other]
+    near_duplicates = load_lexicon().lookalikes
+    assert "乐" in near_duplicates["东"]
+    for sign, other in itertools.islice(((s, t) for s, found in near_duplicates.items() for t in found), 500):
+        assert sign in near_duplicates[other]

@@ -1,14 +1,12 @@
 """One spelling for what is the same: width, case, script and accents; and what a text is cut into."""
 
-from __future__ import annotations
-
 import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recognition.text.normalize import is_cjk, normalize, pieces, runs, tokens
+from recognition.text.lexicon import is_cjk, normalize, pieces, runs, tokens
 
 #: Lone surrogates, too: JSON can smuggle them in.
 ANYTHING = st.text(st.characters(), max_size=40)

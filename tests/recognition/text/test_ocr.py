@@ -1,7 +1,5 @@
 """Reading drawn labels, whichever way they are turned, and pictures that hold nothing to read."""
 
-from __future__ import annotations
-
 import importlib.util
 from types import SimpleNamespace
 

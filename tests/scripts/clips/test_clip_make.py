@@ -1,7 +1,5 @@
 """Whole clips, small and short: same options, same clip; truth, catalog and encoding as asked."""
 
-from __future__ import annotations
-
 import itertools
 import json
 
@@ -20,8 +18,8 @@ from clips.products import DrawnProducts, FolderProducts
 from clips.timeline import draw_timeline
 from clips.timeline import main as timeline_main
 from evaluation.compose import decode_rgb
-from livecart.pipeline.clip_score import StrayCard, read_truth, score
-from recognition.catalog_folder import load_catalog_folder
+from livecart.cli.clip_score import StrayCard, read_truth, score
+from recognition.snapshot.catalog_folder import load_catalog_folder
 from tests.scripts.evaluation import drawn
 
 SMALL = ["--duration", "8", "--size", "144x256", "--fps", "10", "--bitrate", "400k", "--shows", "1"]
@@ -292,3 +290,25 @@ def test_real_photos_and_real_hosts(eval_data):
     composition = compose_clip(plan(host=eval_data / "video", seed=5), source)
     assert len(composition.truth("a").shows) == 1
     assert next(iter(composition.frames())).std() > 10
+
+
+def test_overlays_name_products_that_are_not_presented_where_they_are_to(monkeypatch):
+    written = []
+    text = overlays._text
+    monkeypatch.setattr(
+        overlays, "_text", lambda words, *rest, **more: written.append(words) or text(words, *rest, **more)
+    )
+    shown = products()
+    quiet = compose_clip(plan(), shown)
+    names = {product.name for product in shown.choose(8, 1)}
+    assert not any(name in words for words in written for name in names)
+    written.clear()
+    naming = compose_clip(plan(overlays_name=True), shown)
+    [presented] = naming.truth("clip.mp4").shows
+    others = names - {presented.name}
+    banner, sticker, *more = written
+    assert banner in others
+    assert "￥" in sticker
+    assert more
+    assert all(any(name in words for name in others) for words in more)
+    assert naming.truth("clip.mp4") == quiet.truth("clip.mp4")

@@ -1,7 +1,5 @@
 """Where a product is at a time: in the middle of its show, at its edges, and in the picture that is drawn."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

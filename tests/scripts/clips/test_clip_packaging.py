@@ -1,7 +1,5 @@
 """Drawn packages: what differs, what does not, and that the print can be told apart."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 import numpy as np

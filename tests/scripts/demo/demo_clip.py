@@ -1,7 +1,5 @@
 """A tiny clip with a key frame every half a second, for tests of what is sent on."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import av

@@ -1,7 +1,5 @@
 """What a browser drew, against what the clip shows."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import msgspec
@@ -9,8 +7,8 @@ import pytest
 
 from demo.browser import Recording, Sample
 from demo.judgement import Verdict, judge
-from livecart.pipeline.clip_score import ClipTruth, ShownProduct
-from tests.live.hub_clients import event
+from livecart.cli.clip_score import ClipTruth, ShownProduct
+from tests.web.hub_clients import event
 
 BEGAN_S = 1000.0
 PRODUCT = (100.0, 100.0, 300.0, 300.0)

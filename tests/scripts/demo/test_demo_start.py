@@ -1,7 +1,5 @@
 """What `make demo` says to who starts it: what cannot be used, and how the pages are reached from elsewhere."""
 
-from __future__ import annotations
-
 import time
 import tomllib
 import zipfile
@@ -16,7 +14,7 @@ from demo.errors import DemoError
 from demo.shop import config_of, following_archive, link_hosts
 from demo.stage import choose_shop
 from demo.system import _livecart, _rooms_toml
-from livecart.catalog.service_settings import CatalogSettings
+from livecart.shop.settings import CatalogSettings
 from torchserve_plan import ROOT
 
 

@@ -1,7 +1,5 @@
 """A file as a live stream: its own pace, times that only grow over the loop, HLS with dates beside HTTP-FLV."""
 
-from __future__ import annotations
-
 import re
 import threading
 import time

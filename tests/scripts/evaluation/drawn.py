@@ -1,7 +1,5 @@
 """Pictures that the tests of the evaluation draw, and folders of them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

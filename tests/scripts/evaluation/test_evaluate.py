@@ -1,7 +1,5 @@
 """The command, from a folder of drawn photos to its figures, with a stand-in for what recognises."""
 
-from __future__ import annotations
-
 import io
 import json
 import re
@@ -32,6 +30,7 @@ KEYS = [
     "ece",
     "box_center_hit",
     "box_iou50",
+    "core_ms",
     "ms",
     "queries",
 ]
@@ -59,7 +58,7 @@ class Eye:
                 found.append({"sku": sku, "confidence": confidence, "box": box, "evidence": evidence})
         found.sort(key=lambda product: -product["confidence"])
         read_ms = 5.0 if text == "always" else 0.0
-        return Answered({"products": found, "timing_ms": {"network": 2.0, "text": read_ms}}, wall_ms=9.0)
+        return Answered({"products": found, "timing_ms": {"network": 2.0, "text": read_ms}}, wall_ms=9.0, core_ms=4.0)
 
 
 @pytest.fixture
@@ -72,6 +71,7 @@ def catalogs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     def build(folder: Path, archive: Path, out: Path) -> Path:
         built.append(json.loads((folder / "catalog.json").read_text(encoding="utf-8")))
+        out.touch()
         return out
 
     @contextmanager
@@ -208,6 +208,19 @@ def test_a_plot(catalogs: list[dict[str, Any]], data: Path, tmp_path: Path, caps
     with Image.open(plot) as drawn:
         assert drawn.width > drawn.height > 400
         assert len(set(drawn.convert("RGB").resize((64, 32)).get_flattened_data())) > 20
+
+
+def test_profiles_side_by_side(
+    catalogs: list[dict[str, Any]], data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    plot = tmp_path / "profiles.svg"
+    found = figures(capsys, tmp_path, "--data", data, "--shots", 1, "--profile", "sure", "fast", "--plot", plot)
+    measured = [(each["profile"], each["core_ms"], each["r_at_1"]) for each in found["profiles"]]
+    assert measured == [("sure", 4.0, 1.0), ("fast", 4.0, 1.0)]
+    drawn = plot.read_text("utf-8")
+    assert "sure" in drawn
+    assert "fast" in drawn
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """What answers: the recogniser in this process, and a server that takes up a snapshot by and by."""
 
-from __future__ import annotations
-
 import json
 import threading
 from collections.abc import Iterator, Sequence
@@ -12,14 +10,14 @@ from typing import Any
 
 import pytest
 
+from contract.reply import Detection, Evidence, ImageInfo, ModelInfo, Reply, TimingMs
 from evaluation import backend
-from evaluation.errors import EvaluationError
+from evaluation.dataset import EvaluationError
 from evaluation.images import Asked
 from evaluation.metrics import Candidate
 from evaluation.run import read_answer
 from recognition.errors import BadImage, RecognitionError
-from recognition.reply import Evidence, ImageInfo, ModelInfo, Product, Reply, TimingMs
-from recognition.request import Options, Request
+from recognition.request.forms import Options, Request
 from recognition.settings import parse_settings
 from tests import stand_ins
 
@@ -133,7 +131,9 @@ class Eye:
             image=ImageInfo(720, 1280),
             labels=[],
             products=[
-                Product("1", "红茶", "https://shop.example.com/1", 0.4, (1.0, 2.0, 3.0, 4.0), Evidence(photo=0.3), 0.7)
+                Detection(
+                    "1", "红茶", "https://shop.example.com/1", 0.4, (1.0, 2.0, 3.0, 4.0), Evidence(photo=0.3), 0.7
+                )
             ],
             texts=[],
             timing_ms=TimingMs(decode=1.0, network=2.0, print=1.5, text=0.0, match=0.5),

@@ -1,7 +1,5 @@
 """Pictures without products, from folders of photos and clips."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +7,7 @@ import pytest
 from PIL import Image
 
 from evaluation.backgrounds import find_pictures, load_picture
-from evaluation.errors import EvaluationError
+from evaluation.dataset import EvaluationError
 from tests.scripts.evaluation.drawn import write_scenery
 
 

@@ -1,7 +1,5 @@
 """Composed frames: the same from the same seed, with a product of the promised size where the truth says it is."""
 
-from __future__ import annotations
-
 import io
 
 import numpy as np

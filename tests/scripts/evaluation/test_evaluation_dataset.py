@@ -1,7 +1,5 @@
 """Labelled folders are read strictly, and divided alike on every machine."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
@@ -9,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.dataset import Dataset, LabelledProduct, load_dataset, sku_of, split, write_catalog
-from evaluation.errors import EvaluationError
+from evaluation.dataset import Dataset, EvaluationError, LabelledProduct, load_dataset, sku_of, split, write_catalog
 from tests.scripts.evaluation.drawn import write_dataset
 
 

@@ -1,7 +1,5 @@
 """Figures from answers, checked against numbers worked out by hand."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +10,6 @@ from evaluation.metrics import (
     by_evidence,
     calibration_error,
     combine,
-    iou,
     precision_coverage,
     reliability,
     summarise,
@@ -21,9 +18,6 @@ from evaluation.metrics import (
 )
 
 SHARES = st.floats(0, 1)
-BOXES = st.tuples(*[st.floats(0, 100)] * 2, *[st.floats(1, 100)] * 2).map(
-    lambda b: (b[0], b[1], b[0] + b[2], b[1] + b[3])
-)
 
 
 def answer(sku: str | None, *found: tuple[str, float], **more: object) -> Answer:
@@ -132,21 +126,6 @@ def test_boxes_count_only_where_the_product_is_right() -> None:
     assert (figures["box_center_hit"], figures["box_iou50"]) == (pytest.approx(2 / 4), pytest.approx(1 / 4))
     whole = combine([figures], frames, [])
     assert whole["by_cutout"]["flood"]["queries"] == 5
-
-
-def test_overlap_by_hand() -> None:
-    assert iou((0, 0, 10, 10), (5, 0, 15, 10)) == pytest.approx(1 / 3)
-    assert iou((0, 0, 10, 10), (10, 0, 20, 10)) == 0
-    assert iou((0, 0, 10, 10), (0, 0, 10, 5)) == pytest.approx(0.5)
-
-
-@given(BOXES, BOXES)
-def test_overlap_is_symmetric_and_a_share(
-    a: tuple[float, float, float, float], b: tuple[float, float, float, float]
-) -> None:
-    assert iou(a, b) == pytest.approx(iou(b, a))
-    assert 0 <= iou(a, b) <= 1 + 1e-9
-    assert iou(a, a) == pytest.approx(1)
 
 
 def test_precision_against_coverage() -> None:

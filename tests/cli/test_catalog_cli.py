@@ -1,0 +1,156 @@
+"""`livecart catalog …`: what goes in comes out, tokens are shown once, and mistakes are one sentence."""
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from livecart.cli.commands import cli
+from livecart.shop.database.store import open_store
+from livecart.shop.repositories import tokens
+from tests.shop.photo_files import photo
+
+LINKS = Path(__file__).resolve().parents[2] / "product_links.json"
+SHOP = "shop.example.com"
+
+
+class Catalog:
+    """Runs the commands on a catalog of its own."""
+
+    def __init__(self, folder):
+        self.url = f"sqlite:///{folder / 'catalog.db'}"
+        self._place = ["--url", self.url, "--folder", str(folder / "catalog")]
+
+    def run(self, *arguments, status=0, place=None):
+        command = ["catalog", *map(str, arguments), *(self._place if place is None else place)]
+        result = CliRunner().invoke(cli, command, env={"LIVECART_CATALOG_URL": ""})
+        assert result.exit_code == status, result.output
+        return result
+
+    def json(self, *arguments, **more):
+        return json.loads(self.run(*arguments, "--json", **more).stdout)
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before():
+    """The commands set logging up for a process of their own."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture
+def catalog(tmp_path):
+    return Catalog(tmp_path)
+
+
+def write_shop(folder, **product):
+    (folder / "photos").mkdir(parents=True)
+    (folder / "photos" / "1.jpg").write_bytes(photo(1))
+    entry = {"sku": "1", "name": "螺蛳粉", "url": f"https://{SHOP}/1", "photos": ["photos/1.jpg"], **product}
+    (folder / "catalog.json").write_text(json.dumps({"schema": 1, "products": [entry]}))
+    return folder
+
+
+def test_links_come_out_as_they_went_in(catalog, tmp_path):
+    count = len(json.loads(LINKS.read_text(encoding="utf-8")))
+    assert catalog.json("import", LINKS, "--allow", SHOP) == {"created": count, "changed": 0, "unchanged": 0}
+    assert catalog.json("import", LINKS)["unchanged"] == count
+    catalog.run("export", tmp_path / "out.json")
+    assert (tmp_path / "out.json").read_text(encoding="utf-8") == LINKS.read_text(encoding="utf-8")
+    assert "已就绪 ready: " + str(count) in catalog.run("init").stdout
+
+
+def test_a_folder_comes_in_with_its_photos_and_goes_out(catalog, tmp_path):
+    shop = write_shop(tmp_path / "shop", photos=["photos/1.jpg", "photos/2.jpg"])
+    (shop / "catalog.json").write_text(
+        (shop / "catalog.json").read_text().replace('1.jpg"]', '1.jpg", "photos/2.jpg"]')
+    )
+    (shop / "photos" / "2.jpg").write_bytes(b"<svg/>")
+    told = catalog.json("import", shop, "--allow", SHOP)
+    assert (told["created"], told["photos"]) == (1, 1)
+    assert [bad["path"] for bad in told["bad_photos"]] == ["photos/2.jpg"]
+    assert catalog.json("export", tmp_path / "out")["photos"] == 1
+    (exported,) = json.loads((tmp_path / "out" / "catalog.json").read_text())["products"]
+    assert (tmp_path / "out" / exported["photos"][0]).read_bytes() == photo(1)
+
+
+def test_a_table_is_tried_before_it_is_taken_in(catalog, tmp_path):
+    table = tmp_path / "prices.csv"
+    table.write_text(f"货号,商品名称,链接,价格,币种\n1,螺蛳粉,https://{SHOP}/1,12.90,CNY\n2,袜子,javascript:1,1,CNY\n")
+    tried = catalog.json("import", table, "--allow", SHOP, "--dry-run", status=1)
+    assert (tried["created"], tried["bad"], tried["dry_run"]) == (1, 1, True)
+    assert catalog.json("init") == {"products": 0}
+    assert "有误 wrong: " in catalog.run("import", table, status=1).stdout
+    catalog.run("export", tmp_path / "out.csv")
+    assert "12.90" in (tmp_path / "out.csv").read_text(encoding="utf-8-sig")
+
+
+def test_a_token_is_shown_once_listed_and_revoked(catalog):
+    token = catalog.run("token", "create", "till", "--role", "edit", "--days", "1").stdout.strip()
+    store = open_store(catalog.url)
+    with store.read() as session:
+        assert tokens.check(session, token).role == "edit"
+    listed = catalog.run("token", "list").stdout
+    assert ("till" in listed, token in listed) == (True, False)
+    catalog.run("token", "revoke", "1")
+    (told,) = catalog.json("token", "list")["tokens"]
+    assert told["valid"] is False
+    with store.read() as session:
+        assert tokens.check(session, token) is None
+    store.close()
+
+
+def test_hosts_are_allowed_and_forbidden(catalog):
+    catalog.run("hosts", "allow", "*.example.com")
+    assert catalog.json("hosts", "list") == {"hosts": ["*.example.com"]}
+    assert catalog.json("hosts", "forbid", "*.example.com") == {"hosts": []}
+
+
+def test_feeds_are_those_of_the_file_and_are_tried_first(catalog, tmp_path):
+    table, config = tmp_path / "feed.csv", tmp_path / "rooms.toml"
+    table.write_text(f"sku,name,url\n1,螺蛳粉,https://{SHOP}/1\n")
+    feeds = f'[[catalog.feeds]]\nkind = "table"\nname = "erp"\npath = "{table}"\n'
+    config.write_text(f'[catalog]\nurl = "{catalog.url}"\nfolder = "{tmp_path / "catalog"}"\n{feeds}')
+    place = ["--config", str(config)]
+    catalog.run("hosts", "allow", SHOP, place=place)
+    tried = catalog.json("sync", "--dry-run", place=place)["feeds"]["erp"]
+    assert (tried["outcome"], tried["difference"]["created_skus"]) == ("dry", ["1"])
+    assert catalog.json("init", place=place) == {"products": 0}
+    assert catalog.json("sync", "erp", place=place)["feeds"]["erp"]["outcome"] == "done"
+    assert catalog.json("init") == {"products": 1}
+    table.write_text("sku,name,url\n")
+    assert "refused" in catalog.run("sync", place=place, status=1).stdout
+    assert "has: erp" in catalog.run("sync", "other", place=place, status=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["import", LINKS], "'shop.example.com' is not an allowed link host"),
+        (["import", LINKS], "livecart catalog hosts allow HOST"),
+        (["import", "nothing.json"], "nothing.json: cannot be read"),
+        (["import", Path(__file__)], "name a catalog folder"),
+        (["import", LINKS, "--dry-run"], "--dry-run is for tables"),
+        (["export", "/nowhere/at/all.csv"], "/nowhere/at/all.csv: cannot be written"),
+        (["token", "revoke", "7"], "no token has id 7"),
+        (["hosts", "forbid", "a.example.com"], "is not on the list"),
+        (["hosts", "allow", "http://x"], "host"),
+        (["sync"], "no feed is configured"),
+    ],
+)
+def test_a_mistake_is_one_sentence(catalog, arguments, told):
+    result = catalog.run(*arguments, status=1)
+    assert told in result.stderr
+    assert result.stderr.startswith("livecart: ")
+    assert result.stdout == ""
+
+
+def test_without_a_catalog_named_it_says_how(catalog, tmp_path):
+    assert "--config rooms.toml" in catalog.run("init", place=[], status=1).stderr
+    (tmp_path / "rooms.toml").write_text("")
+    assert "--url" in catalog.run("init", place=["--config", str(tmp_path / "rooms.toml")], status=1).stderr

@@ -1,0 +1,127 @@
+"""From any pixel format and orientation to upright RGB on white."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from recognition.request import images
+from tests.stand_ins import LIMITS, encoded, noise, solid
+
+WHITE = (255, 255, 255)
+#: EXIF 2.32, table 6: how an upright picture lies in a file of each orientation.
+STORED = {
+    1: lambda upright: upright,
+    2: lambda upright: upright[:, ::-1],
+    3: lambda upright: upright[::-1, ::-1],
+    4: lambda upright: upright[::-1],
+    5: lambda upright: upright.swapaxes(0, 1),
+    6: lambda upright: np.rot90(upright, 1),
+    7: lambda upright: upright[::-1, ::-1].swapaxes(0, 1),
+    8: lambda upright: np.rot90(upright, -1),
+}
+
+
+def decode(data: bytes) -> images.Photo:
+    return images.decode(data, LIMITS, short_side_px=4096)
+
+
+def oriented(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "JPEG"])
+@pytest.mark.parametrize("orientation", STORED)
+def test_exif_orientation_is_undone_and_the_size_is_that_of_the_upright_picture(orientation, kind):
+    # Four colours in 16 px blocks: JPEG keeps them, and every orientation puts them elsewhere.
+    upright = np.zeros((32, 48, 3), dtype=np.uint8)
+    upright[:16, :16], upright[:16, 16:], upright[16:, :32], upright[16:, 32:] = 250, (250, 0, 0), (0, 0, 250), 60
+    stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](upright)))
+    quality = {"PNG": {}, "WEBP": {"lossless": True}, "JPEG": {"quality": 100, "subsampling": 0}}[kind]
+
+    photo = decode(encoded(stored, kind, exif=oriented(orientation), **quality))
+
+    assert (photo.width, photo.height) == (48, 32)
+    assert photo.rgb.size == (48, 32)
+    assert np.abs(np.asarray(photo.rgb).astype(int) - upright).max() <= 3
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 65535])
+def test_an_orientation_that_does_not_exist_turns_neither_pixels_nor_size(orientation):
+    photo = decode(encoded(noise(48, 32), exif=oriented(orientation)))
+    assert (photo.width, photo.height) == photo.rgb.size == (48, 32)
+
+
+@pytest.mark.parametrize("exif", [b"Exif\0\0garbage", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\0\1\2", b"Exif\0\0"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_a_broken_exif_block_does_not_spoil_the_picture(kind, exif):
+    photo = decode(encoded(solid("red", size=(48, 32)), kind, exif=exif))
+    assert (photo.width, photo.height) == (48, 32)
+    assert photo.rgb.getpixel((9, 9))[0] > 250
+
+
+def test_a_cmyk_jpeg_has_the_colours_that_were_printed():
+    red, green, blue = decode(encoded(solid((0, 255, 255, 0), mode="CMYK"), "JPEG")).rgb.getpixel((9, 9))
+    assert red > 230
+    assert green < 40
+    assert blue < 40
+
+
+def test_16_bit_grey_is_scaled_and_not_clipped():
+    ramp = np.linspace(0, 65535, 64, dtype=np.uint16)[None, :].repeat(8, axis=0)
+    rgb = np.asarray(decode(encoded(Image.fromarray(ramp))).rgb).astype(int)
+    assert np.abs(rgb[0, :, 0] - np.linspace(0, 255, 64)).max() <= 1
+    assert (rgb[..., 0] == rgb[..., 1]).all()
+    assert (rgb[..., 0] == rgb[..., 2]).all()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_transparent_rgba_stands_on_white(kind):
+    image = solid((255, 0, 0, 0), mode="RGBA")
+    image.paste((0, 0, 255, 255), (20, 0, 40, 30))
+    rgb = decode(encoded(image, kind, **({"lossless": True} if kind == "WEBP" else {}))).rgb
+    assert rgb.getpixel((5, 5)) == WHITE
+    assert rgb.getpixel((30, 5)) == (0, 0, 255)
+
+
+def test_half_transparent_colour_is_mixed_with_white():
+    red, green, blue = decode(encoded(solid((255, 0, 0, 128), mode="RGBA"))).rgb.getpixel((5, 5))
+    assert red == 255
+    assert abs(green - 127) <= 1
+    assert abs(blue - 127) <= 1
+
+
+def test_transparent_grey_stands_on_white():
+    image = solid((0, 0), mode="LA")
+    image.paste((40, 255), (20, 0, 40, 30))
+    rgb = decode(encoded(image)).rgb
+    assert rgb.getpixel((5, 5)) == WHITE
+    assert rgb.getpixel((30, 5)) == (40, 40, 40)
+
+
+@pytest.mark.parametrize("transparency", [0, b"\x00\xff"])
+def test_the_transparent_colour_of_a_palette_stands_on_white(transparency):
+    image = Image.new("P", (40, 30), 0)
+    image.putpalette([10, 20, 30, 0, 200, 0])
+    image.paste(1, (20, 0, 40, 30))
+    rgb = decode(encoded(image, transparency=transparency)).rgb
+    assert rgb.getpixel((5, 5)) == WHITE
+    assert rgb.getpixel((30, 5)) == (0, 200, 0)
+
+
+@pytest.mark.parametrize(("mode", "colour"), [("RGB", (1, 2, 3)), ("L", 3)])
+def test_the_colour_that_a_png_declares_transparent_stands_on_white(mode, colour):
+    assert decode(encoded(solid(colour, mode=mode), transparency=colour)).rgb.getpixel((5, 5)) == WHITE
+
+
+def test_one_bit_pixels_become_black_and_white():
+    image = solid(1, mode="1")
+    image.paste(0, (20, 0, 40, 30))
+    rgb = decode(encoded(image)).rgb
+    assert rgb.getpixel((5, 5)) == WHITE
+    assert rgb.getpixel((30, 5)) == (0, 0, 0)
+
+
+def test_a_grey_jpeg_becomes_rgb():
+    assert decode(encoded(solid(77, mode="L"), "JPEG")).rgb.getpixel((5, 5)) == (77, 77, 77)

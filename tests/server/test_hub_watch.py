@@ -1,0 +1,101 @@
+"""The page that shows a room as viewers see it."""
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from livecart.core.errors import SettingsError
+from livecart.core.settings import RoomSettings
+from livecart.server.room_registry import RoomRegistry
+from livecart.server.rooms_file import read_rooms_file
+from livecart.web.hub import TicketSigner, watch_router
+from tests.web.hub_clients import running_hub
+
+SECRET = "a-secret-of-enough-characters"
+
+
+def client_of(hub, urls):
+    api = FastAPI()
+    api.include_router(watch_router(hub.hub.admission, urls.get))
+    return httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://127.0.0.1")
+
+
+async def test_the_page_has_stream_and_element_and_a_policy_that_lets_in_nothing_else():
+    urls = {"room-1": 'https://cdn.example.com:8443/live/1.m3u8?a="><script>', "room-2": "/clip.mp4"}
+    async with running_hub() as hub, client_of(hub, urls) as client:
+        page = await client.get("/rooms/room-1/watch")
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        assert 'room="room-1"' in page.text
+        assert 'clock="program-date-time"' in page.text
+        assert "直播间" in page.text
+        assert 'data-source="https://cdn.example.com:8443/live/1.m3u8?a=&quot;&gt;&lt;script&gt;"' in page.text
+        policy = page.headers["content-security-policy"]
+        assert "default-src 'none'; script-src 'self'; style-src 'self';" in policy
+        assert "connect-src 'self' https://cdn.example.com:8443;" in policy
+        assert "unsafe" not in policy
+        other = await client.get("/rooms/room-2/watch")
+        assert 'clock="none"' in other.text
+        assert "connect-src 'self';" in other.headers["content-security-policy"]
+        assert (await client.get("/rooms/none/watch")).status_code == 404
+        # Nothing is inline, and what the page asks for is there.
+        assert "<style" not in page.text
+        assert "onclick" not in page.text
+        assert (await client.get("/viewer/watch.js")).headers["content-type"].startswith("text/javascript")
+        assert (await client.get("/viewer/watch.css")).headers["content-type"].startswith("text/css")
+
+
+async def test_with_tickets_the_page_wants_one_and_hands_it_on():
+    async with running_hub(secret=SECRET) as hub, client_of(hub, {"room-1": "/live.m3u8"}) as client:
+        assert (await client.get("/rooms/room-1/watch")).status_code == 401
+        ticket = TicketSigner(SECRET).mint("room-1", 60).text
+        page = await client.get("/rooms/room-1/watch", params={"ticket": ticket})
+        assert f'ticket="{ticket}"' in page.text
+
+
+async def test_a_room_without_playback_says_so():
+    async with running_hub() as hub, client_of(hub, {}) as client:
+        page = await client.get("/rooms/room-1/watch")
+        assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+        assert "playback_url" in page.text
+        assert "播放地址" in page.text
+        assert "live-cart" not in page.text
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        "//evil.example/x",
+        "https://a; script-src *",
+        "https://u:p@a/x",
+        "live.m3u8",
+        "/a b",
+        "",
+        "https://[bad/x.m3u8",
+        "https://a:99999/",
+    ],
+)
+def test_what_is_no_playback_url_is_refused(url):
+    with pytest.raises(SettingsError, match="playback_url"):
+        RoomSettings(id="r", source="clip.mp4", playback_url=url)
+
+
+async def test_the_url_comes_from_the_rooms_settings(engine, tmp_path, clip):
+    path = tmp_path / "rooms.toml"
+    path.write_text(f'[[rooms]]\nid = "a"\nsource = "{clip[0]}"\nplayback_url = "/a.m3u8"\n')
+    file = read_rooms_file(path, {})
+    book = RoomRegistry(engine.rooms, file)
+    await book.apply_file(file)
+    assert book.playback_url("a") == "/a.m3u8"
+    assert book.playback_url("b") is None
+
+
+@pytest.mark.parametrize(("most", "source"), [(0, None), (1, "/rooms/a/whep")])
+async def test_a_room_that_no_one_may_watch_by_whep_names_no_stream(engine, tmp_path, most, source):
+    pytest.importorskip("aiortc", reason="needs aiortc: pip install '.[webrtc]'")
+    path = tmp_path / "rooms.toml"
+    path.write_text(f'[ingest]\nwhep_viewers = {most}\n[[rooms]]\nid = "a"\nsource = "whip"\n')
+    file = read_rooms_file(path, {})
+    book = RoomRegistry(engine.rooms, file)
+    await book.apply_file(file)
+    assert book.playback_url("a") == source

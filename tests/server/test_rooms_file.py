@@ -1,0 +1,132 @@
+"""rooms.toml: what it may say, and what a mistake is told."""
+
+import pytest
+
+from livecart.core.errors import SettingsError
+from livecart.server.rooms_file import read_rooms_file
+
+WHOLE = """
+[recognizer]
+base_url = "http://10.0.0.2:8080"
+management_url = "http://10.0.0.2:8081"
+timeout_s = 2
+longest_side_px = 800
+
+[dispatcher]
+in_flight = 8
+
+[queue]
+max_age_s = 1.5
+
+[ingest]
+rate_hz = 2
+stall_after_s = 5
+
+[gate]
+forced_every_s = 20
+
+[decision]
+agreeing_looks = 3
+again_every_s = 600
+
+[bus]
+url = "redis://127.0.0.1:6379/0"
+
+[http]
+host = "0.0.0.0"
+port = 8123
+token = "a-long-secret"
+
+[[rooms]]
+id = "room-1"
+source = "rtmp://127.0.0.1/live/1"
+
+[[rooms]]
+id = "明星直播间"
+source = "whip"
+rate_hz = 1
+products = ["1001", "1002"]
+product_list = "stars"
+"""
+
+MISTAKES = {
+    "no TOML": ("rooms = [", "is no TOML"),
+    "an unknown section": (
+        "[recogniser]\nbase_url = 'http://x'",
+        "'recogniser' is not known; did you mean 'recognizer'",
+    ),
+    "an unknown key": ("[gate]\nforced_every = 3", r"\[gate\]: the key 'forced_every' .*'forced_every_s'"),
+    "an unknown key of a room": ("[[rooms]]\nid='a'\nsource='b'\nurl='c'", r"\[\[rooms\]\] number 1: the key 'url'"),
+    "a wrong type": ("[ingest]\nrate_hz = 'often'", r"\[ingest\]: Expected `float`, got `str` - at `\$.rate_hz`"),
+    "out of bounds": ("[ingest]\nrate_hz = 100", "ingest.rate_hz is 100"),
+    "out of bounds in a dataclass": ("[gate]\nhash_bits = 65", "gate hash_bits is 65"),
+    "a section that is none": ("gate = 3", r"\[gate\]: must be a table"),
+    "rooms that are none": ("[rooms]\nid = 'a'", r"rooms must be written as \[\[rooms\]\]"),
+    "a room without a source": ("[[rooms]]\nid = 'a'", "missing required field `source`"),
+    "an id with a slash": ("[[rooms]]\nid = 'a/b'\nsource = 'x'", "the room id 'a/b' must be"),
+    "an id twice": (
+        "[[rooms]]\nid='a'\nsource='x'\n[[rooms]]\nid='a'\nsource='y'",
+        "number 2: the id 'a' stands there twice",
+    ),
+    "an open door": ("[http]\nhost = '0.0.0.0'", "http.host is 0.0.0.0.*LIVECART_HTTP_TOKEN"),
+    "a short token": ("[http]\ntoken = 'abc'", "http.token must be 8 or more"),
+    "a port": ("[http]\nport = 70000", "http.port is 70000"),
+    "a recogniser's address": ("[recognizer]\nbase_url = 'ftp://x'", "recognizer base_url is 'ftp://x'"),
+    "an age": ("[queue]\nmax_age_s = 0", "max_age_s is 0"),
+}
+
+
+def written(tmp_path, text):
+    path = tmp_path / "rooms.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_whole_file(tmp_path):
+    file = read_rooms_file(written(tmp_path, WHOLE), {})
+    assert file.recognizer.base_url == "http://10.0.0.2:8080"
+    assert (file.recognizer.timeout_s, file.recognizer.longest_side_px) == (2.0, 800)
+    assert (file.dispatcher.in_flight, file.queue.max_age_s) == (8, 1.5)
+    assert (file.ingest.rate_hz, file.gate.forced_every_s, file.decision.agreeing_looks) == (2.0, 20.0, 3)
+    assert (file.bus.url, file.http.port) == ("redis://127.0.0.1:6379/0", 8123)
+    assert list(file.rooms) == ["room-1", "明星直播间"]
+    assert file.rooms["明星直播间"].products == ("1001", "1002")
+
+
+def test_an_empty_file_is_all_defaults(tmp_path):
+    file = read_rooms_file(written(tmp_path, ""), {})
+    assert file.rooms == {}
+    assert (file.http.host, file.bus.url, file.recognizer.base_url) == (
+        "127.0.0.1",
+        "memory://",
+        "http://127.0.0.1:8080",
+    )
+
+
+def test_tokens_may_come_from_the_environment_and_the_file_wins(tmp_path):
+    environment = {"LIVECART_TOKEN": "for-the-archive", "LIVECART_HTTP_TOKEN": "for-the-api"}
+    file = read_rooms_file(written(tmp_path, "[http]\nhost = '0.0.0.0'"), environment)
+    assert (file.recognizer.token, file.http.token) == ("for-the-archive", "for-the-api")
+    file = read_rooms_file(written(tmp_path, "[http]\ntoken = 'from-the-file'"), environment)
+    assert file.http.token == "from-the-file"
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_each_mistake_names_file_place_and_key(tmp_path, mistake):
+    text, told = MISTAKES[mistake]
+    path = written(tmp_path, text)
+    with pytest.raises(SettingsError, match=told) as caught:
+        read_rooms_file(path, {})
+    assert str(path) in str(caught.value)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(SettingsError, match=r"rooms.toml: cannot be read: No such file"):
+        read_rooms_file(tmp_path / "rooms.toml", {})
+
+
+def test_a_renamed_key_is_refused_with_its_new_name(tmp_path):
+    path = tmp_path / "rooms.toml"
+    path.write_text('[ingest]\neconomy = "never"\n', encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"rooms.toml, \[ingest\]: the key 'economy' is now called 'load_shedding'"):
+        read_rooms_file(path)

@@ -1,0 +1,169 @@
+"""A catalog's build and the catalog service take the same photos, and refuse the others with the same words."""
+
+import io
+import re
+from functools import partial
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from contract import images as words
+from livecart.shop.errors import TABLE, InvalidValue
+from livecart.shop.repositories.photo_check import check_photo
+from recognition.errors import RecognitionError
+from recognition.request import images
+from recognition.settings import ImageLimits
+from tests.shop.photo_files import heic_of, jpeg_of, motion_photo, photo, png_of, webp_of, with_gain_map
+
+LIMITS = ImageLimits(max_bytes=16 * 1024 * 1024, max_pixels=64 * 1024 * 1024)
+
+
+decode = partial(images.decode, kinds=words.PHOTO_KINDS)
+
+
+def picture(width_px=96, height_px=64):
+    """Grey, its upper left quarter red."""
+    drawn = Image.new("RGB", (width_px, height_px), (90, 90, 90))
+    drawn.paste((220, 30, 30), (0, 0, width_px // 2, height_px // 2))
+    return drawn
+
+
+def saved(kind, drawn=None, **options):
+    file = io.BytesIO()
+    (drawn or picture()).save(file, kind, **options)
+    return file.getvalue()
+
+
+def oriented(kind, orientation, **options):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return saved(kind, exif=exif.tobytes(), **options)
+
+
+TAKEN = {
+    "JPEG": saved("JPEG", quality=95),
+    "progressive JPEG": saved("JPEG", quality=95, progressive=True),
+    "PNG": saved("PNG"),
+    "WebP": saved("WEBP", lossless=True),
+    "animated WebP": saved("WEBP", lossless=True, save_all=True, append_images=[Image.new("RGB", (96, 64), "blue")]),
+    "animated PNG": saved("PNG", save_all=True, append_images=[Image.new("RGB", (96, 64), "blue")]),
+    "motion photo": motion_photo(saved("JPEG", quality=95)),
+    "MPO": saved("MPO", quality=95, save_all=True, append_images=[Image.new("RGB", (96, 64), "blue")]),
+    "gain map": with_gain_map(saved("JPEG", quality=95)),
+    "HEIC": heic_of(picture()),
+    "HEIF of any codec": heic_of(picture(), brand=b"mif1"),
+    "AVIF": saved("AVIF", quality=90),
+    "animated AVIF": saved("AVIF", quality=90, save_all=True, append_images=[Image.new("RGB", (96, 64), "blue")]),
+    "AVIF with alpha": saved("AVIF", picture().convert("RGBA"), quality=90),
+    "16-bit PNG": saved("PNG", Image.fromarray(np.full((64, 96), 40_000, np.uint16))),
+}
+REFUSED = {
+    "nothing": b"",
+    "noise": bytes(range(256)) * 4,
+    "GIF": saved("GIF"),
+    "BMP": saved("BMP"),
+    "TIFF": saved("TIFF"),
+    "PDF": b"%PDF-1.7" + bytes(50),
+    "SVG": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+    "video": b"\0\0\0\x18ftypisom" + bytes(50),
+    "cut JPEG": photo(1)[:-200],
+    "cut PNG": photo(1, "png")[:60],
+    "cut HEIC": heic_of(picture())[:-100],
+    "cut AVIF": saved("AVIF")[:-100],
+    "header of a HEIC alone": b"\0\0\0\x18ftypheic" + bytes(50),
+    "too many pixels": png_of(12_000, 10_000),
+    "too many pixels of a WebP": webp_of(16_000, 16_000),
+    "too many scans": jpeg_of(64, 64, scans=80),
+    "too many bytes": b"\xff\xd8\xff" + bytes(17 * 1024 * 1024),
+}
+
+
+def build_says(data):
+    try:
+        decode(data, LIMITS, short_side_px=32)
+    except RecognitionError as error:
+        return error.message
+    return "taken"
+
+
+def catalog_says(data):
+    try:
+        check_photo(data)
+    except InvalidValue as error:
+        return error.text()
+    return "taken"
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_both_take_it_and_see_the_same_picture(name):
+    seen = decode(TAKEN[name], LIMITS, short_side_px=32)
+    kept = check_photo(TAKEN[name])
+    kept_seen = decode(kept.data, LIMITS, short_side_px=32)
+    assert (kept_seen.width, kept_seen.height) == (seen.width, seen.height) == (96, 64)
+    assert difference(seen.rgb, kept_seen.rgb) < 4
+    if name != "16-bit PNG":
+        assert difference(seen.rgb, picture()) < 4
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_both_refuse_it_with_the_same_words(name):
+    build, catalog = build_says(REFUSED[name]), catalog_says(REFUSED[name])
+    assert "taken" not in (build, catalog)
+    # What a decoder makes of damage is not ours to say.
+    build, catalog = (re.sub("(is a damaged .*?): .*", r"\1", text) for text in (build, catalog))
+    assert build == f"the image {catalog}"
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF"])
+def test_both_turn_it_upright(kind, orientation):
+    data = oriented(kind, orientation, **({"lossless": True} if kind == "WEBP" else {"quality": 95}))
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_270,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_90,
+    }
+    upright = picture().transpose(undo[orientation]) if orientation > 1 else picture()
+    for each in (data, check_photo(data).data):
+        seen = decode(each, LIMITS, short_side_px=32)
+        assert (seen.width, seen.height) == upright.size
+        assert difference(seen.rgb, upright) < 5
+
+
+@pytest.mark.parametrize("quarter_turns", range(4))
+def test_a_heic_is_turned_as_its_file_says(quarter_turns):
+    data = heic_of(picture(), quarter_turns=quarter_turns)
+    upright = Image.fromarray(np.rot90(np.asarray(picture()), quarter_turns))
+    for each in (data, check_photo(data).data):
+        seen = decode(each, LIMITS, short_side_px=32)
+        assert (seen.width, seen.height) == upright.size
+        assert difference(seen.rgb, upright) < 5
+
+
+def test_heic_and_avif_are_kept_as_jpeg_of_a_bearable_size():
+    kept = check_photo(saved("AVIF", Image.new("RGB", (5000, 2500), "teal"), quality=60, speed=10))
+    assert (kept.kind, kept.width_px, kept.height_px) == ("jpeg", 4096, 2048)
+
+
+def test_the_catalogs_words_are_the_contracts():
+    english = {reason: texts[1] for reasons in TABLE.values() for reason, texts in reasons.items()}
+    for code, text in {
+        "photo_of_no_kind": words.NO_IMAGE.format(kinds=words.listed(words.PHOTO_KINDS)),
+        "photo_not_read": words.NOT_READ.format(kind="{kind}", kinds=words.listed(words.PHOTO_KINDS)),
+        "photo_damaged": words.DAMAGED,
+        "photo_too_large": words.TOO_LARGE,
+        "photo_too_many_pixels": words.TOO_MANY_PIXELS,
+        "photo_too_many_scans": words.TOO_MANY_SCANS,
+    }.items():
+        assert english[code] == text
+
+
+def difference(one, other):
+    """Mean difference, over sixteenths of each side."""
+    first, second = (each.convert("RGB").resize((16, 16), Image.Resampling.BOX) for each in (one, other))
+    return np.abs(np.asarray(first).astype(int) - np.asarray(second)).mean()

@@ -1,0 +1,511 @@
+"""Feeds over HTTP, as files and as Merchant XML: read to the last digit, refused when they are none."""
+
+import io
+import json
+import socket
+import threading
+import time
+from contextlib import suppress
+from decimal import Decimal
+
+import pytest
+
+from livecart.core.errors import SettingsError
+from livecart.shop.errors import FeedError
+from livecart.shop.schemas.product import ProductPatch
+from livecart.shop.sync import http_fetch
+from livecart.shop.sync.http_fetch import Fetcher
+from livecart.shop.sync.http_json import HttpJsonSettings, HttpJsonSource, Paging
+from livecart.shop.sync.merchant_xml import MerchantXmlSettings, MerchantXmlSource
+from livecart.shop.sync.source import NO_VALIDATORS, Validators
+from livecart.shop.sync.table_file import TableFileSource
+from tests.shop.catalog_stores import link
+from tests.shop.feed_server import Answer, FeedServer, as_json
+
+FIELDS = {"sku": "id", "name": "title", "url": "urls.0.href", "price": "price.amount", "stock": "inventory.available"}
+
+
+@pytest.fixture
+def server():
+    opened = FeedServer()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def json_source(server):
+    opened = []
+
+    def give(paging=None, most_bytes=1_000_000, **options):
+        settings = HttpJsonSettings(
+            **{
+                "name": "shop",
+                "url": f"{server.url}/products?lang=zh",
+                "items": "data.list",
+                "fields": FIELDS,
+                "constants": {"currency": "CNY"},
+                "paging": paging or Paging(),
+                **options,
+            }
+        )
+        fetcher = Fetcher(
+            headers=settings.headers,
+            headers_from_env=settings.headers_from_env,
+            most_bytes=most_bytes,
+            retries=2,
+            backoff_s=0.01,
+        )
+        opened.append(HttpJsonSource(settings, fetcher=fetcher))
+        return opened[-1]
+
+    yield give
+    for source in opened:
+        source.close()
+
+
+def item(number):
+    return {
+        "id": number,
+        "title": f"商品{number}",
+        "urls": [{"href": link(str(number))}],
+        "price": {"amount": f"{number}.90"},
+        "inventory": {"available": number},
+    }
+
+
+def listed(*numbers, **more):
+    return as_json({"data": {"list": [item(number) for number in numbers]}, **more})
+
+
+def skus(pages):
+    return [[patch.sku for patch in page.patches] for page in pages]
+
+
+def read(source, cursor=None, validators=NO_VALIDATORS):
+    return list(source.pages(cursor, validators))
+
+
+def test_fields_are_found_by_their_paths(json_source, server):
+    server.answer = lambda _: Answer(
+        b'{"data": {"list": [{"id": 7, "title": " \\u87ba\\u86f3\\u7c89 ", "price": {"amount": 12.90}, '
+        b'"urls": [{"href": "https://shop.example.com/7"}], "inventory": {}}]}}'
+    )
+    (page,) = read(json_source())
+    assert page.patches == [
+        ProductPatch(
+            sku="7",
+            name="螺蛳粉",
+            url="https://shop.example.com/7",
+            price=Decimal("12.90"),
+            currency="CNY",
+            stock=None,
+        )
+    ]
+    assert str(page.patches[0].price) == "12.90"
+    assert server.asked[0].query == {"lang": "zh"}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "content_type"),
+    [
+        ("utf-8", "application/json"),
+        ("gbk", "application/json; charset=gbk"),
+        ("gbk", "application/json"),
+        ("utf-16", ""),
+    ],
+)
+def test_json_is_read_in_the_encoding_that_it_has(json_source, server, encoding, content_type):
+    items = [item(number) | {"title": f"好欢螺柳州螺蛳粉加辣加臭袋装 {number}"} for number in range(5)]
+    body = json.dumps({"data": {"list": items}}, ensure_ascii=False).encode(encoding)
+    server.answer = lambda _: Answer(body, headers={"Content-Type": content_type})
+    (page,) = read(json_source())
+    assert page.patches[4].name == "好欢螺柳州螺蛳粉加辣加臭袋装 4"
+
+
+def test_json_in_an_encoding_that_cannot_be_told_is_refused(json_source, server):
+    body = '{"data": {"list": [{"id": 1, "title": "鞋鞋"}]}}'.encode("gbk")
+    server.answer = lambda _: Answer(body)
+    with pytest.raises(FeedError, match="cannot be told for sure"):
+        read(json_source())
+
+
+def test_ids_and_counts_as_floats_are_whole_numbers_and_prices_keep_15_digits(json_source, server):
+    server.answer = lambda _: Answer(
+        b'{"data": {"list": [{"id": 1001.0, "price": {"amount": 59.699999999999996}, "inventory": {"available": -3.0}},'
+        b'{"id": 6.92123E+12}, {"id": 3612345678901234567, "inventory": {"available": true}}]}}'
+    )
+    (page,) = read(json_source(fields={name: FIELDS[name] for name in ("sku", "price", "stock")}))
+    first, second = page.patches
+    assert (first.sku, str(first.price), first.stock) == ("1001", "59.7", 0)
+    assert (second.sku, second.stock) == ("3612345678901234567", None)
+    assert "item 2: sku: 6.92123E+12 has lost digits" in page.bad[0]
+
+
+def test_a_bad_entry_is_known_by_its_sku(json_source, server):
+    server.answer = lambda _: as_json({"data": {"list": [item(1) | {"price": {"amount": "cheap"}}, {}]}})
+    (page,) = read(json_source())
+    assert (len(page.bad), page.bad_skus) == (2, ["1"])
+
+
+def test_pages_by_number_until_one_is_empty(json_source, server):
+    server.answer = lambda request: listed(*{"1": (1, 2), "2": (3,)}.get(request.query["p"], ()))
+    source = json_source(Paging(kind="page", parameter="p", size_parameter="n", size=2))
+    assert skus(read(source)) == [["1", "2"], ["3"], []]
+    assert server.asked[0].query == {"lang": "zh", "p": "1", "n": "2"}
+    assert skus(read(source, cursor="2")) == [["3"], []]
+
+
+def test_pages_by_cursor(json_source, server):
+    following = {None: "a&b", "a&b": "c", "c": None}
+    server.answer = lambda request: listed(
+        len(following) + len(request.query.get("after", "")), next=following[request.query.get("after")]
+    )
+    source = json_source(Paging(kind="cursor", parameter="after", next_path="next"))
+    assert len(read(source)) == 3
+    assert [request.query.get("after") for request in server.asked] == [None, "a&b", "c"]
+
+
+@pytest.mark.parametrize("in_header", [True, False])
+def test_pages_by_link(json_source, server, in_header):
+    def answer(request):
+        if request.query.get("page") == "2":
+            return listed(2)
+        following = f"{server.url}/products?page=2"
+        if in_header:
+            made = listed(1)
+            made.headers["Link"] = f'<{following}>; rel="next"'
+            return made
+        return listed(1, links={"next": "/products?page=2"})
+
+    server.answer = answer
+    assert skus(read(json_source(Paging(kind="link", next_path="" if in_header else "links.next")))) == [["1"], ["2"]]
+
+
+@pytest.mark.parametrize("target", ["https://evil.example.org/steal", "//evil.example.org/x", "http://127.0.0.1:1/x"])
+def test_a_next_page_on_another_server_is_not_asked_for(json_source, server, target):
+    server.answer = lambda _: listed(1, next=target)
+    with pytest.raises(FeedError, match="another server"):
+        read(json_source(Paging(kind="link", next_path="next")))
+    assert len(server.asked) == 1
+
+
+def test_a_redirect_is_told_and_not_followed(json_source, server, monkeypatch):
+    monkeypatch.setenv("SHOP_TOKEN", "Bearer s3cret")
+    server.answer = lambda _: Answer(status=302, headers={"Location": "https://evil.example.org/?token=1"})
+    with pytest.raises(FeedError, match=r"moved to https://evil.example.org/;"):
+        read(json_source(headers_from_env={"Authorization": "SHOP_TOKEN"}))
+    assert server.asked[0].headers["Authorization"] == "Bearer s3cret"
+
+
+@pytest.mark.parametrize("place", ["http://[", "https://feed.example:99999/", "/\xff"])
+@pytest.mark.parametrize(("status", "header", "form"), [(302, "Location", "{}"), (200, "Link", '<{}>; rel="next"')])
+def test_a_header_that_no_url_can_be_made_of_is_told(json_source, server, place, status, header, form):
+    server.answer = lambda _: Answer(listed(1).body, status=status, headers={header: form.format(place)})
+    with pytest.raises(FeedError) as caught:
+        read(json_source(Paging(kind="link")))
+    str(caught.value).encode()
+
+
+def test_validators_that_cannot_be_sent_again_are_not_kept(json_source, server):
+    server.answer = lambda _: Answer(listed(1).body, headers={"ETag": '"\xff"', "Last-Modified": "yesterday"})
+    (page,) = read(json_source())
+    assert page.validators == Validators(None, "yesterday")
+
+
+def test_a_token_that_is_not_there_is_told_at_the_start(json_source, monkeypatch):
+    monkeypatch.delenv("SHOP_TOKEN", raising=False)
+    with pytest.raises(SettingsError, match="SHOP_TOKEN"):
+        json_source(headers_from_env={"Authorization": "SHOP_TOKEN"})
+
+
+@pytest.mark.parametrize("paging", [Paging(kind="link", next_path="next"), Paging(kind="page")])
+def test_pages_in_a_circle_come_to_an_end(json_source, server, paging):
+    server.answer = lambda _: listed(1, next="/products?lang=zh")
+    with pytest.raises(FeedError, match=r"circle|same"):
+        read(json_source(paging))
+
+
+def test_an_unchanged_feed_is_not_sent_again(json_source, server):
+    def answer(request):
+        if request.headers.get("If-None-Match") == '"v1"':
+            return Answer(status=304)
+        made = listed(1)
+        made.headers.update({"ETag": '"v1"', "Last-Modified": "Sat, 24 Nov 2026 10:00:00 GMT"})
+        return made
+
+    server.answer = answer
+    source = json_source()
+    (page,) = read(source)
+    assert page.validators == Validators('"v1"', "Sat, 24 Nov 2026 10:00:00 GMT")
+    (again,) = read(source, validators=page.validators)
+    assert again.unchanged
+
+
+def test_a_busy_server_is_asked_again(json_source, server):
+    answers = iter([Answer(status=503), Answer(status=429, headers={"Retry-After": "0"}), listed(1)])
+    server.answer = lambda _: next(answers)
+    assert skus(read(json_source())) == [["1"]]
+
+
+def test_a_server_is_not_waited_for_as_long_as_it_says(json_source, server, monkeypatch):
+    monkeypatch.setattr(http_fetch, "_MOST_PAUSE_S", 0.05)
+    waits = ("21000", "Fri, 31 Dec 2999 23:59:59 GMT")
+    answers = iter([*(Answer(status=503, headers={"Retry-After": wait}) for wait in waits), listed(1)])
+    server.answer = lambda _: next(answers)
+    assert skus(read(json_source())) == [["1"]]
+
+
+def test_closing_ends_the_wait_between_two_tries(json_source, server):
+    server.answer = lambda _: Answer(status=503, headers={"Retry-After": "20"})
+    source = json_source()
+    threading.Timer(0.3, source.close).start()
+    began_s = time.monotonic()
+    with pytest.raises(FeedError):
+        read(source)
+    assert time.monotonic() - began_s < 5
+
+
+@pytest.mark.parametrize("sent", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"])
+def test_a_server_that_drips_is_let_go_of(sent):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def drip():
+            connection, _ = listener.accept()
+            with connection, suppress(OSError):
+                connection.sendall(sent)
+                for _ in range(100):
+                    connection.sendall(b"x")
+                    time.sleep(0.1)
+
+        threading.Thread(target=drip, daemon=True).start()
+        fetcher = Fetcher(headers={}, headers_from_env={}, most_bytes=10_000, retries=0, within_s=0.5)
+        began_s = time.monotonic()
+        with pytest.raises(FeedError, match="does not answer"):
+            fetcher.get(f"http://127.0.0.1:{listener.getsockname()[1]}/", io.BytesIO())
+        assert time.monotonic() - began_s < 5
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (Answer(status=500), "answers 500|does not answer"),
+        (Answer(status=403), "answers 403"),
+        (Answer(b"<html>"), "no JSON"),
+        (Answer(b"[" * 100_000), "no JSON"),
+        (as_json({"data": {"list": {}}}), "holds no list"),
+        (as_json({"error": "x"}), "holds no list"),
+        (Answer(b" " * 2_000_000), "more than"),
+    ],
+)
+def test_what_is_no_feed_is_refused_without_its_query(json_source, server, answer, told):
+    server.answer = lambda _: answer
+    with pytest.raises(FeedError, match=told) as caught:
+        read(json_source())
+    assert "lang" not in str(caught.value)
+
+
+def test_a_page_of_more_than_8_mib_is_refused(server):
+    """Decoding it would hold every room and viewer of the process."""
+    server.answer = lambda _: Answer(b"[" + b" " * 8 * 1024 * 1024 + b"]")
+    source = HttpJsonSource(HttpJsonSettings(name="shop", url=server.url, fields=FIELDS))
+    with pytest.raises(FeedError, match="more than"):
+        read(source)
+    source.close()
+
+
+def test_no_server_there_is_told(json_source):
+    with pytest.raises(FeedError, match="does not answer"):
+        read(json_source(url="http://127.0.0.1:1/x"))
+
+
+def test_items_that_are_none_are_told_and_the_others_taken(json_source, server):
+    broken = item(2) | {"price": {"amount": "cheap"}}
+    server.answer = lambda _: as_json({"data": {"list": [item(1), broken, {}, "x", None]}})
+    (page,) = read(json_source())
+    assert skus([page]) == [["1"]]
+    assert len(page.bad) == 4
+    assert "item 2: price" in page.bad[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"fields": {"name": "title"}}, "no path for sku"),
+        ({"fields": {"sku": "id", "colour": "c"}}, "unknown field colour"),
+        ({"url": "ftp://host/x"}, "https"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(json_source, options, told):
+    with pytest.raises(SettingsError, match=told):
+        json_source(**options)
+
+
+XML = """<?xml version="1.0" encoding="utf-8"?>
+<rss version="2.0" xmlns:g="http://base.google.com/ns/1.0"><channel><title>店</title>
+<item><title>plain</title><g:title>好欢螺 &amp; 螺蛳粉</g:title><g:id>1001</g:id><link>https://shop.example.com/1</link>
+  <g:price>15.00 CNY</g:price><g:sale_price>12.90 CNY</g:sale_price><g:availability>in_stock</g:availability>
+  <g:brand>好欢螺</g:brand><g:shipping><g:country>CN</g:country><g:price>1 CNY</g:price></g:shipping></item>
+<item><g:id>1002</g:id><title>二</title><g:link>https://shop.example.com/2</g:link><g:price>9.9</g:price>
+  <g:availability>out of stock</g:availability></item>
+<item><g:id>1003</g:id><title>三</title><link>https://shop.example.com/3</link><g:price>free</g:price></item>
+</channel></rss>"""
+
+ATOM = """<feed xmlns="http://www.w3.org/2005/Atom" xmlns:g="http://base.google.com/ns/1.0"><entry>
+<g:id>7</g:id><title>七</title><link href="https://shop.example.com/7"/><g:price>CNY 1.50</g:price></entry></feed>"""
+
+
+@pytest.fixture
+def xml_source(server):
+    fetcher = Fetcher(headers={}, headers_from_env={}, most_bytes=1_000_000, retries=0)
+    source = MerchantXmlSource(MerchantXmlSettings(name="feed", url=f"{server.url}/feed.xml?key=1"), fetcher=fetcher)
+    yield source
+    source.close()
+
+
+def test_merchant_xml(xml_source, server):
+    server.answer = lambda _: Answer(XML.encode())
+    (page,) = read(xml_source)
+    first, second = page.patches
+    assert (first.sku, first.name, first.url) == ("1001", "好欢螺 & 螺蛳粉", "https://shop.example.com/1")
+    assert (str(first.price), first.currency, first.stock, first.brand) == ("12.90", "CNY", None, "好欢螺")
+    assert (second.url, str(second.price), second.currency, second.stock) == (
+        "https://shop.example.com/2",
+        "9.9",
+        None,
+        0,
+    )
+    assert len(page.bad) == 1
+    assert "item 3: price" in page.bad[0]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "GBK", "gb2312", "Big5", "utf-16"])
+def test_merchant_xml_in_the_encoding_that_it_declares(xml_source, server, encoding):
+    name = "珍珠奶茶" if encoding == "Big5" else "好欢螺螺蛳粉"
+    title = f"<title><![CDATA[{name}]]></title>"
+    text = f'<?xml version="1.0" encoding="{encoding}"?><rss><item><id>1</id>{title}</item></rss>'
+    server.answer = lambda _: Answer(text.encode(encoding))
+    (page,) = read(xml_source)
+    assert page.patches[0].name == name
+
+
+def test_merchant_xml_that_is_not_what_it_declares_is_refused_with_the_guess(xml_source, server):
+    text = '<?xml version="1.0" encoding="utf-8"?><rss><item><id>1</id><title>好欢螺螺蛳粉</title></item></rss>'
+    server.answer = lambda _: Answer(text.encode("gbk"))
+    with pytest.raises(FeedError, match=r"like GB18030 \(GBK\).*save it as UTF-8"):
+        read(xml_source)
+
+
+@pytest.mark.parametrize(
+    ("texts", "price", "stock"),
+    [
+        ("<g:price>1,299.00 CNY</g:price>", "1299.00", None),
+        ("<g:price>15 CNY</g:price><g:sale_price>18 CNY</g:sale_price>", "15", None),
+        ("<g:price>15 CNY</g:price><g:sale_price>12.9 CNY</g:sale_price>", "12.9", None),
+        ("<g:sale_price>12.9 CNY</g:sale_price>", "12.9", None),
+        ("<g:price>15</g:price><g:availability>Out of Stock</g:availability>", "15", 0),
+        ("<g:price>15</g:price><g:availability>limited_availability</g:availability>", "15", None),
+    ],
+)
+def test_price_and_availability_of_a_merchant_xml(xml_source, server, texts, price, stock):
+    xml = XML[: XML.index("<item>")] + f"<item><g:id>1</g:id>{texts}</item></channel></rss>"
+    server.answer = lambda _: Answer(xml.encode(), headers={"ETag": '"v1"'})
+    (page,) = read(xml_source)
+    assert (str(page.patches[0].price), page.patches[0].stock, page.validators.etag) == (price, stock, '"v1"')
+
+
+def test_a_feed_with_dates_of_a_sale_is_read_again_each_time(xml_source, server):
+    dates = "2020-01-01T00:00+0800/2020-01-31T23:59+0800"
+    texts = "<g:price>15</g:price><g:sale_price>9</g:sale_price>"
+    texts += f"<g:sale_price_effective_date>{dates}</g:sale_price_effective_date>"
+    xml = XML[: XML.index("<item>")] + f"<item><g:id>1</g:id>{texts}</item></channel></rss>"
+    server.answer = lambda _: Answer(xml.encode(), headers={"ETag": '"v1"'})
+    (page,) = read(xml_source)
+    assert (str(page.patches[0].price), page.validators) == ("15", NO_VALIDATORS)
+
+
+def test_a_table_with_dates_of_a_sale_is_read_again_each_time(tmp_path):
+    path = tmp_path / "feed.csv"
+    path.write_text("sku,price,sale price,Date sale price starts\n1,15,9,2020-01-01\n")
+    (page,) = read(TableFileSource("file", path))
+    assert (str(page.patches[0].price), page.validators) == ("9", NO_VALIDATORS)
+
+
+def test_merchant_atom(xml_source, server):
+    server.answer = lambda _: Answer(ATOM.encode())
+    (page,) = read(xml_source)
+    assert (page.patches[0].url, str(page.patches[0].price), page.patches[0].currency) == (
+        "https://shop.example.com/7",
+        "1.50",
+        "CNY",
+    )
+
+
+def test_a_large_xml_comes_in_pages_and_goes_on_behind_a_cursor(xml_source, server):
+    items = "".join(
+        f"<item><g:id>{number}</g:id><title>t</title><link>{link(str(number))}</link></item>" for number in range(2500)
+    )
+    server.answer = lambda _: Answer(
+        f'<rss xmlns:g="http://base.google.com/ns/1.0"><channel>{items}</channel></rss>'.encode()
+    )
+    pages = read(xml_source)
+    assert [len(page.patches) for page in pages] == [1000, 1000, 500]
+    rest = read(xml_source, cursor=pages[1].next_cursor)
+    assert skus(rest) == skus(pages[2:])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"no xml",
+        XML.encode()[:400],
+        b'<!DOCTYPE r [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><rss><channel><item>&b;</item></channel></rss>',
+        b'<!DOCTYPE r [<!ENTITY x SYSTEM "file:///etc/passwd">]><rss><item><title>&x;</title></item></rss>',
+    ],
+    ids=["text", "cut", "entities", "external"],
+)
+def test_xml_that_is_none_or_means_harm_is_refused(xml_source, server, body):
+    server.answer = lambda _: Answer(body)
+    with pytest.raises(FeedError, match="no such XML"):
+        read(xml_source)
+
+
+def test_the_time_that_nested_xml_takes_grows_with_its_depth_alone(xml_source, server):
+    def read_s(depth):
+        nested = b"<a>" * depth + b"</a>" * depth
+        server.answer = lambda _: Answer(b"<rss><channel>" + nested + b"<item><id>1</id></item></channel></rss>")
+        began_s = time.process_time()
+        read(xml_source)
+        return time.process_time() - began_s
+
+    read_s(10)
+    # Half a second on an idle core; if each level cost as much as all above it, minutes.
+    assert read_s(100_000) < 20.0
+
+
+@pytest.mark.parametrize("filling", [b"<a/>" * 300_000, b"<a>" + b"x" * 1_200_000 + b"</a>"], ids=["children", "text"])
+@pytest.mark.parametrize("around", [b"<item>%s</item>", b"<x>%s</x>"], ids=["item", "beside"])
+def test_an_item_of_more_than_a_mebibyte_is_refused(server, filling, around):
+    fetcher = Fetcher(headers={}, headers_from_env={}, most_bytes=10_000_000)
+    source = MerchantXmlSource(MerchantXmlSettings(name="feed", url=f"{server.url}/feed.xml"), fetcher=fetcher)
+    server.answer = lambda _: Answer(b"<rss><channel>" + around % filling + b"</channel></rss>")
+    with pytest.raises(FeedError, match="no such XML"):
+        read(source)
+    source.close()
+
+
+def test_a_file_is_read_when_it_was_replaced(tmp_path):
+    path = tmp_path / "feed.csv"
+    path.write_text("sku,stock\n" + "".join(f"{number},1\n" for number in range(1500)) + "x,many\n")
+    source = TableFileSource("file", path)
+    first, second = read(source)
+    assert (len(first.patches), len(second.patches), len(second.bad)) == (1000, 500, 1)
+    assert skus(read(source, cursor=first.next_cursor)) == skus([second])
+    (again,) = read(source, validators=second.validators)
+    assert again.unchanged
+    path.write_text("sku,stock\n1,2\n")
+    assert skus(read(source, validators=second.validators)) == [["1"]]
+    with pytest.raises(FeedError, match="replaced"):
+        read(source, cursor=first.next_cursor)
+    path.unlink()
+    with pytest.raises(FeedError, match="cannot be read"):
+        read(source)
