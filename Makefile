@@ -35,8 +35,9 @@ INPUTS        ?=
 
 VENV := .venv
 BIN  := $(VENV)/bin
-# The operator's own packages must not shadow the pinned ones.
-unexport PYTHONPATH
+# The operator's own packages must not shadow the pinned ones. Modules are compiled once, also where images forbid it
+# (PYTHONDONTWRITEBYTECODE): `livecart --help` takes 2.6 s without, 1.2 s with.
+unexport PYTHONPATH PYTHONDONTWRITEBYTECODE
 
 CANDIDATE  := $(dir $(ARCHIVE))product_recognizer-$(VERSION).mar
 REMEMBERED := VERSION MODEL_CONFIG LABELS LINKS CATALOG RUNTIMES
