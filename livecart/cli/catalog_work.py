@@ -3,6 +3,7 @@
 import getpass
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import msgspec
 
 from contract.catalog import CATALOG_FILE
 from livecart.core.errors import SettingsError
+from livecart.shop.chapters import FORMATS, ChapterFormat, of_room
 from livecart.shop.errors import FeedError
 from livecart.shop.import_export.folder import export_folder, import_folder
 from livecart.shop.import_export.links_file import export_links, import_links
@@ -98,6 +100,15 @@ def take_out(service: CatalogService, target: Path) -> Answer:
     except OSError as error:
         raise SettingsError(f"{target}: cannot be written: {error.strerror or error}") from error
     return Answer({"target": str(target), "products": count}, [f"{target}: {count} 个商品 products"])
+
+
+def chapters(service: CatalogService, room: str, start: datetime, end: datetime | None, form: ChapterFormat) -> Answer:
+    """Chapters of a recording of the room."""
+    with service.store.read() as session:
+        end_s = service.store.now_s() if end is None else end.timestamp()
+        found = of_room(session, room, start_s=start.timestamp(), end_s=end_s)
+    text = FORMATS[form][1](found)
+    return Answer({"explanations": msgspec.to_builtins(found)}, text.splitlines())
 
 
 def list_hosts(service: CatalogService) -> Answer:

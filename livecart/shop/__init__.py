@@ -9,6 +9,7 @@ import_export/ product_links.json, catalog folders, CSV and Excel
 sync/          feeds of other shops and platforms
 publish/       changes become the snapshot that archives follow
 api/           all of it over HTTP, for programs; admin/ the staff's pages; files.py photos and snapshots for anybody
+chapters       of a recorded show, out of the cards that were kept
 retention      deletes what was kept for long enough
 service        the open catalog, put together from its settings (settings.py)
 """

@@ -72,6 +72,7 @@ OPERATIONS = [
     "DELETE /products/{sku}/negatives/{digest}",
     "GET /rooms", "PUT /rooms/{room}", "DELETE /rooms/{room}", "GET /rooms/{room}/products",
     "PUT /rooms/{room}/products", "POST /stock/confirm", "PUT /stock/{sku}", "GET /cards", "GET /cards/{card_id}",
+    "GET /rooms/{room}/chapters",
     "POST /viewer-events", "GET /figures/products", "GET /figures/rooms", "GET /reviews",
     "GET /reviews/{review_id}/crop", "POST /reviews/{review_id}/decision", "GET /hosts", "PUT /hosts/{host}",
     "DELETE /hosts/{host}", "GET /feeds", "POST /feeds/{name}/dry-run", "POST /tables", "GET /catalog.csv",

@@ -8,10 +8,12 @@ from fastapi import APIRouter, Path, Query, Response
 from msgspec import Meta
 from sqlalchemy.orm import Session
 
+from livecart.shop import chapters
 from livecart.shop.api.openapi import Json
-from livecart.shop.api.operations import KIB, Cursor, IdPath, Limit, Room, Writer, Writing, reads, writes
+from livecart.shop.api.operations import KIB, Cursor, IdPath, Limit, Room, RoomPath, Writer, Writing, reads, writes
 from livecart.shop.api.photos import IMAGES, image_reply
 from livecart.shop.api.request_schemas import DecisionBody, EventsBody
+from livecart.shop.chapters import ChapterFormat
 from livecart.shop.errors import InvalidValue, NotFound
 from livecart.shop.repositories import cards, reviews, viewer_events
 from livecart.shop.repositories.cards import Card
@@ -23,6 +25,7 @@ from livecart.shop.service import CatalogService
 
 _CURSOR = re.compile(r"(\d{1,12}(?:\.\d{1,12})?):([!-~]{1,32})")
 _DAY_S = 86_400.0
+_CHAPTERS_CONTENT: dict[str, dict[str, str]] = {media_type: {} for media_type, _ in chapters.FORMATS.values()}
 _EVENTS_BYTES = 512 * KIB
 Since = Annotated[
     float | None,
@@ -61,7 +64,7 @@ class ReviewPage(msgspec.Struct):
 
 
 def add_shown(router: APIRouter, service: CatalogService, writer: Writer) -> None:
-    """`/cards`, `/viewer-events`, `/figures`."""
+    """`/cards`, `/rooms/{room}/chapters`, `/viewer-events`, `/figures`."""
     store = service.store
 
     @router.get("/cards", **reads())
@@ -85,6 +88,25 @@ def add_shown(router: APIRouter, service: CatalogService, writer: Writer) -> Non
         if card is None:
             raise NotFound("no_card", id=card_id)
         return Json(card)
+
+    @router.get(
+        "/rooms/{room}/chapters",
+        response_class=Response,
+        **reads(responses={200: {"content": _CHAPTERS_CONTENT, "description": "Chapters of the recording"}}),
+    )
+    def read_chapters(
+        room: RoomPath,
+        start_s: Annotated[float, Query(ge=0, le=1e11, allow_inf_nan=False, description="UNIX time of its beginning.")],
+        end_s: Annotated[
+            float | None, Query(ge=0, le=1e11, allow_inf_nan=False, description="Of its end; without it now.")
+        ] = None,
+        form: Annotated[ChapterFormat, Query(alias="format")] = "csv",
+    ) -> Response:
+        """What was explained when in a recording of the room: a row or chapter for each product, with its clicks."""
+        with store.read() as session:
+            found = chapters.of_room(session, room, start_s=start_s, end_s=store.now_s() if end_s is None else end_s)
+        media_type, write = chapters.FORMATS[form]
+        return Response(write(found), media_type=media_type)
 
     @router.post("/viewer-events", **writes(most_bytes=_EVENTS_BYTES))
     def record_events(body: EventsBody, caller: Writing) -> Json[RecordedEvents]:

@@ -132,6 +132,11 @@ def write_csv(products: Iterable[Product]) -> Iterator[str]:
     yield file.getvalue()
 
 
+def guarded_text(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula, or makes a number or date of."""
+    return _guarded("name", text)
+
+
 def _guarded(name: str, text: str) -> str:
     return f"'{text}" if _needs_guard(name, text) else text
 

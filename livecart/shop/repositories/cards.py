@@ -89,6 +89,18 @@ def latest(
     return [_card(row) for row in session.scalars(query)]
 
 
+def between(session: Session, room: str, start_s: float, end_s: float, *, limit: int) -> list[Card]:
+    """Cards of a room that were on screen between two moments, in the order in which they were shown."""
+    ended = CardRow.withdrawn_at_s
+    query = (
+        select(CardRow)
+        .where(CardRow.room == room, CardRow.shown_at_s < end_s, ended.is_(None) | (ended > start_s))
+        .order_by(CardRow.shown_at_s, CardRow.card_id)
+        .limit(limit)
+    )
+    return [_card(row) for row in session.scalars(query)]
+
+
 def _add_once(session: Session, row: CardRow) -> None:
     try:
         with session.begin_nested():

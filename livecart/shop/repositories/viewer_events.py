@@ -114,6 +114,17 @@ def by_room(session: Session, *, since_s: float, limit: int = 100) -> list[Figur
     return _figures(session, "room", since_s, limit)
 
 
+def clicks_by_card(session: Session, room: str, *, since_s: float, until_s: float) -> dict[str, int]:
+    """Clicks that came in between, of each card of the room that was clicked."""
+    query = (
+        select(ViewerEventRow.card_id, func.count())
+        .where(ViewerEventRow.received_at_s >= since_s, ViewerEventRow.received_at_s < until_s)
+        .where(ViewerEventRow.room == room, ViewerEventRow.kind == "click")
+        .group_by(ViewerEventRow.card_id)
+    )
+    return dict(session.execute(query).all())
+
+
 def _figures(session: Session, by: Literal["sku", "room"], since_s: float, limit: int) -> list[Figures]:
     card_column = CardRow.sku if by == "sku" else CardRow.room
     event_column = ViewerEventRow.sku if by == "sku" else ViewerEventRow.room
