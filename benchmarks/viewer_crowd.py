@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 import aiohttp
 
 _JOIN_S = 60.0
+_ANSWER_S = 10.0
 #: Connections that are made at once.
 _AT_ONCE = 50
 
@@ -24,6 +25,8 @@ class Crowd:
     def take(self) -> list[float]:
         """Seconds from an event's `emitted_at_s` to each viewer, of all since the last call."""
         self._pipe.send("take")
+        if not self._pipe.poll(_ANSWER_S):
+            raise RuntimeError(f"the viewers' process did not answer within {_ANSWER_S:.0f} s")
         return self._pipe.recv()
 
 
@@ -38,6 +41,7 @@ def crowd(events_url: str, viewers: int) -> Iterator[Crowd]:
     ours, theirs = context.Pipe()
     process = context.Process(target=_run, args=(events_url.replace("http", "ws", 1), viewers, theirs), daemon=True)
     process.start()
+    theirs.close()  # a crowd that died is an end then, not a wait
     try:
         if not ours.poll(_JOIN_S + 10) or ours.recv() != viewers:
             raise RuntimeError(f"not all of {viewers} viewers could connect")

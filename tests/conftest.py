@@ -1,6 +1,7 @@
 """Fixtures that several kinds of tests share."""
 
 import ctypes
+import faulthandler
 import os
 import sys
 from collections.abc import Iterator
@@ -51,6 +52,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_collection_finish(session: pytest.Session) -> None:
     if session.config.getoption("--torch") == "none" and "torch" in sys.modules:
         raise pytest.UsageError("a test file imports torch: name it in TORCH, or import where it is used")
+
+
+def pytest_sessionfinish() -> None:
+    """A thread that waits for ever does not keep the process: what is left after two minutes is shown, and ended."""
+    faulthandler.dump_traceback_later(120, exit=True)
 
 
 @pytest.hookimpl(tryfirst=True)
