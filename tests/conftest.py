@@ -3,6 +3,7 @@
 import ctypes
 import faulthandler
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,6 +53,25 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_collection_finish(session: pytest.Session) -> None:
     if session.config.getoption("--torch") == "none" and "torch" in sys.modules:
         raise pytest.UsageError("a test file imports torch: name it in TORCH, or import where it is used")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Iterator[None]:
+    """Ends a teardown after two minutes: pytest-timeout lets go of a test as soon as it has failed.
+
+    An event loop of Python 3.11 waits without a limit for threads that it started.
+    """
+
+    def end(_signal: int, _frame: object) -> None:
+        raise TimeoutError("the teardown takes more than two minutes")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, 120.0)
+    try:
+        return (yield)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def pytest_sessionfinish() -> None:
