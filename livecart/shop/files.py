@@ -12,9 +12,10 @@ from fastapi.responses import FileResponse
 from livecart.shop.errors import InvalidValue, NotFound, PublishError, StoreUnavailable
 from livecart.shop.repositories import photos, tokens
 from livecart.shop.repositories.photo_check import SUFFIX
+from livecart.shop.schemas.product import PhotoKind
 from livecart.shop.service import CatalogService
 
-_MEDIA_TYPES = {SUFFIX["jpeg"]: "image/jpeg", SUFFIX["png"]: "image/png", SUFFIX["webp"]: "image/webp"}
+_MEDIA_TYPES = {suffix: f"image/{kind}" for kind, suffix in SUFFIX.items()}
 _PHOTO_HEADERS = {
     # Named by its content, it never changes; but one that was removed must go from caches too.
     "Cache-Control": "public, max-age=86400, immutable",
@@ -24,6 +25,16 @@ _PHOTO_HEADERS = {
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
 _SNAPSHOT_HEADERS = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+
+
+def image_reply(data: bytes, kind: PhotoKind, digest: str) -> Response:
+    """An image that only who asked may keep, which never changes, and a browser takes for nothing else."""
+    headers = {
+        "Cache-Control": "private, max-age=86400, immutable",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "ETag": f'"{digest[:32]}"',
+    }
+    return Response(data, media_type=f"image/{kind}", headers=headers)
 
 
 def photo_path(name: str) -> str:

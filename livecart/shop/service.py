@@ -68,12 +68,12 @@ def open_catalog(settings: CatalogSettings) -> Iterator[CatalogService]:
         stack.callback(store.close)
         cache = open_cache(settings.cache, store, max_age_s=settings.max_age_s)
         stack.callback(cache.close)
-        photos = BlobFolder(_made(folder / "photos"))
-        crops = BlobFolder(_made(folder / "crops"))
+        photos = BlobFolder(folder / "photos")
+        crops = BlobFolder(folder / "crops")
         # Pictures of streams, which other users of the machine have no business with. Another owner's stay as they are.
         with suppress(PermissionError):
             crops.folder.chmod(0o700)
-        snapshots = SnapshotFolder(_made(folder / "published"))
+        snapshots = SnapshotFolder(folder / "published")
         publisher = None
         if settings.publish:
             publisher = Publisher(store, photos, snapshots, builder_of(settings))
@@ -90,8 +90,3 @@ def builder_of(settings: CatalogSettings) -> Builder:
     more = [part for option, path in named.items() if path is not None for part in (option, str(Path(path).absolute()))]
     plain = BuildCommand((*DEFAULT_COMMAND, *more), limit_s=settings.build_limit_s)
     return ResidentBuilder(plain, (*RESIDENT_COMMAND, *more), limit_s=settings.build_limit_s)
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

@@ -9,23 +9,12 @@ from starlette_admin.exceptions import FormValidationError
 from livecart.shop.admin.texts import refusal, t
 from livecart.shop.errors import InvalidValue
 from livecart.shop.import_export.columns import parse_field
-from livecart.shop.schemas.product import Product, ProductPatch
+from livecart.shop.schemas.product import PATCH_FIELDS, Product, ProductPatch
 
 #: Of a form, beside the sku.
-FORM_FIELDS = (
-    "name",
-    "url",
-    "brand",
-    "words",
-    "labels",
-    "price",
-    "currency",
-    "stock",
-    "on_sale",
-    "threshold",
-    "all_rooms",
-    "rooms",
-)
+FORM_FIELDS = (*PATCH_FIELDS, "all_rooms")
+_LISTS = ("words", "labels", "rooms")
+_SWITCHES = ("on_sale", "all_rooms")
 Values = dict[str, Any]
 
 
@@ -38,20 +27,16 @@ class Base(msgspec.Struct, frozen=True):
 
 def values_of(product: Product) -> Values:
     """The product as the form holds it: texts, switches and lists."""
-    return {
-        "name": product.name,
-        "url": product.url,
-        "brand": product.brand or "",
-        "words": list(product.words),
-        "labels": list(product.labels),
-        "price": "" if product.price is None else str(product.price),
-        "currency": product.currency or "",
-        "stock": "" if product.stock is None else str(product.stock),
-        "on_sale": product.on_sale,
-        "threshold": "" if product.threshold is None else f"{product.threshold:g}",
-        "all_rooms": product.rooms is None,
-        "rooms": list(product.rooms or ()),
-    }
+    given = {name: getattr(product, name) for name in PATCH_FIELDS} | {"all_rooms": product.rooms is None}
+    values: Values = {}
+    for name, value in given.items():
+        if name in _LISTS:
+            values[name] = list(value or ())
+        elif name in _SWITCHES:
+            values[name] = value
+        else:
+            values[name] = "" if value is None else f"{value:g}" if name == "threshold" else str(value)
+    return values
 
 
 def base_of(product: Product) -> str:
@@ -72,9 +57,9 @@ def posted(data: Mapping[str, Any]) -> Values:
     values: Values = {}
     for name in FORM_FIELDS:
         value = data.get(name)
-        if name in {"words", "labels", "rooms"}:
+        if name in _LISTS:
             values[name] = [text.strip() for text in value or () if text.strip()]
-        elif name in {"on_sale", "all_rooms"}:
+        elif name in _SWITCHES:
             values[name] = bool(value)
         else:
             values[name] = str(value or "").strip()

@@ -46,46 +46,25 @@ class _InRoom(_Is):
         return ProductRow.id.in_(listed)
 
 
-class _State(BaseFilter):
-    data_type = FilterDataType.NONE
+def _state(state: str, clause: ColumnElement[bool]) -> type[BaseFilter]:
+    class State(BaseFilter):
+        name = state
+        label = later(state)
+        data_type = FilterDataType.NONE
 
+        def apply(self, ctx: FilterApplyContext) -> Any:
+            return clause
 
-class _OnSale(_State):
-    name = "on_sale"
-    label = later("on_sale")
-
-    def apply(self, ctx: FilterApplyContext) -> Any:
-        return ProductRow.on_sale.is_(True)
-
-
-class _OffSale(_State):
-    name = "off_sale"
-    label = later("off_sale")
-
-    def apply(self, ctx: FilterApplyContext) -> Any:
-        return ProductRow.on_sale.is_(False)
-
-
-class _SoldOut(_State):
-    name = "sold_out"
-    label = later("sold_out")
-
-    def apply(self, ctx: FilterApplyContext) -> Any:
-        return ProductRow.stock == 0
-
-
-class _InStock(_State):
-    name = "in_stock"
-    label = later("in_stock")
-
-    def apply(self, ctx: FilterApplyContext) -> Any:
-        return or_(ProductRow.stock != 0, ProductRow.stock.is_(None))
+    return State
 
 
 #: By field.
 FILTERS: dict[str, list[type[BaseFilter]]] = {
-    "on_sale": [_OnSale, _OffSale],
-    "stock": [_InStock, _SoldOut],
+    "on_sale": [_state("on_sale", ProductRow.on_sale.is_(True)), _state("off_sale", ProductRow.on_sale.is_(False))],
+    "stock": [
+        _state("in_stock", or_(ProductRow.stock != 0, ProductRow.stock.is_(None))),
+        _state("sold_out", ProductRow.stock == 0),
+    ],
     "brand": [_Is],
     "rooms": [_InRoom],
     "source": [_Is],

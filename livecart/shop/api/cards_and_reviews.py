@@ -11,10 +11,11 @@ from sqlalchemy.orm import Session
 from livecart.shop import chapters
 from livecart.shop.api.openapi import Json
 from livecart.shop.api.operations import KIB, Cursor, IdPath, Limit, Room, RoomPath, Writer, Writing, reads, writes
-from livecart.shop.api.photos import IMAGES, image_reply
+from livecart.shop.api.photos import IMAGES
 from livecart.shop.api.request_schemas import DecisionBody, EventsBody
 from livecart.shop.chapters import ChapterFormat
 from livecart.shop.errors import InvalidValue, NotFound
+from livecart.shop.files import image_reply
 from livecart.shop.repositories import cards, reviews, viewer_events
 from livecart.shop.repositories.cards import Card
 from livecart.shop.repositories.photo_check import SUFFIX

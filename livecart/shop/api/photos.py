@@ -11,10 +11,11 @@ from livecart.shop.api.operations import KIB, IfMatch, SkuPath, Writer, Writing,
 from livecart.shop.api.products import product_reply
 from livecart.shop.api.request_schemas import OrderBody
 from livecart.shop.errors import InvalidValue
+from livecart.shop.files import image_reply
 from livecart.shop.repositories import negatives, photos, products
 from livecart.shop.repositories.negatives import Negative
 from livecart.shop.repositories.photo_check import MOST_BYTES, SUFFIX, check_photo
-from livecart.shop.schemas.product import PhotoInfo, PhotoKind, Product
+from livecart.shop.schemas.product import PhotoInfo, Product
 from livecart.shop.service import CatalogService
 
 DigestPath = Annotated[
@@ -25,10 +26,6 @@ _NOT_IN_NAMES = frozenset("/\\\0")
 _FORM_BYTES = 64 * KIB
 #: For OpenAPI: what an image may be.
 IMAGES = {f"image/{kind}": {"schema": {"type": "string", "format": "binary"}} for kind in SUFFIX}
-_IMMUTABLE = {
-    "Cache-Control": "private, max-age=86400, immutable",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
-}
 
 
 class PhotoList(msgspec.Struct):
@@ -127,11 +124,6 @@ def add_negatives(router: APIRouter, service: CatalogService, writer: Writer) ->
     def remove_negative(sku: SkuPath, digest: DigestPath, caller: Writing) -> Json[Product]:
         """Take a negative away: the next snapshot no longer holds it against the product."""
         return writer.run(caller, lambda session: product_reply(negatives.remove(session, sku, digest)))
-
-
-def image_reply(data: bytes, kind: PhotoKind, digest: str) -> Response:
-    """An image that a browser takes for nothing else."""
-    return Response(data, media_type=f"image/{kind}", headers={**_IMMUTABLE, "ETag": f'"{digest[:32]}"'})
 
 
 def _checked_name(name: str) -> str:

@@ -192,16 +192,8 @@ def product_reply(product: Product, status: int = 200, **headers: str) -> Json[P
 
 
 def _confirmed(found: ProductAvailability) -> Confirmed:
-    return Confirmed(
-        found.sku,
-        found.name,
-        found.url,
-        found.price,
-        found.currency,
-        found.stock,
-        found.version,
-        confirmed_at_s=found.read_at_s,
-    )
+    values = {name: getattr(found, name) for name in Confirmed.__struct_fields__ if name != "confirmed_at_s"}
+    return Confirmed(**values, confirmed_at_s=found.read_at_s)
 
 
 def _created(product: Product) -> Json[Product]:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from livecart.shop.database.engine import WRITES, make_engine, shown
 from livecart.shop.errors import StoreUnavailable
+from livecart.shop.models.base import options
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 #: Locks are the server's: without the database's name, one shop's migration would hold up another's.
@@ -92,9 +93,9 @@ def _patient(engine: Engine) -> Iterator[Engine]:
 # interrupted, but not that it was begun, so the next one goes through the same steps again.
 
 
-def create_table(name: str, *parts: Any, **options: Any) -> None:
+def create_table(name: str, *parts: Any) -> None:
     """Make a table of these columns and constraints, unless there is one of this name."""
-    op.create_table(name, *parts, if_not_exists=True, **options)
+    op.create_table(name, *parts, if_not_exists=True, **options())
 
 
 def drop_table(name: str) -> None:

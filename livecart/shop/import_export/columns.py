@@ -1,6 +1,6 @@
 """Columns of a table: the titles that each field may have, and its values in the exact form that is written.
 
-Links files, catalog folders and forms are read by it as they stand; written.py makes exact before what people write.
+Links files, catalog folders and forms are read by it as they stand; rows.py makes exact before what people write.
 """
 
 import json

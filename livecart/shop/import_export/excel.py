@@ -11,9 +11,8 @@ from typing import Any
 
 from livecart.core.untrusted import OverLimit, run_untrusted
 from livecart.shop.errors import FeedError
+from livecart.shop.import_export.cells import DateCell, NumberCell, OpenFormula, kept_digits
 from livecart.shop.import_export.columns import MOST_ROWS_ABOVE, Heading, find_heading
-from livecart.shop.import_export.number_cells import NumberCell, kept_digits
-from livecart.shop.import_export.written import DateCell, OpenFormula
 
 #: An Excel file is a zip: what it unpacks to, all parts together, and how many there are.
 _MOST_UNPACKED_BYTES = 64 * 1024 * 1024

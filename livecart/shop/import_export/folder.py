@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -22,7 +22,7 @@ from livecart.shop.repositories.blobs import BlobFolder
 from livecart.shop.repositories.negatives import Negative
 from livecart.shop.repositories.photo_check import MOST_BYTES, SUFFIX, check_photo
 from livecart.shop.repositories.product_rows import sellable
-from livecart.shop.schemas.product import PhotoInfo, Product, ProductPatch
+from livecart.shop.schemas.product import PhotoInfo, Product, ProductPatch, to_json
 
 PHOTOS = "photos"
 _PHOTO_KEYS = frozenset({"photos", "negatives"})
@@ -99,13 +99,14 @@ def import_folder(store: Store, blobs: BlobFolder, folder: Path, *, who: str) ->
     done = Imported(bulk.in_batches(partial(store.edit, who), (entry.patch for entry in entries)))
     for entry in entries:
         sku = entry.patch.sku
-        wanted = [(name, _add_photo) for name in entry.photos]
+        wanted: list[tuple[str, Callable[..., Product]]] = []
+        wanted += [(name, partial(photos.add, name=name)) for name in entry.photos]
         # The newest of them stands first.
-        wanted += [(name, _add_negative) for name in reversed(entry.negatives)]
+        wanted += [(name, negatives.add) for name in reversed(entry.negatives)]
         for name, add in wanted:
             try:
                 data = check_photo(_photo_bytes(folder, name)).data
-                store.edit(who, partial(add, blobs=blobs, sku=sku, data=data, name=name))
+                store.edit(who, partial(_added, add, blobs, sku, data))
             except InvalidValue as error:
                 done.bad_photos.append((sku, name, error.text()))
             else:
@@ -113,12 +114,8 @@ def import_folder(store: Store, blobs: BlobFolder, folder: Path, *, who: str) ->
     return done
 
 
-def _add_photo(session: Session, *, blobs: BlobFolder, sku: str, data: bytes, name: str) -> None:
-    photos.add(session, blobs, sku, data, name=name)
-
-
-def _add_negative(session: Session, *, blobs: BlobFolder, sku: str, data: bytes, name: str) -> None:
-    negatives.add(session, blobs, sku, data)
+def _added(add: Callable[..., Product], blobs: BlobFolder, sku: str, data: bytes, session: Session) -> Product:
+    return add(session, blobs, sku, data)
 
 
 @dataclass(frozen=True)
@@ -131,20 +128,14 @@ class _Entry:
 
 
 def _to_entry(product: Product, kept: Sequence[PhotoInfo | Negative]) -> dict[str, Any]:
-    entry: dict[str, Any] = {"sku": product.sku, "name": product.name, "url": product.url}
-    optional = {
-        "brand": product.brand,
-        "words": list(product.words) or None,
-        "labels": list(product.labels) or None,
-        "price": None if product.price is None else str(product.price),
-        "currency": product.currency,
+    values = to_json(product)
+    entry: dict[str, Any] = {name: values[name] for name in CatalogEntry.__struct_fields__ if name in values} | {
         "stock": product.stock if sellable(product) else 0,
-        "photos": [f"{PHOTOS}/{_name(photo)}" for photo in kept if isinstance(photo, PhotoInfo)] or None,
-        "negatives": [f"{PHOTOS}/{_name(photo)}" for photo in kept if isinstance(photo, Negative)] or None,
-        "rooms": None if product.rooms is None else list(product.rooms),
-        "threshold": product.threshold,
+        "photos": [f"{PHOTOS}/{_name(photo)}" for photo in kept if isinstance(photo, PhotoInfo)],
+        "negatives": [f"{PHOTOS}/{_name(photo)}" for photo in kept if isinstance(photo, Negative)],
     }
-    return entry | {name: value for name, value in optional.items() if value is not None}
+    # An empty list of rooms says something: in none of them.
+    return {name: value for name, value in entry.items() if value or value == 0 or (name == "rooms" and value == ())}
 
 
 def _name(photo: PhotoInfo | Negative) -> str:

@@ -22,7 +22,7 @@ from livecart.shop.import_export.columns import to_patch
 from livecart.shop.models.products import ProductRow
 from livecart.shop.repositories import bulk, products
 from livecart.shop.repositories.bulk import Upserted
-from livecart.shop.schemas.product import Product, ProductPatch
+from livecart.shop.schemas.product import Product, ProductPatch, to_json
 
 _FIELDS = ("url", "sku", "name", "labels", "threshold", "price", "currency", "rooms")
 _LISTS = ("labels", "rooms")
@@ -139,16 +139,7 @@ def _defaults(key: str) -> dict[str, Any]:
 
 def _value(product: Product, key: str, written: dict[str, bool] | None) -> Any:
     """The entry's value: what was written, and what differs from what is meant without saying."""
-    actual = {
-        "url": product.url,
-        "sku": product.sku,
-        "name": product.name,
-        "labels": list(product.labels),
-        "threshold": product.threshold,
-        "price": None if product.price is None else str(product.price),
-        "currency": product.currency,
-        "rooms": None if product.rooms is None else list(product.rooms),
-    }
+    actual = {name: list(value) if isinstance(value, tuple) else value for name, value in to_json(product).items()}
     defaults = _defaults(key)
     differing = [name for name in _FIELDS if name != "url" and actual[name] != defaults[name]]
     if written is None and not differing:

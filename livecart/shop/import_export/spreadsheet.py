@@ -13,19 +13,12 @@ from pathlib import PurePath
 from typing import Any
 
 from livecart.shop.errors import FeedError, InvalidValue
+from livecart.shop.import_export.cells import KEPT_DIGITS, Verbatim, clean_text, read_sku
 from livecart.shop.import_export.columns import MOST_ROWS_ABOVE, Heading, cell_of, find_heading, is_title_of_sku
 from livecart.shop.import_export.encodings import decode_text
 from livecart.shop.import_export.excel import Row, excel_table
-from livecart.shop.import_export.number_cells import KEPT_DIGITS
-from livecart.shop.import_export.written import (
-    Verbatim,
-    clean_text,
-    currency_of,
-    has_decimal_point,
-    is_like_thousands,
-    read_sku,
-    row_or_refusal,
-)
+from livecart.shop.import_export.prices import currency_of, has_decimal_point, is_like_thousands
+from livecart.shop.import_export.rows import RowReader
 from livecart.shop.schemas.product import PATCH_FIELDS, Product, ProductPatch
 
 MOST_BYTES = 32 * 1024 * 1024
@@ -73,6 +66,7 @@ class Table:
             FeedError: it is damaged, or has too many rows.
         """
         currency = currency_of(self.heading.price_unit)
+        reader = RowReader(at, self.point_is_decimal)
         for count, (number, cells) in enumerate(self.rows, 1):
             if count > MOST_ROWS:
                 raise FeedError("too_many_rows", where=self.file_name, most=MOST_ROWS)
@@ -87,7 +81,7 @@ class Table:
                 continue
             if currency and not _is_empty(values.get("price")) and _is_empty(values.get("currency")):
                 values["currency"] = currency
-            yield where, row_or_refusal(values, where, at, point_is_decimal=self.point_is_decimal)
+            yield where, reader.read(values, where)
 
 
 def read_table(data: bytes, file_name: str) -> Iterator[tuple[str, ProductPatch | InvalidValue]]:

@@ -96,13 +96,14 @@ def write(session: Session, edits: Sequence[Edit], *, source: str | None = None)
         change = edit.change
         if change is None:
             new.append(new_row(after, at_s) | owner)
-            log.append(_entry(session, "create", patch.sku, None, to_json(after)))
+            log.append(audit_entry(session, "create", subject="product", name=patch.sku, after=to_json(after)))
         elif change.after or (before is not None and source not in (None, before.source)):
             columns = columns_of(patch.given()) | owner | {"search_text": search_of(after), "updated_at_s": at_s}
             updates.setdefault(tuple(columns), []).append(
                 {"of_sku": patch.sku, **{f"new_{name}": value for name, value in columns.items()}}
             )
-            log.append(_entry(session, "update", patch.sku, change.before, change.after))
+            said = {"before": change.before, "after": change.after}
+            log.append(audit_entry(session, "update", subject="product", name=patch.sku, **said))
         else:
             continue
         written.append(edit)
@@ -157,12 +158,6 @@ def in_batches(
     for batch in in_chunks(patches):
         total += edit(lambda session, batch=batch: upsert(session, batch, source=source))  # type: ignore[misc]
     return total
-
-
-def _entry(
-    session: Session, action: str, sku: str, before: dict[str, Any] | None, after: dict[str, Any] | None
-) -> dict[str, Any]:
-    return audit_entry(session, action, subject="product", name=sku, before=before, after=after)
 
 
 def _update_rows(session: Session, updates: dict[tuple[str, ...], list[dict[str, Any]]]) -> None:

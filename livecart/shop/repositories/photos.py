@@ -9,13 +9,13 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from livecart.shop.database.session import audit_change, now_s
-from livecart.shop.errors import Conflict, InvalidValue, NotFound
+from livecart.shop.errors import InvalidValue, NotFound
 from livecart.shop.models.products import PhotoRow
 from livecart.shop.repositories import products
 from livecart.shop.repositories.blobs import BlobFolder
 from livecart.shop.repositories.photo_check import SUFFIX, read_photo
 from livecart.shop.repositories.product_rows import photos_of
-from livecart.shop.schemas.product import PhotoInfo, Product, to_json
+from livecart.shop.schemas.product import PhotoInfo, Product
 
 #: Of one product: more views no longer help, and each costs every frame.
 MOST_PER_PRODUCT = 50
@@ -78,15 +78,7 @@ def set_order(session: Session, sku: str, digests: Sequence[str], *, expected_ve
     """
     product_id = products.id_of(session, sku, lock=True)
     before = products.get(session, sku)
-    if expected_version is not None and before.version != expected_version:
-        raise Conflict(
-            "product_changed",
-            theirs=to_json(before),
-            yours={"digests": list(digests)},
-            sku=sku,
-            version=before.version,
-            expected=expected_version,
-        )
+    products.check_version(before, expected_version, {"digests": list(digests)})
     had = [photo.digest for photo in before.photos]
     if sorted(had) != sorted(digests):
         raise InvalidValue("digests", "photos_not_the_same", count=len(had))

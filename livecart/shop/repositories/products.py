@@ -1,6 +1,7 @@
 """Products one by one: read, create, change, remove; and all of them. Many at once: `bulk.upsert`."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from sqlalchemy import delete as sql_delete
 from sqlalchemy import func, select
@@ -62,7 +63,7 @@ def update(session: Session, patch: ProductPatch, *, expected_version: int | Non
     before = load_by_sku(session, [patch.sku], lock=True).get(patch.sku)
     if before is None:
         raise NotFound("no_product", sku=patch.sku)
-    _check_version(before, expected_version, patch)
+    check_version(before, expected_version, to_json(patch))
     write(session, [edit_of(patch, before)])
     return get(session, patch.sku)
 
@@ -71,7 +72,7 @@ def remove(session: Session, sku: str, *, expected_version: int | None) -> None:
     """Take a product, its photos and its places on room lists out of the catalog. Cards shown keep what they held."""
     row = _row(session, sku, lock=True)
     before = _load_one(session, row)
-    _check_version(before, expected_version, ProductPatch(sku=sku))
+    check_version(before, expected_version, {"sku": sku})
     session.execute(sql_delete(ProductRow).where(ProductRow.id == row.id))
     audit_change(session, "delete", subject="product", name=sku, before=to_json(before))
     changed(session, [sku], shows_in_snapshot=True, shows_in_offers=True)
@@ -121,12 +122,17 @@ def _load_one(session: Session, row: ProductRow) -> Product:
     return load(session, [row])[0]
 
 
-def _check_version(before: Product, expected_version: int | None, patch: ProductPatch) -> None:
+def check_version(before: Product, expected_version: int | None, yours: dict[str, Any]) -> None:
+    """Refuse an edit that was made from another version; `yours`: what it would have written.
+
+    Raises:
+        Conflict: holds both values.
+    """
     if expected_version is not None and before.version != expected_version:
         raise Conflict(
             "product_changed",
             theirs=to_json(before),
-            yours=to_json(patch),
+            yours=yours,
             sku=before.sku,
             version=before.version,
             expected=expected_version,

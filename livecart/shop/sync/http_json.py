@@ -15,7 +15,7 @@ from livecart.core.errors import SettingsError
 from livecart.core.printable import is_printable
 from livecart.shop.errors import FeedError
 from livecart.shop.import_export.encodings import decode_text
-from livecart.shop.import_export.written import row_or_refusal
+from livecart.shop.import_export.rows import RowReader
 from livecart.shop.schemas.product import PATCH_FIELDS
 from livecart.shop.sync.http_fetch import Fetched, Fetcher, HttpFeed, HttpSource, same_server, without_query
 from livecart.shop.sync.source import NO_VALIDATORS, Page, Validators, page_of
@@ -82,6 +82,7 @@ class HttpJsonSource(HttpSource):
         """Validators are of the first page alone; a feed of several pages is read in any case."""
         paged = self._settings.paging.kind != "none"
         asked: set[str] = set()
+        reader = RowReader()
         before = b""
         for _ in range(_MOST_PAGES):
             url = self._url(cursor)
@@ -93,7 +94,7 @@ class HttpJsonSource(HttpSource):
             if fetched.unchanged:
                 yield Page([], unchanged=True)
                 return
-            page = self._page(body.getvalue(), fetched, cursor)
+            page = self._page(body.getvalue(), fetched, cursor, reader)
             if page.patches and body.getvalue() == before:
                 raise FeedError("feed_pages_equal", where=without_query(url), paging=str(self._settings.paging))
             before = body.getvalue()
@@ -118,7 +119,7 @@ class HttpJsonSource(HttpSource):
         kept = [(key, value) for key, value in parse_qsl(parts.query, keep_blank_values=True) if key not in added]
         return urlunsplit(parts._replace(query=urlencode([*kept, *added.items()])))
 
-    def _page(self, body: bytes, fetched: Fetched, cursor: str | None) -> Page:
+    def _page(self, body: bytes, fetched: Fetched, cursor: str | None, reader: RowReader) -> Page:
         shown = without_query(fetched.url)
         try:
             # Decimals: 12.90 read as a float would lose its last digit.
@@ -131,7 +132,7 @@ class HttpJsonSource(HttpSource):
         entries = []
         for number, item in enumerate(items, 1):
             values = {name: at_path(item, path) for name, path in self._settings.fields.items()}
-            entries.append(row_or_refusal(self._settings.constants | values, f"{shown}: item {number}"))
+            entries.append(reader.read(self._settings.constants | values, f"{shown}: item {number}"))
         return page_of(entries, self._next(answer, items, fetched, cursor), fetched.validators)
 
     def _next(self, answer: Any, items: list[Any], fetched: Fetched, cursor: str | None) -> str | None:

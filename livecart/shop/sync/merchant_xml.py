@@ -12,7 +12,7 @@ from defusedxml.ElementTree import DefusedXMLParser, iterparse
 
 from livecart.shop.errors import FeedError
 from livecart.shop.import_export.encodings import Recoded
-from livecart.shop.import_export.written import row_or_refusal
+from livecart.shop.import_export.rows import RowReader
 from livecart.shop.sync.http_fetch import Fetcher, HttpFeed, HttpSource, without_query
 from livecart.shop.sync.source import NO_VALIDATORS, Page, Validators, in_pages
 
@@ -58,7 +58,8 @@ class MerchantXmlSource(HttpSource):
             body.seek(0)
             where = without_query(self._settings.url)
             items = enumerate(self._items(body, fetched.charset), 1)
-            entries = (row_or_refusal(values, f"{where}: item {number}") for number, values in items)
+            reader = RowReader()
+            entries = (reader.read(values, f"{where}: item {number}") for number, values in items)
             # A sale begins and ends without a new file.
             yield from in_pages(
                 entries, int(cursor or 0), lambda: NO_VALIDATORS if self._has_sale_dates else fetched.validators

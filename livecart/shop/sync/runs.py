@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import Select, delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from livecart.shop.database.session import given, now_s
@@ -127,16 +127,12 @@ def items_after(session: Session, run_id: int, sku: str, limit: int) -> tuple[li
 
 def missing(session: Session, run_id: int, source: str, limit: int) -> list[str]:
     """Skus of the source's products on sale that the feed did not name."""
-    named = select(SyncItemRow.sku).where(SyncItemRow.run_id == run_id, SyncItemRow.sku == ProductRow.sku).exists()
-    query = select(ProductRow.sku).where(ProductRow.source == source, ProductRow.on_sale, ~named)
-    return list(session.scalars(query.order_by(ProductRow.sku).limit(limit)))
+    return list(session.scalars(_missing(run_id, source).order_by(ProductRow.sku).limit(limit)))
 
 
 def count_missing(session: Session, run_id: int, source: str) -> int:
     """Count of `missing` without a limit."""
-    named = select(SyncItemRow.sku).where(SyncItemRow.run_id == run_id, SyncItemRow.sku == ProductRow.sku).exists()
-    query = select(func.count()).select_from(ProductRow)
-    return session.scalar(query.where(ProductRow.source == source, ProductRow.on_sale, ~named)) or 0
+    return session.scalar(_missing(run_id, source).with_only_columns(func.count())) or 0
 
 
 def count_owned(session: Session, source: str) -> int:
@@ -172,6 +168,11 @@ def latest(session: Session, source: str | None = None, *, limit: int = 20) -> l
 
 def to_run(row: SyncRunRow) -> Run:
     return msgspec.convert(row, Run, from_attributes=True)
+
+
+def _missing(run_id: int, source: str) -> Select[str]:
+    named = select(SyncItemRow.sku).where(SyncItemRow.run_id == run_id, SyncItemRow.sku == ProductRow.sku).exists()
+    return select(ProductRow.sku).where(ProductRow.source == source, ProductRow.on_sale, ~named)
 
 
 def _new(source: str, state: RunState, at_s: float) -> SyncRunRow:

@@ -43,24 +43,12 @@ class Listing(BaseModelView):
     def is_accessible(self, request: Request) -> bool:
         return may(request, self.role)
 
-    def can_create(self, request: Request) -> bool:
+    def _nobody(self, request: Request) -> bool:
         return False
 
-    def can_edit(self, request: Request) -> bool:
-        return False
-
-    def can_delete(self, request: Request) -> bool:
-        return False
-
-    def can_export(self, request: Request) -> bool:
-        # Whole catalogs go in and out through the API and `livecart catalog`.
-        return False
-
-    def can_import(self, request: Request) -> bool:
-        return False
-
-    def can_view_detail(self, request: Request) -> bool:
-        return False
+    can_create = can_edit = can_delete = can_view_detail = _nobody
+    # Whole catalogs go in and out through the API and `livecart catalog`.
+    can_export = can_import = _nobody
 
     async def find_all(  # noqa: PLR0917  the library calls it so
         self,

@@ -19,18 +19,16 @@ from livecart.shop.admin.texts import later, t
 from livecart.shop.admin.views.page import Page, need, read, tell, text_of, write
 from livecart.shop.database.store import Store
 from livecart.shop.errors import CatalogError, InvalidValue, NotFound
+from livecart.shop.files import image_reply
 from livecart.shop.repositories import negatives, photos, products
 from livecart.shop.repositories.blobs import BlobFolder
 from livecart.shop.repositories.negatives import Negative
 from livecart.shop.repositories.photo_check import SUFFIX, check_photo
-from livecart.shop.schemas.product import PhotoInfo, PhotoKind, Product
+from livecart.shop.schemas.product import PhotoInfo, Product
 
 _log = logging.getLogger(__name__)
-_MEDIA_TYPES = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 #: Rooms look through the same recogniser; each holds a photo of up to 16 MiB.
 _PREVIEWS_AT_ONCE = 4
-#: A photo is named by what it holds, so it never changes; but only who is signed in may see it.
-_KEPT = "private, max-age=86400, immutable"
 
 
 class PhotosPage(Page):
@@ -94,7 +92,7 @@ class PhotosPage(Page):
     @route("/file", name="photos-file")
     async def file(self, request: Request) -> Response:
         photo, data = await self._photo(request)
-        return _image(photo.kind, data)
+        return image_reply(data, photo.kind, photo.digest)
 
     @route("/negative", name="photos-negative")
     async def negative(self, request: Request) -> Response:
@@ -104,7 +102,7 @@ class PhotosPage(Page):
             data = await to_thread.run_sync(partial(self._blobs.read, digest, SUFFIX[kind]))
         except (NotFound, InvalidValue) as error:
             raise HTTPException(404) from error
-        return _image(kind, data)
+        return image_reply(data, kind, digest)
 
     @route("/negative/remove", methods=["POST"], name="photos-negative-remove")
     async def remove_negative(self, request: Request) -> Response:
@@ -158,8 +156,3 @@ class PhotosPage(Page):
         except (NotFound, InvalidValue) as error:
             raise HTTPException(404) from error
         return photo, data
-
-
-def _image(kind: PhotoKind, data: bytes) -> Response:
-    headers = {"Cache-Control": _KEPT, "Content-Security-Policy": "default-src 'none'; sandbox"}
-    return Response(data, media_type=_MEDIA_TYPES[kind], headers=headers)

@@ -13,7 +13,7 @@ from livecart.shop.admin.texts import later
 from livecart.shop.admin.views.page import Page, need, number_of, read, text_of
 from livecart.shop.database.store import Store
 from livecart.shop.errors import InvalidValue, NotFound
-from livecart.shop.models.events import ReviewRow
+from livecart.shop.files import image_reply
 from livecart.shop.repositories import reviews
 from livecart.shop.repositories.blobs import BlobFolder
 from livecart.shop.repositories.photo_check import SUFFIX
@@ -73,13 +73,9 @@ class ReviewsPage(Page):
     async def crop(self, request: Request) -> Response:
         """A crop's bytes, of an entry of the queue."""
         review_id = number_of(request.query_params.get("id", ""))
-        row = await read(self.store, lambda session: session.get(ReviewRow, review_id))
-        if row is None:
-            raise HTTPException(404)
-        kind = row.crop_kind
         try:
-            data = await to_thread.run_sync(self._crops.read, row.crop_digest, SUFFIX[kind])  # type: ignore[index]
+            review = await read(self.store, lambda session: reviews.get(session, review_id))
+            data = await to_thread.run_sync(self._crops.read, review.crop_digest, SUFFIX[review.crop_kind])
         except (NotFound, InvalidValue) as error:
             raise HTTPException(404) from error
-        headers = {"Cache-Control": "private, max-age=3600", "Content-Security-Policy": "default-src 'none'; sandbox"}
-        return Response(data, media_type=f"image/{kind}", headers=headers)
+        return image_reply(data, review.crop_kind, review.crop_digest)

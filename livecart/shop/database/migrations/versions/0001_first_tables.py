@@ -1,37 +1,27 @@
 """First tables: products, events, service."""
 
-from typing import Any
-
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
 
 from livecart.shop.database.migrate import create_index, create_table, drop_table
+from livecart.shop.models.base import RowId
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
 
-_ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 #: SQLite's NUMERIC is a float: there it is an integer of ten-thousandths.
 _MONEY = sa.Numeric(18, 4).with_variant(sa.BigInteger(), "sqlite")
 _BODY = sa.LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
-_OPTIONS: dict[str, Any] = {
-    "mysql_engine": "InnoDB",
-    "mysql_charset": "utf8mb4",
-    "mysql_collate": "utf8mb4_bin",
-    "mariadb_engine": "InnoDB",
-    "mariadb_charset": "utf8mb4",
-    "mariadb_collate": "utf8mb4_bin",
-}
 
 
 def upgrade() -> None:
     """Make the tables."""
     create_table(
         "api_tokens",
-        sa.Column("id", _ROW_ID, nullable=False),
+        sa.Column("id", RowId, nullable=False),
         sa.Column("name", sa.String(length=128), nullable=False),
         sa.Column("role", sa.String(length=16), nullable=False),
         sa.Column("token_hash", sa.String(length=64), nullable=False),
@@ -40,11 +30,10 @@ def upgrade() -> None:
         sa.Column("revoked_at_s", sa.Double(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_api_tokens"),
         sa.UniqueConstraint("token_hash", name="uq_api_tokens_token_hash"),
-        **_OPTIONS,
     )
     create_table(
         "audit",
-        sa.Column("id", _ROW_ID, nullable=False),
+        sa.Column("id", RowId, nullable=False),
         sa.Column("at_s", sa.Double(), nullable=False),
         sa.Column("who", sa.String(length=128), nullable=False),
         sa.Column("action", sa.String(length=16), nullable=False),
@@ -53,7 +42,6 @@ def upgrade() -> None:
         sa.Column("before", sa.Text(), nullable=True),
         sa.Column("after", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_audit"),
-        **_OPTIONS,
     )
     create_index("ix_audit_at_s", "audit", ["at_s"])
     create_index("ix_audit_subject_name", "audit", ["subject", "name"])
@@ -73,7 +61,6 @@ def upgrade() -> None:
         sa.Column("withdrawn_at_s", sa.Double(), nullable=True),
         sa.Column("reason", sa.String(length=16), nullable=True),
         sa.PrimaryKeyConstraint("card_id", name="pk_cards"),
-        **_OPTIONS,
     )
     create_index("ix_cards_room_shown_at_s", "cards", ["room", "shown_at_s"])
     create_index("ix_cards_shown_at_s", "cards", ["shown_at_s"])
@@ -82,9 +69,8 @@ def upgrade() -> None:
     create_table(
         "catalog_revision",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("revision", _ROW_ID, nullable=False),
+        sa.Column("revision", RowId, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_catalog_revision"),
-        **_OPTIONS,
     )
     create_table(
         "idempotency_keys",
@@ -95,7 +81,6 @@ def upgrade() -> None:
         sa.Column("body", _BODY, nullable=False),
         sa.Column("created_at_s", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("who", "key", name="pk_idempotency_keys"),
-        **_OPTIONS,
     )
     create_index("ix_idempotency_keys_created_at_s", "idempotency_keys", ["created_at_s"])
 
@@ -104,11 +89,10 @@ def upgrade() -> None:
         sa.Column("pattern", sa.String(length=255), nullable=False),
         sa.Column("added_at_s", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("pattern", name="pk_link_hosts"),
-        **_OPTIONS,
     )
     create_table(
         "products",
-        sa.Column("id", _ROW_ID, nullable=False),
+        sa.Column("id", RowId, nullable=False),
         sa.Column("sku", sa.String(length=128), nullable=False),
         sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("brand", sa.String(length=128), nullable=True),
@@ -130,13 +114,12 @@ def upgrade() -> None:
         sa.Column("updated_at_s", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_products"),
         sa.UniqueConstraint("sku", name="uq_products_sku"),
-        **_OPTIONS,
     )
     create_index("ix_products_brand", "products", ["brand"])
 
     create_table(
         "reviews",
-        sa.Column("id", _ROW_ID, nullable=False),
+        sa.Column("id", RowId, nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("reason", sa.String(length=16), nullable=False),
         sa.Column("room", sa.String(length=128), nullable=False),
@@ -153,7 +136,6 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_reviews"),
         sa.UniqueConstraint("crop_digest", "sku", name="uq_reviews_crop_digest_sku"),
-        **_OPTIONS,
     )
     create_index("ix_reviews_created_at_s", "reviews", ["created_at_s"])
     create_index("ix_reviews_state_created_at_s", "reviews", ["state", "created_at_s"])
@@ -165,23 +147,21 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("updated_at_s", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_rooms"),
-        **_OPTIONS,
     )
     create_table(
         "snapshots",
-        sa.Column("version", _ROW_ID, nullable=False),
-        sa.Column("revision", _ROW_ID, nullable=False),
+        sa.Column("version", RowId, nullable=False),
+        sa.Column("revision", RowId, nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
-        sa.Column("size_bytes", _ROW_ID, nullable=False),
+        sa.Column("size_bytes", RowId, nullable=False),
         sa.Column("products", sa.Integer(), nullable=False),
         sa.Column("built_at_s", sa.Double(), nullable=False),
         sa.Column("build_s", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("version", name="pk_snapshots"),
-        **_OPTIONS,
     )
     create_table(
         "sync_runs",
-        sa.Column("id", _ROW_ID, nullable=False),
+        sa.Column("id", RowId, nullable=False),
         sa.Column("source", sa.String(length=64), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("started_at_s", sa.Double(), nullable=False),
@@ -198,13 +178,12 @@ def upgrade() -> None:
         sa.Column("removed", sa.Integer(), nullable=False),
         sa.Column("detail", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_sync_runs"),
-        **_OPTIONS,
     )
     create_index("ix_sync_runs_source_started_at_s", "sync_runs", ["source", "started_at_s"])
 
     create_table(
         "viewer_events",
-        sa.Column("id", _ROW_ID, nullable=False),
+        sa.Column("id", RowId, nullable=False),
         sa.Column("event_key", sa.String(length=64), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("card_id", sa.String(length=32), nullable=False),
@@ -215,7 +194,6 @@ def upgrade() -> None:
         sa.Column("received_at_s", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_viewer_events"),
         sa.UniqueConstraint("event_key", name="uq_viewer_events_event_key"),
-        **_OPTIONS,
     )
     create_index("ix_viewer_events_received_at_s", "viewer_events", ["received_at_s"])
     create_index("ix_viewer_events_room_kind", "viewer_events", ["room", "kind"])
@@ -223,8 +201,8 @@ def upgrade() -> None:
 
     create_table(
         "photos",
-        sa.Column("id", _ROW_ID, nullable=False),
-        sa.Column("product_id", _ROW_ID, nullable=False),
+        sa.Column("id", RowId, nullable=False),
+        sa.Column("product_id", RowId, nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("kind", sa.String(length=8), nullable=False),
         sa.Column("name", sa.String(length=255), nullable=False),
@@ -235,31 +213,28 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["product_id"], ["products.id"], name="fk_photos_product_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name="pk_photos"),
         sa.UniqueConstraint("product_id", "digest", name="uq_photos_product_id_digest"),
-        **_OPTIONS,
     )
     create_index("ix_photos_digest", "photos", ["digest"])
 
     create_table(
         "product_rooms",
-        sa.Column("product_id", _ROW_ID, autoincrement=False, nullable=False),
+        sa.Column("product_id", RowId, autoincrement=False, nullable=False),
         sa.Column("room", sa.String(length=128), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["product_id"], ["products.id"], name="fk_product_rooms_product_id", ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("product_id", "room", name="pk_product_rooms"),
-        **_OPTIONS,
     )
     create_index("ix_product_rooms_room_product_id", "product_rooms", ["room", "product_id"])
 
     create_table(
         "sync_items",
-        sa.Column("run_id", _ROW_ID, autoincrement=False, nullable=False),
+        sa.Column("run_id", RowId, autoincrement=False, nullable=False),
         sa.Column("sku", sa.String(length=128), nullable=False),
         sa.Column("patch", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["run_id"], ["sync_runs.id"], name="fk_sync_items_run_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("run_id", "sku", name="pk_sync_items"),
-        **_OPTIONS,
     )
     # All writers count at this row: it must never be missing, nor be there twice.
     op.execute("INSERT INTO catalog_revision (id, revision) VALUES (1, 0)")
@@ -267,18 +242,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Remove them, and everything in them."""
-    drop_table("sync_items")
-    drop_table("product_rooms")
-    drop_table("photos")
-    drop_table("viewer_events")
-    drop_table("sync_runs")
-    drop_table("snapshots")
-    drop_table("rooms")
-    drop_table("reviews")
-    drop_table("products")
-    drop_table("link_hosts")
-    drop_table("idempotency_keys")
-    drop_table("catalog_revision")
-    drop_table("cards")
-    drop_table("audit")
-    drop_table("api_tokens")
+    for name in (
+        "sync_items", "product_rooms", "photos", "viewer_events", "sync_runs", "snapshots", "rooms", "reviews",
+        "products", "link_hosts", "idempotency_keys", "catalog_revision", "cards", "audit", "api_tokens",
+    ):  # fmt: skip
+        drop_table(name)

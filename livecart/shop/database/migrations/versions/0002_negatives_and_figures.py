@@ -1,25 +1,15 @@
 """Negatives of products; an index that figures are summed from; reviews are found by their card."""
 
-from typing import Any
-
 import sqlalchemy as sa
 
 from livecart.shop.database.migrate import create_index, create_table, drop_index, drop_table
+from livecart.shop.models.base import RowId
 
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-_ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-_OPTIONS: dict[str, Any] = {
-    "mysql_engine": "InnoDB",
-    "mysql_charset": "utf8mb4",
-    "mysql_collate": "utf8mb4_bin",
-    "mariadb_engine": "InnoDB",
-    "mariadb_charset": "utf8mb4",
-    "mariadb_collate": "utf8mb4_bin",
-}
 _FIGURES = "ix_viewer_events_figures"
 
 
@@ -27,15 +17,14 @@ def upgrade() -> None:
     """Make the table and the indexes."""
     create_table(
         "negatives",
-        sa.Column("id", _ROW_ID, nullable=False),
-        sa.Column("product_id", _ROW_ID, nullable=False),
+        sa.Column("id", RowId, nullable=False),
+        sa.Column("product_id", RowId, nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("kind", sa.String(length=8), nullable=False),
         sa.Column("created_at_s", sa.Double(), nullable=False),
         sa.ForeignKeyConstraint(["product_id"], ["products.id"], name="fk_negatives_product_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name="pk_negatives"),
         sa.UniqueConstraint("product_id", "digest", name="uq_negatives_product_id_digest"),
-        **_OPTIONS,
     )
     create_index("ix_negatives_digest", "negatives", ["digest"])
     create_index("ix_reviews_card_id", "reviews", ["card_id"])

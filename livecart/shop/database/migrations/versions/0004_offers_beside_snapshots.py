@@ -4,13 +4,12 @@ import sqlalchemy as sa
 from alembic import op
 
 from livecart.shop.database.migrate import create_table, drop_table
+from livecart.shop.models.base import RowId
 
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
 depends_on = None
-
-_ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
@@ -26,15 +25,14 @@ def downgrade() -> None:
     """As 0003 had it: the next price or stock must show in a snapshot."""
     create_table(
         "snapshots",
-        sa.Column("version", _ROW_ID, nullable=False),
-        sa.Column("revision", _ROW_ID, nullable=False),
+        sa.Column("version", RowId, nullable=False),
+        sa.Column("revision", RowId, nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
-        sa.Column("size_bytes", _ROW_ID, nullable=False),
+        sa.Column("size_bytes", RowId, nullable=False),
         sa.Column("products", sa.Integer(), nullable=False),
         sa.Column("built_at_s", sa.Double(), nullable=False),
         sa.Column("build_s", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("version", name="pk_snapshots"),
-        mysql_engine="InnoDB",
     )
     op.execute("UPDATE catalog_revision SET revision = revision + 1 WHERE id = 1")
     op.execute("DELETE FROM catalog_revision WHERE id = 2")

@@ -1,10 +1,17 @@
-"""Numbers of a spreadsheet as a person sees them: `0000` shows 7 as 0007, `"A-"000` as A-007, `0.00` 12.9 as 12.90."""
+"""Cells of tables and values of feeds as a person sees them: texts cleaned, ids, numbers by their format.
 
+`0000` shows 7 as 0007, `"A-"000` as A-007, `0.00` 12.9 as 12.90. What cannot be understood for sure is refused.
+"""
+
+import html
 import re
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
 
+from livecart.shop.errors import InvalidValue
 from livecart.shop.schemas.money import PRICE_DIGITS, digits_of, with_digits
+from livecart.shop.schemas.product import tidy
 
 #: Of a number; a spreadsheet keeps no more.
 KEPT_DIGITS = 15
@@ -14,6 +21,32 @@ _SHOWN_AS_IT_IS = frozenset("-+/():! ¥￥$€£")
 #: A format of fewer does not show a price.
 _DIGITS_OF_MONEY = 2
 _DECIMALS = re.compile(r"[0#?]\.([0#?]+)")
+_ERRORS = frozenset({"#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!"})
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]\w{1,31});")
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+#: ="001": what is written so that no spreadsheet takes it for a number.
+_AS_TEXT = re.compile(r'="([^"]*)"')
+_SHORTENED = re.compile(r"[+-]?\d+(?:[.,]\d+[eE]|[eE]\+)[+]?\d+")
+_FLOAT_ID = re.compile(r"(\d+)\.0+")
+_FULL_WIDTH = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
+
+
+class Verbatim(str):
+    """A text that is meant as it stands."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DateCell:
+    """A date of a spreadsheet."""
+
+    iso: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFormula:
+    """A formula that nobody has calculated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +129,74 @@ def _by_zeros(digits: str, form: str) -> str | None:
         shown[index] = left.pop() if left else "0" * (tokens[index][0] == "0")
     shown[places[0]] = "".join(left) + shown[places[0]]
     return "".join(shown).strip()
+
+
+def clean_text(field: str, value: Any) -> str:
+    """Text without what nobody sees, its lines and entities (`&amp;`) resolved.
+
+    Raises:
+        InvalidValue: it is no text or number, or its characters are lost.
+    """
+    check_cell(field, value)
+    if isinstance(value, Verbatim):
+        return str(value)
+    if isinstance(value, NumberCell):
+        return value.shown()
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, str | int | float | Decimal):
+        raise InvalidValue(field, "not_text_or_number", value=str(value)[:40])
+    text = str(value)
+    if field == "url":
+        # `&copy=1` of a query is no entity.
+        return tidy(text.replace("&amp;", "&")).strip()
+    if "&" in text:
+        text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
+    text = tidy(_CONTROLS.sub(" ", text))
+    if "\ufffd" in text:
+        raise InvalidValue(field, "characters_lost", value=text.strip()[:40])
+    return text
+
+
+def read_sku(value: Any) -> str:
+    """The id that a person sees.
+
+    Raises:
+        InvalidValue: it is missing, a date, or has lost digits.
+    """
+    check_cell("sku", value)
+    if isinstance(value, Verbatim):
+        return str(value)
+    if isinstance(value, NumberCell):
+        if value.has_lost_digits:
+            raise InvalidValue("sku", "digits_lost", value=f"{value.number:.5E}")
+        return value.shown()
+    if isinstance(value, float):
+        value = Decimal(repr(value))
+    if isinstance(value, Decimal):
+        # 1001.0 is 1001; 6.92E+12 may be any of a million.
+        if not value.is_finite() or "E+" in str(value) or abs(value.adjusted()) >= KEPT_DIGITS:
+            raise InvalidValue("sku", "digits_lost", value=str(value)[:40])
+        return NumberCell(value).plain()
+    text = clean_text("sku", value).strip()
+    match = _AS_TEXT.fullmatch(text)
+    if match:
+        return match[1].strip()
+    text = text.translate(_FULL_WIDTH).strip()
+    if _SHORTENED.fullmatch(text):
+        raise InvalidValue("sku", "digits_lost", value=text[:40])
+    whole = _FLOAT_ID.fullmatch(text)
+    return whole[1] if whole else text
+
+
+def check_cell(field: str, value: Any) -> None:
+    if isinstance(value, OpenFormula):
+        raise InvalidValue(field, "formula_not_calculated")
+    if isinstance(value, DateCell):
+        raise InvalidValue(field, "is_a_date", value=value.iso)
+    if isinstance(value, str) and not isinstance(value, Verbatim) and value.startswith("#"):
+        text = value.strip()
+        if text.upper() in _ERRORS or not text.strip("#"):
+            raise InvalidValue(field, "cell_error", value=text[:40])

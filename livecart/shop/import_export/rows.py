@@ -1,0 +1,100 @@
+"""A row of a table or an item of a feed, as people and their programs write it, made exact (docs/tables.md)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from livecart.shop.errors import InvalidValue
+from livecart.shop.import_export.cells import NumberCell, Verbatim, clean_text, read_sku
+from livecart.shop.import_export.columns import to_patch
+from livecart.shop.import_export.prices import currency_of, price_and_currency
+from livecart.shop.import_export.stock import read_stock
+from livecart.shop.schemas.product import ProductPatch
+
+#: The key, and beside the fields of a patch: a lower price, from when until when, and whether there is any.
+_MORE_FIELDS = frozenset({"sku", "sale_price", "sale_from", "sale_to", "in_stock"})
+
+
+def read_row(
+    values: Mapping[str, Any], where: str, at: datetime | None = None, *, point_is_decimal: bool = False
+) -> ProductPatch:
+    """A patch of one row or item; what is not named stays as it is, what is empty is cleared.
+
+    Args:
+        values: field to text, number, list, or a cell of a spreadsheet; also `sale_price`, `sale_from`, `sale_to` and
+            `in_stock`.
+        where: for the message.
+        at: when: a sale counts from its beginning to its end. None: now.
+        point_is_decimal: as of `read_price`.
+
+    Raises:
+        InvalidValue: naming `where` and the field; its `sku` is the row's, where that can be read.
+    """
+    sku = ""
+    try:
+        sku = read_sku(values.get("sku"))
+        exact = {name: _field(name, value) for name, value in values.items() if name not in _MORE_FIELDS}
+        if "in_stock" in values:
+            there = read_stock(values["in_stock"])
+            exact["stock"] = 0 if there == 0 else exact.get("stock", there)
+        price_and_currency(values, exact, at, point_is_decimal)
+    except InvalidValue as error:
+        error.where, error.sku = where, sku
+        raise
+    try:
+        return to_patch(exact | {"sku": sku}, where)
+    except InvalidValue as error:
+        error.sku = sku
+        raise
+
+
+@dataclass
+class RowReader:
+    """Reads the rows of one file or feed, a bad one of which ends nothing.
+
+    A sku that an earlier row spells in another way (`1001`, `1001.0`) is refused: the rows may be of two products.
+
+    Attributes:
+        at: as of `read_row`.
+        point_is_decimal: as of `read_price`.
+    """
+
+    at: datetime | None = None
+    point_is_decimal: bool = False
+    #: By sku, as its first good row has it.
+    _spelled: dict[str, str] = field(default_factory=dict)
+
+    def read(self, values: Mapping[str, Any], where: str) -> ProductPatch | InvalidValue:
+        """The row's patch, or what is wrong with it."""
+        try:
+            patch = read_row(values, where, self.at, point_is_decimal=self.point_is_decimal)
+        except InvalidValue as error:
+            return error
+        written = values["sku"]
+        spelled = str(written).strip() if isinstance(written, str | int | Decimal) else patch.sku
+        if self._spelled.setdefault(patch.sku, spelled) != spelled:
+            return InvalidValue("sku", "sku_twice", where=where, sku=patch.sku)
+        return patch
+
+
+def _field(name: str, value: Any) -> Any:
+    if name == "stock":
+        return read_stock(value)
+    if name == "currency":
+        text = clean_text(name, value).strip()
+        return currency_of(text) or text.upper()
+    if name == "price":
+        # With its currency, below.
+        return None
+    if name == "threshold" and isinstance(value, NumberCell):
+        return value.plain()
+    if isinstance(value, list | tuple):
+        return tuple(clean_text(name, each) for each in value)
+    if name in ("words", "labels", "rooms") and not isinstance(value, Verbatim):
+        # Lines separate; the others are cleaned when the list is taken apart.
+        return "\n".join(
+            clean_text(name, line) for line in (str(value).splitlines() if isinstance(value, str) else [value])
+        )
+    return clean_text(name, value)
