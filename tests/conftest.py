@@ -26,7 +26,7 @@ SLOW = {
     "test_fetch_model", "test_clip_make", "test_demo_stream", "test_evaluate", "test_ingest_live", "test_ingest_rtmp",
     "test_bus_outage", "test_half_requests", "test_hub_isolation", "test_live_cli", "test_live_catalog",
     "test_live_api", "test_feedback_gain", "test_feedback_store", "test_room_runner", "test_many_rooms",
-    "test_console", "test_hub_server", "test_api_schema", "test_publish", "test_publish_resident", "test_negatives",
+    "test_console", "test_hub_server", "test_api_schema", "test_publish", "test_publish_resident",
     "test_nginx", "test_parsers",
 }
 

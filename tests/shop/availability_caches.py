@@ -2,16 +2,12 @@
 
 import uuid
 from contextlib import contextmanager
-from decimal import Decimal
 
 import fakeredis
 import pytest
 import redis
 
-from livecart.shop.availability.cache import AvailabilityCache
-from livecart.shop.repositories import products
-from livecart.shop.schemas.product import ProductPatch
-from tests.shop.catalog_stores import REDIS_URL, missing, patch
+from tests.shop.catalog_stores import REDIS_URL, missing
 
 MAX_AGE_S = 5.0
 REDIS = ["fakeredis", pytest.param("redis", marks=pytest.mark.services)]
@@ -39,30 +35,18 @@ class Switch:
         return call
 
 
-class Monotonic:
-    def __init__(self, clock):
-        self._clock = clock
-
-    def __call__(self):
-        return self._clock()
-
-
-def redis_client(kind):
-    if kind == "fakeredis":
-        return fakeredis.FakeRedis(server=fakeredis.FakeServer())
-    client = redis.Redis.from_url(REDIS_URL, socket_timeout=2, protocol=2)
-    try:
-        client.ping()
-    except (redis.RedisError, OSError) as error:
-        client.close()
-        missing(f"no Redis at {REDIS_URL}: {error}")
-    return client
-
-
 @contextmanager
 def redis_server(kind):
     """A Redis and a prefix of this test's own."""
-    client = redis_client(kind)
+    if kind == "fakeredis":
+        client = fakeredis.FakeRedis(server=fakeredis.FakeServer())
+    else:
+        client = redis.Redis.from_url(REDIS_URL, socket_timeout=2, protocol=2)
+        try:
+            client.ping()
+        except (redis.RedisError, OSError) as error:
+            client.close()
+            missing(f"no Redis at {REDIS_URL}: {error}")
     prefix = f"livecart-test-{uuid.uuid4().hex}"
     yield client, prefix
     keys = list(client.scan_iter(match=f"{prefix}*"))
@@ -71,26 +55,11 @@ def redis_server(kind):
     client.close()
 
 
-def stocked(store):
-    """The store, with three of product 1001."""
-    with store.write("alice") as session:
-        products.create(session, patch("1001", price=Decimal("12.90"), currency="CNY", stock=3))
-    return store
-
-
-def change(store, sku="1001", **values):
-    with store.write("bob") as session:
-        return products.update(session, ProductPatch(sku=sku, **values), expected_version=None)
-
-
-@contextmanager
-def opened_cache(database, entries, clock):
-    opened = AvailabilityCache(database, entries, max_age_s=MAX_AGE_S, now_s=clock, monotonic_s=Monotonic(clock))
-    yield opened
-    opened.close()
-
-
-def shown(cache, sku, **how):
+def shown(cache, sku="1001", **how):
     """The product's answer where a card may be shown, else None."""
     answer = cache.check([sku], **how)[sku]
     return answer if answer.refusal is None else None
+
+
+def refusal(cache, sku="1001", **how):
+    return cache.check([sku], **how)[sku].refusal

@@ -9,8 +9,8 @@ import pymysql
 import pytest
 
 from livecart.shop.database.store import Store, open_store
-from livecart.shop.repositories import hosts
-from livecart.shop.schemas.product import ProductPatch
+from livecart.shop.repositories import hosts, products
+from livecart.shop.schemas.product import Product, ProductPatch
 
 MYSQL_HOST, MYSQL_PORT = "127.0.0.1", 3306
 REDIS_URL = "redis://127.0.0.1:6379/10"
@@ -56,6 +56,22 @@ def link(sku: str, host: str = SHOP) -> str:
 
 def patch(sku: str = "1001", **values) -> ProductPatch:
     return ProductPatch(sku=sku, **{"name": f"好欢螺螺蛳粉 {sku}", "url": link(sku), **values})
+
+
+def add(store: Store, *patches: ProductPatch) -> None:
+    with store.write("setup") as session:
+        for each in patches:
+            products.create(session, each)
+
+
+def change(store: Store, sku: str, **values) -> Product:
+    with store.write("bob") as session:
+        return products.update(session, ProductPatch(sku=sku, **values), expected_version=None)
+
+
+def get(store: Store, sku: str) -> Product:
+    with store.read() as session:
+        return products.get(session, sku)
 
 
 def allow_shop(store: Store) -> None:

@@ -1,16 +1,19 @@
 """Every database there is: the store's suite holds for each."""
 
 import shutil
+from collections.abc import Iterator
+from decimal import Decimal
 
 import pytest
 
+from livecart.shop.availability.cache import AvailabilityCache
 from livecart.shop.database.store import Store, open_store
 from livecart.shop.errors import StoreUnavailable
 from livecart.shop.repositories import products
-from tests.shop.admin_pages import pages
+from tests.shop.admin_pages import Pages, pages
 from tests.shop.api_clients import service_of
-from tests.shop.availability_caches import Switch, opened_cache, stocked
-from tests.shop.catalog_stores import allow_shop, empty_tables, mysql_database, open_upgraded, patch
+from tests.shop.availability_caches import MAX_AGE_S, Switch
+from tests.shop.catalog_stores import add, allow_shop, empty_tables, mysql_database, open_upgraded, patch
 
 DATABASES = ["sqlite", pytest.param("mysql", marks=pytest.mark.services)]
 
@@ -90,28 +93,38 @@ def service(store, tmp_path):
 
 
 @pytest.fixture
-def stocked_store(store):
-    """The store, with three of product 1001."""
-    return stocked(store)
+def shop(sqlite_store) -> Store:
+    """A store with three of product 1001."""
+    add(sqlite_store, patch("1001", price=Decimal("12.90"), currency="CNY", stock=3))
+    return sqlite_store
 
 
 @pytest.fixture
-def database(stocked_store):
+def database(shop) -> Switch:
     """The same, which a test can take away."""
-    return Switch(stocked_store, StoreUnavailable("store_silent", cause="gone"))
+    return Switch(shop, StoreUnavailable("store_silent", cause="gone"))
 
 
 @pytest.fixture
 def cache(database, entries, clock):
     """A cache over it; `entries` is each module's own."""
-    with opened_cache(database, entries, clock) as opened:
+    opened = AvailabilityCache(database, entries, max_age_s=MAX_AGE_S, now_s=clock, monotonic_s=clock)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def fresh_site(sqlite_url, tmp_path) -> Iterator[Pages]:
+    """The staff's pages with nothing in them, for one test."""
+    with pages(tmp_path, url=sqlite_url) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
+def site(_sqlite_file, tmp_path_factory) -> Iterator[Pages]:
     """The staff's pages with two products, for what changes nothing."""
-    with pages(tmp_path_factory.mktemp("admin")) as opened:
+    folder = tmp_path_factory.mktemp("admin")
+    with pages(folder, url=f"sqlite:///{shutil.copy(_sqlite_file, folder / 'catalog.db')}") as opened:
         with opened.service.store.write("setup") as session:
             for sku in ("1001", "1002"):
                 products.create(session, patch(sku))

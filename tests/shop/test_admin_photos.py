@@ -1,45 +1,25 @@
-"""Photos in the staff's pages: what is taken, what the recogniser sees in it, what is said of look-alikes."""
+"""Photos and negatives in the staff's pages and the API: what is taken, seen in it, and said of look-alikes."""
 
 import asyncio
 import html
-import sqlite3
 
 import pytest
 from starlette.requests import Request
 
 from livecart.core.errors import RecognizerBusy
 from livecart.shop.admin.views.photos import PhotosPage
-from livecart.shop.repositories import photo_check, photos, products
+from livecart.shop.repositories import audit, negatives, photos, products
 from livecart.shop.schemas.product import PhotoInfo
-from tests.shop.admin_pages import Client, Pages, detection, pages
-from tests.shop.catalog_stores import patch
+from tests.shop.admin_pages import Client, Pages, detection
+from tests.shop.api_clients import app_of, client_of, token_of
+from tests.shop.catalog_stores import add, patch
 from tests.shop.photo_files import photo
-
-NO_PHOTOS = {
-    "svg": b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>',
-    "html": b"<!doctype html><script>alert(1)</script>",
-    "gif": b"GIF89a\x01\x00\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x00;",
-    "cut short": photo(1, width_px=300, height_px=300)[:400],
-    "nothing": b"",
-}
-
-
-@pytest.fixture(scope="module")
-def _site(tmp_path_factory):
-    with pages(tmp_path_factory.mktemp("admin")) as opened:
-        yield opened
 
 
 @pytest.fixture
-def site(_site):
-    """Each test has a product of its own: 1001, without photos."""
-    with _site.service.store.write("setup") as session:
-        for product in list(products.every(session)):
-            products.remove(session, product.sku, expected_version=None)
-        products.create(session, patch("1001"))
-    _site.recogniser.products = ()
-    _site.recogniser.asked.clear()
-    return _site
+def site(fresh_site):
+    add(fresh_site.service.store, patch("1001"))
+    return fresh_site
 
 
 def upload(client: Client, data: bytes, name: str = "front.jpg", sku: str = "1001"):
@@ -57,47 +37,26 @@ def seen(client: Client, digest: str) -> str:
     return html.unescape(answer.text)
 
 
-@pytest.mark.parametrize("kind", ["jpeg", "png", "webp"])
-def test_a_photo_is_kept_and_shown_as_what_it_is(site, kind):
+def test_a_photo_is_kept_shown_to_staff_and_removed(site):
     client = site.client("edit")
-    data = photo(3, kind)
-    answer = upload(client, data, f"../../{kind}.exe")
-    assert answer.status_code == 303
+    data = photo(3, "webp")
+    answer = upload(client, data, "../../front.exe")
     (digest,) = digests(site)
-    assert answer.headers["location"].endswith(f"sku=1001&fresh={digest}")
-    got = client.get(f"/photos/file?digest={digest}")
-    assert got.content == data
-    assert got.headers["content-type"] == f"image/{kind}"
+    assert (answer.status_code, answer.headers["location"].split("?")[1]) == (303, f"sku=1001&fresh={digest}")
+    got = site.client("read").get(f"/photos/file?digest={digest}")
+    assert (got.content, got.headers["content-type"]) == (data, "image/webp")
     assert got.headers["x-content-type-options"] == "nosniff"
     assert "sandbox" in got.headers["content-security-policy"]
+    assert site.client().get(f"/photos/file?digest={digest}").status_code == 303
     page = html.unescape(client.get("/photos?sku=1001").text)
-    assert f"{kind}.exe" in page
+    assert "front.exe" in page
     assert "../" not in page
-
-
-def test_others_write_while_photos_of_a_form_are_decoded(site, monkeypatch):
-    decoded = []
-
-    def decode(*_args, **_options):
-        connection = sqlite3.connect(site.service.store.engine.url.database, timeout=0.1)
-        connection.execute("BEGIN IMMEDIATE")
-        connection.close()
-        decoded.append(True)
-        return {"problem": "", "width_px": 60, "height_px": 80, "jpeg": b""}
-
-    monkeypatch.setattr(photo_check, "run_untrusted", decode)
-    assert upload(site.client("edit"), photo(5)).status_code == 303
-    assert (len(digests(site)), decoded) == (1, [True])
-
-
-@pytest.mark.parametrize("what", NO_PHOTOS)
-def test_what_is_no_photo_is_refused_in_chinese(site, what):
-    client = site.client("edit")
-    upload(client, NO_PHOTOS[what], "photo.jpg")
+    assert client.post("/photos/remove", {"sku": "1001", "digest": digest}).status_code == 303
     assert digests(site) == []
-    text = html.unescape(client.get("/photos?sku=1001").text)
-    assert any(said in text for said in ("不是 JPEG、PNG", "无法读取", "图片已损坏", "不能为空")), text
-    assert not list(site.service.photos.folder.rglob("*.svg"))
+    client.post("/photos/remove", {"sku": "1001", "digest": digest})
+    assert "该商品没有这张照片" in html.unescape(client.get("/photos?sku=1001").text)
+    assert upload(client, data, sku="none").status_code == 303
+    assert client.get("/photos?sku=none").status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -111,29 +70,6 @@ def test_no_other_file_is_ever_given_out(site, digest):
     assert client.get("/static/../admin.secret").status_code == 404
     assert client.get("/static/%2e%2e/guard.py").status_code == 404
     assert client.get("/_files/local/../../x").status_code == 404
-
-
-def test_photos_need_somebody_signed_in(site):
-    upload(site.client("edit"), photo(4))
-    (digest,) = digests(site)
-    assert site.client().get(f"/photos/file?digest={digest}").status_code == 303
-    assert site.client("read").get(f"/photos/file?digest={digest}").status_code == 200
-
-
-def test_a_photo_is_removed(site):
-    client = site.client("edit")
-    upload(client, photo(4))
-    (digest,) = digests(site)
-    assert client.post("/photos/remove", {"sku": "1001", "digest": digest}).status_code == 303
-    assert digests(site) == []
-    client.post("/photos/remove", {"sku": "1001", "digest": digest})
-    assert "该商品没有这张照片" in html.unescape(client.get("/photos?sku=1001").text)
-
-
-def test_an_unknown_product_is_said(site):
-    client = site.client("edit")
-    assert upload(client, photo(4), sku="none").status_code == 303
-    assert client.get("/photos?sku=none").status_code == 404
 
 
 def test_the_preview_shows_boxes_texts_and_neighbours(site):
@@ -165,17 +101,11 @@ def test_a_look_alike_is_a_warning(site):
     assert 'data-lc-verdict="confused"' in text
     assert "无法区分：照片里的商品会被认作“<b>加辣加臭</b>”（0.96，阈值 0.95）" in text
     assert "与“番茄味”相似（0.60）" in text
+    site.recogniser.products = None
+    assert "识别服务暂时没有响应" in seen(client, digest)
     # Of a product with a higher threshold of its own it is none.
     site.recogniser.products = (detection("1002", "加辣", 0.96, threshold=0.99),)
     assert 'data-lc-verdict="confused"' not in seen(client, digest)
-
-
-def test_a_recogniser_that_is_away_is_said(site):
-    client = site.client("edit")
-    upload(client, photo(5))
-    (digest,) = digests(site)
-    site.recogniser.products = None
-    assert "识别服务暂时没有响应" in seen(client, digest)
 
 
 def test_many_photos_at_once_and_one_bad_among_them(site):
@@ -207,3 +137,79 @@ async def test_few_photos_are_previewed_at_once(site, monkeypatch):
     request = Request({"type": "http", "query_string": b"", "headers": []})
     assert len(await asyncio.gather(*(page.preview(request) for _ in range(20)))) == 20
     assert 1 <= most <= 4
+
+
+NAME = '好欢螺"><script>alert(1)</script>'
+
+
+@pytest.fixture
+def taught(fresh_site):
+    with fresh_site.service.store.write("setup") as session:
+        products.create(session, patch("1001", name=NAME))
+        products.create(session, patch("1002"))
+        for seed in (1, 2):
+            negatives.add(session, fresh_site.service.photos, "1001", photo(seed))
+    return fresh_site
+
+
+def digests_of(taught) -> list[str]:
+    with taught.service.store.read() as session:
+        return [negative.digest for negative in negatives.of_product(session, "1001")]
+
+
+def api_of(taught, role: str = "edit"):
+    return client_of(app_of(taught.service), token_of(taught.service.store, role))
+
+
+def test_the_api_lists_shows_and_removes_them(taught):
+    client, (newer, older) = api_of(taught), digests_of(taught)
+    listed = client.get("products/1001/negatives").json()["negatives"]
+    assert [(entry["digest"], entry["kind"]) for entry in listed] == [(newer, "jpeg"), (older, "jpeg")]
+    assert client.get("products/1002/negatives").json() == {"negatives": []}
+    shown = client.get(f"products/1001/negatives/{newer}")
+    assert (shown.content, shown.headers["Content-Type"]) == (photo(2), "image/jpeg")
+    for method, path in (
+        ("GET", "products/none/negatives"),
+        ("GET", f"products/1002/negatives/{newer}"),
+        ("GET", f"products/1001/negatives/{'a' * 64}"),
+        ("DELETE", f"products/1002/negatives/{newer}"),
+    ):
+        assert client.request(method, path).status_code == 404, path
+    assert client.get("products/1001/negatives/..%2f..%2fadmin.secret").status_code in {404, 422}
+    assert api_of(taught, "read").delete(f"products/1001/negatives/{newer}").status_code == 403
+    version = client.get("products/1001").json()["version"]
+    keyed = {"Idempotency-Key": "once"}
+    gone = client.delete(f"products/1001/negatives/{newer}", headers=keyed)
+    assert (gone.status_code, gone.json()["version"]) == (200, version + 1)
+    assert client.delete(f"products/1001/negatives/{newer}", headers=keyed).content == gone.content
+    assert digests_of(taught) == [older]
+    with taught.service.store.read() as session:
+        newest = audit.latest(session, subject="negative", limit=1)[0]
+    assert (newest.action, newest.name, newest.before) == ("delete", "1001", {"digest": newer})
+    taught.service.photos.remove(older, "jpg")
+    answer = client.get(f"products/1001/negatives/{older}")
+    assert answer.status_code == 404
+    assert "the folder photos holds no" in answer.json()["error"]["message"]
+    assert str(taught.service.folder) not in answer.text
+
+
+def test_the_photo_page_shows_them_and_takes_them_away(taught):
+    client, reader, (newer, older) = taught.client("edit"), taught.client("read"), digests_of(taught)
+    page = client.get("/photos?sku=1001").text
+    assert "<script>alert" not in page
+    assert "反例" in page
+    assert "反例" not in client.get("/photos?sku=1002").text
+    assert all(f"digest={digest}" in html.unescape(page) for digest in (newer, older))
+    shown = client.get(f"/photos/negative?sku=1001&digest={newer}")
+    assert (shown.content, shown.headers["Content-Type"]) == (photo(2), "image/jpeg")
+    for digest in ("../../admin.secret", "/etc/passwd", "", "%00", "a" * 64, "x" * 5000):
+        assert client.get(f"/photos/negative?sku=1001&digest={digest}").status_code == 404
+    assert client.get(f"/photos/negative?sku=1002&digest={newer}").status_code == 404
+    assert taught.client().get(f"/photos/negative?sku=1001&digest={newer}").status_code == 303
+    assert "negative/remove" not in reader.get("/photos?sku=1001").text
+    assert reader.post("/photos/negative/remove", {"sku": "1001", "digest": newer}).status_code == 403
+    assert client.post("/photos/negative/remove", {"sku": "1001", "digest": newer}).status_code == 303
+    assert digests_of(taught) == [older]
+    client.get("/photos?sku=1001")
+    client.post("/photos/negative/remove", {"sku": "1001", "digest": newer})
+    assert "该商品没有这张反例" in client.get("/photos?sku=1001").text

@@ -21,11 +21,11 @@ from livecart.shop.api.gate import ROLE
 from livecart.shop.database.store import open_store
 from livecart.shop.models.service import TokenRow
 from livecart.shop.repositories import cards, products, reviews
+from tests.card_events import card_event
 from tests.shop.api_clients import app_of, client_of, service_of, serving, token_of
 from tests.shop.catalog_stores import allow_shop, empty_tables, patch
 from tests.shop.conftest import DATABASES
 from tests.shop.photo_files import photo
-from tests.shop.test_api_records import make_card
 
 EXAMPLES = int(os.environ.get("LIVECART_API_EXAMPLES", "8"))
 CHECKS = [
@@ -50,7 +50,7 @@ def served(request, tmp_path_factory):
     service = service_of(store, folder)
     with store.write("test") as session:
         products.create(session, patch("1001", stock=3))
-        cards.record(session, make_card("0123456789abcdef", "room-1", 1000.0))
+        cards.record(session, card_event(card_id="0123456789abcdef", room="room-1", at_s=1000.0))
         reviews.submit(session, service.crops, photo(1), reason="low_margin", room="room-1", sku="1001")
     stats = ApiStats()
     app = app_of(service, stats=stats)
@@ -59,26 +59,9 @@ def served(request, tmp_path_factory):
         # Out of reach of made-up numbers: nobody is to revoke it.
         session.execute(update(TokenRow).values(id=2**40))
     with serving(app) as url:
-        yield url, token, client_of(app, token).get("openapi.json").json(), stats
+        yield url, token, client_of(app, token).get("openapi.json").json(), stats, request.param
     service.cache.close()
     store.close()
-
-
-OPERATIONS = [
-    "GET /products", "POST /products", "POST /products/bulk", "GET /products/{sku}", "PATCH /products/{sku}",
-    "DELETE /products/{sku}", "GET /products/{sku}/photos", "POST /products/{sku}/photos",
-    "PUT /products/{sku}/photos/order", "DELETE /products/{sku}/photos/{digest}", "GET /photos/{digest}",
-    "GET /products/{sku}/negatives", "GET /products/{sku}/negatives/{digest}",
-    "DELETE /products/{sku}/negatives/{digest}",
-    "GET /rooms", "PUT /rooms/{room}", "DELETE /rooms/{room}", "GET /rooms/{room}/products",
-    "PUT /rooms/{room}/products", "POST /stock/confirm", "PUT /stock/{sku}", "GET /cards", "GET /cards/{card_id}",
-    "GET /rooms/{room}/chapters",
-    "POST /viewer-events", "GET /figures/products", "GET /figures/rooms", "GET /reviews",
-    "GET /reviews/{review_id}/crop", "POST /reviews/{review_id}/decision", "GET /hosts", "PUT /hosts/{host}",
-    "DELETE /hosts/{host}", "GET /feeds", "POST /feeds/{name}/dry-run", "POST /tables", "GET /catalog.csv",
-    "GET /product_links.json", "PUT /product_links.json", "GET /tokens", "POST /tokens", "DELETE /tokens/{token_id}",
-    "GET /audit",
-]  # fmt: skip
 
 
 def operations_of(openapi):
@@ -89,23 +72,18 @@ def operations_of(openapi):
     }
 
 
-def test_every_operation_is_listed_here(served):
-    assert sorted(operations_of(served[2])) == sorted(OPERATIONS)
-
-
-@pytest.mark.parametrize("name", OPERATIONS)
-def test_an_operation_is_described_with_examples(served, name):
+def test_every_operation_is_described_with_examples(served):
     openapi = served[2]
-    operation = operations_of(openapi)[name]
-    assert operation["description"]
-    assert operation[ROLE] in {"read", "edit", "admin"}
-    assert operation["security"] == [{"token": []}]
-    for status, answer in operation["responses"].items():
-        content = answer.get("content", {}).get("application/json")
-        if content and "$ref" in content["schema"]:
-            assert has_example(openapi, content["schema"]), status
-    body = operation.get("requestBody", {}).get("content", {}).get("application/json")
-    assert body is None or "example" in body or has_example(openapi, body["schema"])
+    assert len(operations_of(openapi)) > 40
+    for name, operation in operations_of(openapi).items():
+        assert operation["description"], name
+        assert operation[ROLE] in {"read", "edit", "admin"}, name
+        assert operation["security"] == [{"token": []}], name
+        for answer in operation["responses"].values():
+            content = answer.get("content", {}).get("application/json")
+            assert not content or "$ref" not in content["schema"] or has_example(openapi, content["schema"]), name
+        body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+        assert body is None or "example" in body or has_example(openapi, body["schema"]), name
 
 
 def has_example(openapi, schema):
@@ -122,18 +100,22 @@ def has_example(openapi, schema):
     return any(has_example(openapi, part) for part in parts) if parts else schema.get("type") == "object"
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
-def test_made_up_requests_meet_no_fault_of_ours(served, name):
-    url, token, openapi, stats = served
+def test_made_up_requests_meet_no_fault_of_ours(served, subtests):
+    url, token, openapi, stats, on = served
     schema = schemathesis.openapi.from_dict(openapi)
     schema.config.update(base_url=url)
     schema.config.generation.update(with_security_parameters=False)
-    method, path = name.split(" ")
-    operation = schema[f"/catalog/v1{path}"][method]
+    for name in operations_of(openapi):
+        method, path = name.split(" ")
+        with subtests.test(name):
+            ask_for(schema[f"/catalog/v1{path}"][method], url, token, EXAMPLES if on == "sqlite" else EXAMPLES // 4)
+            assert stats.failures == 0
 
+
+def ask_for(operation, url, token, examples):
     @given(case=operation.as_strategy() | operation.as_strategy(generation_mode=schemathesis.GenerationMode.NEGATIVE))
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=examples,
         deadline=None,
         database=None,
         phases=[Phase.explicit, Phase.generate],
@@ -148,4 +130,3 @@ def test_made_up_requests_meet_no_fault_of_ours(served, name):
             case.validate_response(answer, checks=CHECKS)
 
     ask()
-    assert stats.failures == 0

@@ -5,8 +5,6 @@ import re
 from string import Formatter
 from typing import get_args
 
-import pytest
-
 from contract.links import LinkCode, LinkFault
 from livecart.shop import errors
 from livecart.shop.errors import TABLE, Conflict, FeedError, InvalidValue, NotFound
@@ -38,24 +36,23 @@ def raised():
 MADE = list(raised())
 
 
-@pytest.mark.parametrize(("place", "call"), MADE, ids=[place for place, _ in MADE])
-def test_an_error_is_a_reason_of_its_kind_with_the_parameters_of_its_texts(place, call):
-    name = call.func.id
-    reason = call.args[1 if name == "InvalidValue" else 0]
-    if ast.unparse(call) == "InvalidValue(field, fault.code, value=fault.value)":
-        # A link's: below.
-        return
-    assert isinstance(reason, ast.Constant), "a reason is written out, so that it can be found"
-    assert reason.value in TABLE[KINDS[name]]
-    given = {keyword.arg for keyword in call.keywords} - ARGUMENTS
-    assert given == parameters(REASONS[reason.value][1])
+def test_an_error_is_a_reason_of_its_kind_with_the_parameters_of_its_texts():
+    for place, call in MADE:
+        name = call.func.id
+        reason = call.args[1 if name == "InvalidValue" else 0]
+        if ast.unparse(call) == "InvalidValue(field, fault.code, value=fault.value)":
+            # A link's: below.
+            continue
+        assert isinstance(reason, ast.Constant), f"{place}: a reason is written out, so that it can be found"
+        assert reason.value in TABLE[KINDS[name]], place
+        given = {keyword.arg for keyword in call.keywords} - ARGUMENTS
+        assert given == parameters(REASONS[reason.value][1]), place
 
 
-@pytest.mark.parametrize("reason", REASONS)
-def test_both_texts_have_the_same_parameters(reason):
-    chinese, english = REASONS[reason]
-    assert parameters(chinese) == parameters(english)
-    assert chinese != english
+def test_both_texts_have_the_same_parameters():
+    for reason, (chinese, english) in REASONS.items():
+        assert parameters(chinese) == parameters(english), reason
+        assert chinese != english, reason
 
 
 def test_every_reason_is_used_and_stands_in_the_table_once():
@@ -64,11 +61,11 @@ def test_every_reason_is_used_and_stands_in_the_table_once():
     assert len(REASONS) == sum(map(len, TABLE.values()))
 
 
-@pytest.mark.parametrize("code", get_args(LinkCode))
-def test_a_link_is_refused_in_the_words_of_the_contract(code):
-    fault = LinkFault(code, "x")
-    assert InvalidValue("url", fault.code, value=fault.value).text() == str(fault)
-    assert parameters(REASONS[code][1]) <= {"value"}
+def test_a_link_is_refused_in_the_words_of_the_contract():
+    for code in get_args(LinkCode):
+        fault = LinkFault(code, "x")
+        assert InvalidValue("url", fault.code, value=fault.value).text() == str(fault)
+        assert parameters(REASONS[code][1]) <= {"value"}
 
 
 def test_an_error_names_the_place_the_field_and_the_value():
@@ -82,14 +79,10 @@ def test_an_error_names_the_place_the_field_and_the_value():
 
 def test_the_page_of_the_api_lists_every_reason_that_clients_are_told():
     rows = [
-        f"| `{reason}` | {', '.join(f'`{name}`' for name in sorted(parameters(english)))} | {_shown(english)} |"
+        f"| `{reason}` | {', '.join(f'`{name}`' for name in sorted(parameters(text)))} | {text.replace('!r}', '}')} |"
         for kind in ("invalid_value", "not_found", "conflict", "bad_file")
-        for reason, (_, english) in TABLE[kind].items()
+        for reason, (_, text) in TABLE[kind].items()
     ]
-    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
-    table = re.search(r"\| `reason` \| `params` \| English \|\n\|---\|---\|---\|\n((?:\|.*\n)*)", text)
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    table = re.search(r"\| `reason` \| `params` \| English \|\n\|---\|---\|---\|\n((?:\|.*\n)*)", page)
     assert table[1].splitlines() == rows
-
-
-def _shown(english):
-    return english.replace("!r}", "}")

@@ -12,81 +12,67 @@ from livecart.shop.api import catalog_router
 from livecart.shop.errors import PublishError
 from livecart.shop.files import files_router
 from livecart.shop.publish.snapshot_folder import SnapshotFolder
-from livecart.shop.repositories import negatives, photo_check, photos, products
+from livecart.shop.repositories import negatives, photo_check, products
 from tests.shop.api_clients import FAST, client_of, service_of, token_of
 from tests.shop.catalog_stores import patch
 from tests.shop.photo_files import photo, photo_of_a_phone
 
+PHOTOS = "http://127.0.0.1/catalog/photos"
 
-def test_every_operation_is_described_once_and_head_is_answered(sqlite_store, tmp_path):
-    service = service_of(sqlite_store, tmp_path)
+
+@pytest.fixture
+def service(sqlite_store, tmp_path):
+    made = service_of(sqlite_store, tmp_path)
     with sqlite_store.write("test") as session:
         products.create(session, patch("1001"))
-        (stored,) = photos.add(session, service.photos, "1001", photo(1)).photos
-    app = FastAPI()
-    app.include_router(files_router(service))
-    app.include_router(catalog_router(service))
-    # FastAPI warns of an id that stands there twice, and warnings are errors here.
-    paths = app.openapi()["paths"]
-    ids = [operation["operationId"] for methods in paths.values() for operation in methods.values()]
-    assert len(ids) == len(set(ids)) > 30
-    client = client_of(app, token_of(sqlite_store, "read"))
-    for method, length in (("GET", len(photo(1))), ("HEAD", 0)):
-        answer = client.request(method, f"http://127.0.0.1/catalog/photos/{stored.digest}.jpg")
-        assert (answer.status_code, len(answer.content)) == (200, length)
-        assert answer.headers["Content-Length"] == str(len(photo(1)))
-        assert client.request(method, "http://127.0.0.1/catalog/snapshot").status_code == 404
-    service.cache.close()
+        negatives.add(session, made.photos, "1001", photo(2))
+    yield made
+    made.cache.close()
 
 
-def test_a_photo_is_served_as_long_as_a_product_has_it_and_a_negative_never(sqlite_store, tmp_path):
-    service = service_of(sqlite_store, tmp_path)
-    with sqlite_store.write("test") as session:
-        products.create(session, patch("1001"))
-        negatives.add(session, service.photos, "1001", photo(2))
+@pytest.fixture
+def client(service):
     app = FastAPI()
     app.include_router(files_router(service))
     app.include_router(catalog_router(service, settings=FAST))
-    client = client_of(app, token_of(sqlite_store, "edit"))
+    return client_of(app, token_of(service.store, "edit"))
+
+
+def test_a_photo_is_served_as_long_as_a_product_has_it_and_a_negative_never(client):
+    # FastAPI warns of an id that stands there twice, and warnings are errors here.
+    assert len(client.app.openapi()["paths"]) > 20
     added = client.post("products/1001/photos", files={"photo": ("p.jpg", photo_of_a_phone())})
     (stored,) = added.json()["photos"]
-
-    def anybody_asks(digest: str):
-        return client_of(app, None).get(f"http://127.0.0.1/catalog/photos/{digest}.jpg")
-
-    answer = anybody_asks(stored["digest"])
+    anybody = client_of(client.app, None)
+    answer = anybody.get(f"{PHOTOS}/{stored['digest']}.jpg")
     assert dict(Image.open(io.BytesIO(answer.content)).getexif()) == {0x0112: 6}
     assert b"iPhone" not in answer.content
     assert hashlib.sha256(answer.content).hexdigest() == stored["digest"]
     assert len(answer.content) == stored["size_bytes"]
     assert "max-age=86400" in answer.headers["Cache-Control"]
+    head = anybody.head(f"{PHOTOS}/{stored['digest']}.jpg")
+    assert (head.status_code, head.content, head.headers["Content-Length"]) == (200, b"", str(stored["size_bytes"]))
+    for method in ("GET", "HEAD"):
+        assert client.request(method, "http://127.0.0.1/catalog/snapshot").status_code == 404
     assert client.delete(f"products/1001/photos/{stored['digest']}").status_code == 200
-    assert anybody_asks(stored["digest"]).status_code == 404
-    assert anybody_asks(hashlib.sha256(photo(2)).hexdigest()).status_code == 404
-    service.cache.close()
+    for digest in (stored["digest"], hashlib.sha256(photo(2)).hexdigest()):
+        assert anybody.get(f"{PHOTOS}/{digest}.jpg").status_code == 404
 
 
-def test_others_write_while_a_photo_is_decoded(sqlite_store, tmp_path, monkeypatch):
-    service, decoded = service_of(sqlite_store, tmp_path), []
+def test_others_write_while_a_photo_is_decoded(client, service, monkeypatch):
+    decoded = []
 
     def decode(*_args, **_options):
-        connection = sqlite3.connect(sqlite_store.engine.url.database, timeout=0.1)
+        connection = sqlite3.connect(service.store.engine.url.database, timeout=0.1)
         connection.execute("BEGIN IMMEDIATE")
         connection.close()
         decoded.append(True)
         return {"problem": "", "width_px": 64, "height_px": 64, "jpeg": b""}
 
     monkeypatch.setattr(photo_check, "run_untrusted", decode)
-    with sqlite_store.write("test") as session:
-        products.create(session, patch("1001"))
-    app = FastAPI()
-    app.include_router(catalog_router(service, settings=FAST))
-    client = client_of(app, token_of(sqlite_store, "edit"))
-    answer = client.post(
-        "products/1001/photos", files={"photo": ("p.jpg", photo(1))}, headers={"Idempotency-Key": "once"}
-    )
+    sent = {"photo": ("p.jpg", photo(1))}
+    answer = client.post("products/1001/photos", files=sent, headers={"Idempotency-Key": "once"})
     assert (answer.status_code, decoded) == (201, [True])
-    service.cache.close()
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"file": "\xff"}'])

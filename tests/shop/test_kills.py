@@ -1,7 +1,6 @@
-"""Redis and MariaDB killed at random under edits and look-ups.
+"""Redis and MariaDB killed at random under edits: no acknowledged one is lost, and everything comes back by itself.
 
-No acknowledged edit is lost; nothing is confirmed that was sold out when it was read, or on older knowledge than the
-bound; everything comes back by itself. LIVECART_KILL_ROUNDS sets how many kills (100 takes about five minutes).
+What cards say meanwhile is tests/server/test_live_catalog_kills.py. LIVECART_KILL_ROUNDS sets how many kills.
 """
 
 import os
@@ -21,7 +20,6 @@ from tests.shop.catalog_stores import allow_shop, patch
 from tests.shop.own_servers import both_running
 
 ROUNDS = int(os.environ.get("LIVECART_KILL_ROUNDS", "5"))
-MAX_AGE_S = 1.0
 SKUS = [f"s{number}" for number in range(4)]
 
 
@@ -31,9 +29,8 @@ class Editor:
 
     store: object
     sku: str
-    #: (version, moment of the acknowledgement), oldest first.
-    acknowledged: list[tuple[int, float]] = field(default_factory=list)
-    stock_of: dict[int, int] = field(default_factory=dict)
+    #: (version, stock), oldest first.
+    acknowledged: list[tuple[int, int]] = field(default_factory=list)
     refused: int = 0
 
     def run(self, stop: threading.Event) -> None:
@@ -49,42 +46,8 @@ class Editor:
             except StoreUnavailable:
                 self.refused += 1
             else:
-                self.stock_of[made.version] = stock
-                self.acknowledged.append((made.version, time.time()))
+                self.acknowledged.append((made.version, stock))
             stop.wait(0.01)
-
-
-@dataclass
-class Viewer:
-    """Asks for confirmations all the time and holds each against what the editors know."""
-
-    cache: object
-    editors: dict[str, Editor]
-    faults: list[str] = field(default_factory=list)
-    confirmed: int = 0
-    silent: int = 0
-
-    def run(self, stop: threading.Event) -> None:
-        chosen = random.Random(0)
-        while not stop.is_set():
-            sku = chosen.choice(SKUS)
-            asked_at_s = time.time()
-            answer = self.cache.check([sku])[sku]
-            if answer.refusal is not None:
-                self.silent += 1
-            else:
-                self.confirmed += 1
-                self._judge(answer, asked_at_s)
-            time.sleep(0.001)
-
-    def _judge(self, answer, asked_at_s: float) -> None:
-        if answer.stock == 0:
-            self.faults.append(f"{answer} is sold out")
-        if answer.read_at_s < asked_at_s - MAX_AGE_S:
-            self.faults.append(f"{answer} is {asked_at_s - answer.read_at_s:.3f} s old")
-        for version, at_s in self.editors[answer.sku].acknowledged[-200:]:
-            if version > answer.version and at_s < answer.read_at_s:
-                self.faults.append(f"{answer}, but version {version} was there {answer.read_at_s - at_s:.3f} s before")
 
 
 @pytest.fixture
@@ -94,25 +57,24 @@ def servers(tmp_path):
 
 
 @pytest.mark.services
-def test_no_edit_is_lost_and_nothing_sold_out_is_shown(servers):
+def test_no_edit_is_lost_and_everything_comes_back(servers):
     database, redis_server = servers
     database.create("shop")
-    stores = [open_store(database.url("shop")) for _ in range(2)]
-    stores[0].upgrade()
-    allow_shop(stores[0])
-    with stores[0].write("setup") as session:
+    store = open_store(database.url("shop"))
+    store.upgrade()
+    allow_shop(store)
+    with store.write("setup") as session:
         for sku in SKUS:
             products.create(session, patch(sku, stock=1))
-    # The second cache's store hears of no edit: it stands for another process.
-    caches = [open_cache(redis_server.url, store, max_age_s=MAX_AGE_S) for store in stores]
-    editors = {sku: Editor(stores[0], sku) for sku in SKUS}
-    viewers = [Viewer(cache, editors) for cache in caches]
+    # It is told of each edit.
+    cache = open_cache(redis_server.url, store, max_age_s=1.0)
+    editors = [Editor(store, sku) for sku in SKUS]
 
     def counted():
-        return [len(editor.acknowledged) for editor in editors.values()] + [viewer.confirmed for viewer in viewers]
+        return [len(editor.acknowledged) for editor in editors]
 
     stop = threading.Event()
-    threads = [threading.Thread(target=worker.run, args=(stop,)) for worker in (*editors.values(), *viewers)]
+    threads = [threading.Thread(target=editor.run, args=(stop,)) for editor in editors]
     for thread in threads:
         thread.start()
     chosen = random.Random(int(os.environ.get("LIVECART_KILL_SEED", "0")))
@@ -121,7 +83,7 @@ def test_no_edit_is_lost_and_nothing_sold_out_is_shown(servers):
             time.sleep(chosen.uniform(0.05, 0.5))
             server = chosen.choice(servers)
             server.kill()
-            time.sleep(chosen.uniform(0.0, 1.5 * MAX_AGE_S))
+            time.sleep(chosen.uniform(0.0, 1.0))
             server.start()
         before, give_up_s = counted(), time.monotonic() + 30
         while not all(now > then for then, now in zip(before, counted(), strict=True)):
@@ -131,16 +93,12 @@ def test_no_edit_is_lost_and_nothing_sold_out_is_shown(servers):
         stop.set()
         for thread in threads:
             thread.join(60)
-    assert [fault for viewer in viewers for fault in viewer.faults] == []
-    with stores[1].read() as session:
-        for editor in editors.values():
-            there = products.get(session, editor.sku)
-            version, _ = editor.acknowledged[-1]
+    with store.read() as session:
+        for editor in editors:
+            there, (version, stock) = products.get(session, editor.sku), editor.acknowledged[-1]
             assert there.version >= version
-            if there.version == version:
-                assert there.stock == editor.stock_of[version]
-    if ROUNDS >= 5:
-        assert sum(editor.refused for editor in editors.values()) > 0
-        assert sum(cache.stats.cache_failures for cache in caches) > 0
-    for opened in (*caches, *stores):
-        opened.close()
+            assert there.version > version or there.stock == stock
+    assert sum(editor.refused for editor in editors) > 0 or ROUNDS < 5
+    assert cache.stats.cache_failures > 0 or ROUNDS < 5
+    cache.close()
+    store.close()

@@ -14,7 +14,7 @@ from livecart.shop.repositories.photo_check import check_photo
 from recognition.errors import RecognitionError
 from recognition.request import images
 from recognition.settings import ImageLimits
-from tests.shop.photo_files import heic_of, jpeg_of, motion_photo, photo, png_of, webp_of, with_gain_map
+from tests.shop.photo_files import heic_of, jpeg_of, motion_photo, photo, png_of, with_gain_map
 
 LIMITS = ImageLimits(max_bytes=16 * 1024 * 1024, max_pixels=64 * 1024 * 1024)
 
@@ -62,9 +62,7 @@ REFUSED = {
     "nothing": b"",
     "noise": bytes(range(256)) * 4,
     "GIF": saved("GIF"),
-    "BMP": saved("BMP"),
     "TIFF": saved("TIFF"),
-    "PDF": b"%PDF-1.7" + bytes(50),
     "SVG": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
     "video": b"\0\0\0\x18ftypisom" + bytes(50),
     "cut JPEG": photo(1)[:-200],
@@ -73,7 +71,6 @@ REFUSED = {
     "cut AVIF": saved("AVIF")[:-100],
     "header of a HEIC alone": b"\0\0\0\x18ftypheic" + bytes(50),
     "too many pixels": png_of(12_000, 10_000),
-    "too many pixels of a WebP": webp_of(16_000, 16_000),
     "too many scans": jpeg_of(64, 64, scans=80),
     "too many bytes": b"\xff\xd8\xff" + bytes(17 * 1024 * 1024),
 }
@@ -115,30 +112,30 @@ def test_both_refuse_it_with_the_same_words(name):
     assert build == f"the image {catalog}"
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF"])
-def test_both_turn_it_upright(kind, orientation):
-    data = oriented(kind, orientation, **({"lossless": True} if kind == "WEBP" else {"quality": 95}))
-    undo = {
-        2: Image.Transpose.FLIP_LEFT_RIGHT,
-        3: Image.Transpose.ROTATE_180,
-        4: Image.Transpose.FLIP_TOP_BOTTOM,
-        5: Image.Transpose.TRANSPOSE,
-        6: Image.Transpose.ROTATE_270,
-        7: Image.Transpose.TRANSVERSE,
-        8: Image.Transpose.ROTATE_90,
-    }
-    upright = picture().transpose(undo[orientation]) if orientation > 1 else picture()
-    for each in (data, check_photo(data).data):
-        seen = decode(each, LIMITS, short_side_px=32)
-        assert (seen.width, seen.height) == upright.size
-        assert difference(seen.rgb, upright) < 5
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+TURNED = {
+    **{f"JPEG {turn}": (oriented("JPEG", turn, quality=95), picture().transpose(how)) for turn, how in UPRIGHT.items()},
+    "PNG 6": (oriented("PNG", 6), picture().transpose(UPRIGHT[6])),
+    "WebP 6": (oriented("WEBP", 6, lossless=True), picture().transpose(UPRIGHT[6])),
+    "AVIF 6": (oriented("AVIF", 6, quality=95), picture().transpose(UPRIGHT[6])),
+    "HEIC, three quarter turns": (
+        heic_of(picture(), quarter_turns=3),
+        Image.fromarray(np.rot90(np.asarray(picture()), 3)),
+    ),
+}
 
 
-@pytest.mark.parametrize("quarter_turns", range(4))
-def test_a_heic_is_turned_as_its_file_says(quarter_turns):
-    data = heic_of(picture(), quarter_turns=quarter_turns)
-    upright = Image.fromarray(np.rot90(np.asarray(picture()), quarter_turns))
+@pytest.mark.parametrize("name", TURNED)
+def test_both_turn_it_upright(name):
+    data, upright = TURNED[name]
     for each in (data, check_photo(data).data):
         seen = decode(each, LIMITS, short_side_px=32)
         assert (seen.width, seen.height) == upright.size

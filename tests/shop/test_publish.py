@@ -1,4 +1,4 @@
-"""Changes become snapshots: whole, one for many changes, and the old one stays when a build fails."""
+"""Changes become snapshots: whole, few, the old one stays when a build fails; price and stock go beside."""
 
 import hashlib
 import json
@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from contract.offers import NO_OFFERS, ProductOffer
+from follow.offers import OffersFollower
 from livecart.core.errors import SettingsError
 from livecart.shop.database.store import open_store
 from livecart.shop.errors import PublishError
@@ -21,7 +23,7 @@ from livecart.shop.repositories import photos, products
 from livecart.shop.repositories.blobs import BlobFolder
 from livecart.shop.schemas.product import ProductPatch
 from tests.crash_points import killed_before_a_write
-from tests.shop.catalog_stores import patch
+from tests.shop.catalog_stores import add, patch
 from tests.shop.photo_files import photo
 
 BUILDER = Path(__file__).with_name("snapshot_builder.py")
@@ -107,28 +109,6 @@ def test_what_does_not_show_is_not_published(shop):
     assert publisher.publish_once().version == 3
 
 
-def test_a_change_of_a_running_shop_is_published_by_itself(shop):
-    publisher = shop.publisher()
-    publisher.start()
-    wait_for(lambda: shop.content() is not None)
-    shop.create("1")
-    wait_for(lambda: shop.content()["skus"] == ["1"])
-    assert publisher.stats.last_error is None
-
-
-def test_a_change_by_another_process_is_found_by_its_revision(shop):
-    publisher = shop.publisher()
-    publisher.start()
-    wait_for(lambda: shop.content() is not None)
-    code = (
-        "import sys; from livecart.shop.database.store import open_store\n"
-        "from livecart.shop.repositories import products; from tests.shop.catalog_stores import patch\n"
-        "with open_store(sys.argv[1]).write('other') as session: products.create(session, patch('other'))"
-    )
-    subprocess.run([sys.executable, "-c", code, str(shop.store.engine.url)], cwd=ROOT, check=True)
-    wait_for(lambda: shop.content()["skus"] == ["other"])
-
-
 def test_many_changes_make_few_builds(shop):
     publisher = shop.publisher(debounce_s=0.3)
     publisher.start()
@@ -137,6 +117,7 @@ def test_many_changes_make_few_builds(shop):
         shop.create(f"{number:02}")
     wait_for(lambda: len(shop.content()["skus"]) == 20)
     assert publisher.stats.published <= 3
+    assert publisher.stats.last_error is None
 
 
 @pytest.mark.parametrize(("mode", "told"), [("fail", "status 1.*product 3"), ("nothing", "wrote nothing")])
@@ -152,13 +133,10 @@ def test_a_failed_build_leaves_the_old_snapshot(shop, mode, told):
     assert shop.publisher().publish_once().version == 2
 
 
-def test_a_build_that_takes_too_long_is_killed(shop):
+def test_a_build_that_takes_too_long_or_cannot_start_is_told(shop):
     with pytest.raises(PublishError, match=r"more than 0.5 s"):
         shop.publisher(command=command("hang", limit_s=0.5)).publish_once()
     assert shop.content() is None
-
-
-def test_a_build_that_cannot_start_is_told(shop):
     with pytest.raises(PublishError, match="cannot be started"):
         shop.publisher(command=BuildCommand(["/nowhere/at/all", "{folder}", "{output}"])).publish_once()
     with pytest.raises(SettingsError, match="must name"):
@@ -270,24 +248,118 @@ def test_a_publisher_killed_before_any_of_its_writes_leaves_a_whole_snapshot(sho
     assert list(shop.folder.folder.glob("build-*")) == []
 
 
-def test_the_projects_own_builder_makes_a_snapshot_of_it(shop, archive):
-    shop.create("1", 1)
-    built = BuildCommand(
-        [
-            sys.executable,
-            str(ROOT / "scripts" / "build_catalog.py"),
-            "{folder}",
-            "--output",
-            "{output}",
-            "--archive",
-            str(archive),
-            "--json",
-        ]
+class Archive:
+    """Follows the folder of a priced as the archive does."""
+
+    def __init__(self, priced, tmp_path):
+        self.offers = NO_OFFERS
+        self.follower = OffersFollower(
+            str(priced.folder.folder / "catalog.snapshot"),
+            cache_folder=tmp_path / "cache",
+            on_offers=self._take,
+            on_event=lambda outcome, message: None,
+            poll_s=0.05,
+        )
+        self.follower.start()
+
+    def _take(self, offers):
+        self.offers = offers
+
+    def knows(self, sku, *offer):
+        return self.offers.products.get(sku) == ProductOffer(*offer)
+
+
+@pytest.fixture
+def priced(sqlite_store, tmp_path):
+    opened = Shop(sqlite_store, tmp_path)
+    add(opened.store, patch("1", price=Decimal("12.90"), currency="CNY", stock=3), patch("2"))
+    yield opened
+    for publisher in opened.publishers:
+        assert publisher.stop()
+
+
+@pytest.fixture
+def archive(priced, tmp_path):
+    opened = Archive(priced, tmp_path)
+    yield opened
+    opened.follower.close()
+
+
+def written(priced):
+    return json.loads(priced.folder.offers.read_bytes())
+
+
+def test_an_edit_of_price_or_stock_reaches_the_archive_and_builds_nothing(priced, archive):
+    publisher = priced.publisher()
+    publisher.start()
+    wait_for(lambda: archive.knows("1", "12.90", "CNY", False) and publisher.stats.published == 1)
+    assert archive.knows("2", None, None, False)
+    priced.change("1", price=Decimal("9.90"))
+    wait_for(lambda: archive.knows("1", "9.90", "CNY", False), 3)
+    priced.change("1", stock=0)
+    wait_for(lambda: archive.knows("1", "9.90", "CNY", True), 3)
+    priced.change("1", stock=5, on_sale=False)
+    priced.change("2", on_sale=False)
+    wait_for(lambda: archive.knows("2", None, None, True), 3)
+    assert archive.knows("1", "9.90", "CNY", True)
+    assert (publisher.stats.published, priced.folder.current().version) == (1, 1)
+
+
+def test_a_build_that_runs_holds_no_price_up(priced, archive):
+    publisher = priced.publisher("hang")
+    publisher.start()
+    wait_for(lambda: list(priced.folder.folder.glob("build-*/*.snapshot")))
+    priced.change("1", price=Decimal("1.00"))
+    wait_for(lambda: archive.knows("1", "1.00", "CNY", False), 3)
+    assert priced.folder.current() is None
+
+
+def test_they_are_written_when_they_differ_and_not_else(priced):
+    publisher = priced.publisher()
+    assert publisher.publish_offers_once()
+    first = priced.folder.offers.stat()
+    priced.change("1", stock=2, threshold=None)
+    assert not publisher.publish_offers_once()
+    assert not priced.publisher().publish_offers_once()
+    assert priced.folder.offers.stat().st_mtime_ns == first.st_mtime_ns
+    priced.change("1", stock=None, price=Decimal("12.9"))
+    assert publisher.publish_offers_once()
+    assert written(priced)["products"] == {"1": ["12.9", "CNY", False], "2": [None, None, False]}
+    for damaged in (b"", b"{", b"[1]"):
+        priced.folder.offers.write_bytes(damaged)
+        assert priced.publisher().publish_offers_once()
+    priced.folder.offers.unlink()
+    assert publisher.publish_offers_once()
+
+
+def test_what_another_process_changed_is_found_by_its_revision(priced):
+    publisher = priced.publisher()
+    publisher.start()
+    wait_for(priced.folder.offers.exists)
+    code = (
+        "import sys; from decimal import Decimal; from livecart.shop.database.store import open_store\n"
+        "from livecart.shop.repositories import products; from livecart.shop.schemas.product import ProductPatch\n"
+        "with open_store(sys.argv[1]).write('other') as session:\n"
+        "    products.update(session, ProductPatch(sku='1', price=Decimal('5'), name='新名字'), expected_version=None)"
     )
-    publisher = shop.publisher(command=built)
-    first = publisher.publish_once()
-    assert first.products == 1
-    assert first.size_bytes > 1000
-    shop.create("2", 2)
-    assert publisher.publish_once().version == 2
-    assert shop.folder.doubts() is not None
+    subprocess.run([sys.executable, "-c", code, str(priced.store.engine.url)], cwd=ROOT, check=True)
+    wait_for(lambda: written(priced)["products"]["1"][0] == "5")
+    wait_for(lambda: priced.folder.current().version == 2)
+
+
+def test_a_disk_that_is_full_is_told_and_tried_again(priced, monkeypatch):
+    real, full = priced.folder.publish_offers, [True]
+
+    def publish(*given):
+        if full:
+            raise OSError(28, "No space left on device")
+        real(*given)
+
+    monkeypatch.setattr(priced.folder, "publish_offers", publish)
+    publisher = priced.publisher()
+    publisher.start()
+    wait_for(lambda: publisher.stats.offers_error)
+    assert "No space left" in publisher.stats.offers_error
+    full.clear()
+    wait_for(lambda: publisher.stats.offers_error is None)
+    assert priced.folder.offers.exists()

@@ -10,9 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from livecart.core.errors import SettingsError
+from livecart.shop import service
 from livecart.shop.errors import PublishError
 from livecart.shop.publish import builder as builders
 from livecart.shop.publish.builder import BuildCommand, ResidentBuilder
+from livecart.shop.service import builder_of
+from livecart.shop.settings import CatalogSettings
 from tests.shop.test_publish import ROOT, command, wait_for
 
 RESIDENT = Path(__file__).with_name("resident_builder.py")
@@ -89,27 +93,16 @@ def test_when_it_fails_the_plain_command_builds_and_after_three_times_it_rests(w
     assert builder.fallbacks == 5
 
 
-def test_after_one_death_a_new_one_works(workshop):
-    builder = workshop.builder("die-once")
+@pytest.mark.parametrize(("mode", "runs", "fallbacks"), [("die-once", 2, 1), ("leave", 3, 0)])
+def test_after_one_end_a_new_one_works(workshop, mode, runs, fallbacks):
+    builder = workshop.builder(mode)
     for sku in "123":
         assert workshop.build(builder, sku) == [sku]
-    assert (len(workshop.runs()), builder.fallbacks) == (2, 1)
-
-
-def test_killed_between_two_builds_a_new_one_takes_its_place(workshop):
-    builder = workshop.builder()
-    workshop.build(builder, "1")
-    os.kill(workshop.runs()[0], 9)
+    assert (len(workshop.runs()), builder.fallbacks) == (runs, fallbacks)
+    os.kill(workshop.runs()[-1], 9)
     wait_for(lambda: builder._program.process.poll() is not None)
-    assert workshop.build(builder, "2") == ["2"]
-    assert (len(workshop.runs()), builder.fallbacks) == (2, 0)
-
-
-def test_one_that_left_orderly_is_started_anew_at_once(workshop):
-    builder = workshop.builder("leave")
-    for sku in "123":
-        assert workshop.build(builder, sku) == [sku]
-    assert (len(workshop.runs()), builder.fallbacks) == (3, 0)
+    assert workshop.build(builder, "4") == ["4"]
+    assert (len(workshop.runs()), builder.fallbacks) == (runs + 1, fallbacks)
 
 
 def test_it_is_killed_when_it_takes_too_long_or_is_not_wanted(workshop):
@@ -120,13 +113,6 @@ def test_it_is_killed_when_it_takes_too_long_or_is_not_wanted(workshop):
     with pytest.raises(PublishError, match="stopped"):
         workshop.build(builder, "1", stop=lambda: asked.append(1) or len(asked) > 5)
     assert not any(is_running(pid) for pid in workshop.runs())
-
-
-def test_it_cannot_be_started_at_all(workshop):
-    builder = ResidentBuilder(command(), ["/nowhere/at/all"])
-    builder.warm_up()
-    assert workshop.build(builder, "1") == ["1"]
-    builder.close()
 
 
 def test_it_builds_where_more_than_a_thousand_descriptors_are_open(workshop):
@@ -143,7 +129,11 @@ def test_it_builds_where_more_than_a_thousand_descriptors_are_open(workshop):
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
-def test_a_fault_of_ours_counts_as_its_death(workshop, monkeypatch):
+def test_a_fault_of_ours_counts_as_its_death_and_so_does_no_start(workshop, monkeypatch):
+    absent = ResidentBuilder(command(), ["/nowhere/at/all"])
+    absent.warm_up()
+    assert workshop.build(absent, "1") == ["1"]
+    absent.close()
     monkeypatch.setattr(builders, "_decoded", lambda _: 1 / 0)
     builder = workshop.builder()
     assert workshop.build(builder, "1") == ["1"]
@@ -164,7 +154,7 @@ def test_it_ends_with_us_even_if_we_are_killed(workshop, tmp_path):
     wait_for(lambda: not is_running(workshop.runs()[0]))
 
 
-def test_the_projects_own_is_loaded_once(workshop, archive, tmp_path, monkeypatch):
+def test_the_projects_own_is_loaded_once_and_clears_up_when_it_is_told_to_end(workshop, archive, tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
     program = [sys.executable, str(ROOT / "scripts" / "build_catalog.py"), "--serve", "--archive", str(archive)]
@@ -183,17 +173,29 @@ def test_the_projects_own_is_loaded_once(workshop, archive, tmp_path, monkeypatc
         with pytest.raises(PublishError, match="schema"):
             builder.run(workshop.folder, workshop.output, stop=lambda: False)
         assert list((tmp_path / "temporary").glob("livecart-catalog-*"))
+        builder._program.process.terminate()
+        assert builder._program.process.wait(30) == 143
     finally:
         builder.close()
     assert not list((tmp_path / "temporary").glob("livecart-catalog-*"))
 
 
-def test_the_projects_own_clears_up_when_it_is_told_to_end(archive, tmp_path):
-    program = [sys.executable, str(ROOT / "scripts" / "build_catalog.py"), "--serve", "--archive", str(archive)]
-    environment = os.environ | {"TMPDIR": str(tmp_path)}
-    with subprocess.Popen(program, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert b"ready" in process.stdout.readline()
-        assert list(tmp_path.glob("livecart-catalog-*"))
-        process.terminate()
-        assert process.wait(30) == 143
-    assert not list(tmp_path.glob("livecart-catalog-*"))
+# Ends at once and says what it was called with: the real one needs the recogniser's packages.
+_SAYS_ITS_ARGUMENTS = (sys.executable, "-c", "import sys; sys.exit(' '.join(sys.argv))", "{folder}", "{output}")
+
+
+def test_the_archive_of_the_settings_is_the_one_that_embeds(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(service, "DEFAULT_COMMAND", (*_SAYS_ITS_ARGUMENTS, "plain"))
+    monkeypatch.setattr(service, "RESIDENT_COMMAND", (*_SAYS_ITS_ARGUMENTS[:3], "resident"))
+    builder = builder_of(CatalogSettings(archive=str(tmp_path / "other.mar")))
+    try:
+        with pytest.raises(PublishError, match=r"plain --archive \S*other\.mar"):
+            builder.run(tmp_path, tmp_path / "out.snapshot", stop=lambda: False)
+    finally:
+        builder.close()
+    assert f"resident --archive {tmp_path / 'other.mar'}" in capfd.readouterr().err
+
+
+def test_a_command_of_ones_own_names_its_archive_itself():
+    with pytest.raises(SettingsError, match="build_command"):
+        CatalogSettings(build_command=("b", "{folder}", "{output}"), archive="other.mar")

@@ -4,18 +4,19 @@ import hashlib
 import io
 import os
 import stat
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from livecart.shop.errors import InvalidValue, NotFound
-from livecart.shop.repositories import audit, hosts, photo_check, photos, products
+from livecart.shop.repositories import audit, hosts, photo_check, photos
 from livecart.shop.repositories.blobs import BlobFolder
 from livecart.shop.repositories.photo_check import check_photo
 from livecart.shop.service import open_catalog
 from livecart.shop.settings import CatalogSettings
-from tests.shop.catalog_stores import patch
+from tests.shop.catalog_stores import add, patch
 from tests.shop.photo_files import jpeg_of, photo, photo_of_a_phone, png_of, webp_of
 
 
@@ -26,41 +27,34 @@ def blobs(tmp_path):
 
 @pytest.fixture
 def shop(store):
-    with store.write("alice") as session:
-        products.create(session, patch("1001"))
-        products.create(session, patch("1002"))
+    add(store, patch("1001"), patch("1002"))
     return store
 
 
-def add(store, blobs, data, sku="1001", **options):
+def add_photo(store, blobs, data, sku="1001", **options):
     with store.write("alice") as session:
         return photos.add(session, blobs, sku, data, **options)
 
 
-@pytest.mark.parametrize("kind", ["jpeg", "png", "webp"])
-def test_a_photo_is_kept_under_its_digest(shop, blobs, kind):
-    data = photo(1, kind)
-    product = add(shop, blobs, data, name="../../etc/front.jpg")
+def test_a_photo_is_kept_under_its_digest_and_once(shop, blobs, monkeypatch):
+    data = photo(1, "png")
+    product = add_photo(shop, blobs, data, name="../../etc/front.jpg")
     (info,) = product.photos
-    assert (info.digest, info.kind, info.name) == (hashlib.sha256(data).hexdigest(), kind, "front.jpg")
+    assert (info.digest, info.kind, info.name) == (hashlib.sha256(data).hexdigest(), "png", "front.jpg")
     assert (info.width_px, info.height_px, info.size_bytes) == (60, 80, len(data))
     assert product.version == 2
-    suffix = {"jpeg": "jpg"}.get(kind, kind)
-    assert blobs.read(info.digest, suffix) == data
+    assert blobs.read(info.digest, "png") == data
+    assert add_photo(shop, blobs, data).version == 2
+    monkeypatch.setattr(photos, "MOST_PER_PRODUCT", 1)
+    with pytest.raises(InvalidValue, match="remove one first"):
+        add_photo(shop, blobs, photo(3))
     with shop.read() as session:
         assert photos.find(session, info.digest) == info
 
 
-def test_the_same_photo_twice_is_one(shop, blobs):
-    add(shop, blobs, photo(1))
-    assert add(shop, blobs, photo(1)).version == 2
-    assert len(add(shop, blobs, photo(2)).photos) == 2
-    assert len(add(shop, blobs, photo(1), sku="1002").photos) == 1
-
-
 def test_a_removed_photo_goes_with_the_sweep_once_nobody_has_it(shop, blobs):
-    digest = add(shop, blobs, photo(1)).photos[0].digest
-    add(shop, blobs, photo(1), sku="1002")
+    digest = add_photo(shop, blobs, photo(1)).photos[0].digest
+    add_photo(shop, blobs, photo(1), sku="1002")
     with shop.write("bob") as session:
         assert photos.remove(session, "1001", digest).photos == ()
     with shop.read() as session:
@@ -70,65 +64,30 @@ def test_a_removed_photo_goes_with_the_sweep_once_nobody_has_it(shop, blobs):
     with shop.read() as session:
         assert blobs.sweep(photos.digests(session), older_than_s=3600) == 0
         assert blobs.sweep(photos.digests(session), older_than_s=-1) == 1
-        assert [entry.action for entry in audit.latest(session, subject="photo")] == [
-            "delete",
-            "delete",
-            "create",
-            "create",
-        ]
+        noted = [entry.action for entry in audit.latest(session, subject="photo")]
+    assert noted == ["delete", "delete", "create", "create"]
     with pytest.raises(NotFound):
         blobs.read(digest, "jpg")
 
 
-def test_a_product_has_no_more_than_fifty(shop, blobs, monkeypatch):
-    monkeypatch.setattr(photos, "MOST_PER_PRODUCT", 2)
-    add(shop, blobs, photo(1))
-    add(shop, blobs, photo(2))
-    with pytest.raises(InvalidValue, match="remove one first"):
-        add(shop, blobs, photo(3))
-
-
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (b"", "empty"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>", "is SVG, which is not read"),
-        (b"<!doctype html><script>alert(1)</script>", "no JPEG"),
-        (b"GIF89a" + bytes(50), "is GIF, which is not read"),
-        (b"#EXTM3U\n/etc/passwd", "no JPEG"),
-        (b"\xff\xd8\xff" + b"<script>" * 20, "damaged JPEG"),
-        (photo(1, "png")[:40], "damaged PNG"),
-        (photo(1, "webp")[:30], "damaged WebP"),
-        (b"\xff\xd8\xff" + bytes(17 * 1024 * 1024), "bytes, more"),
-    ],
-    ids=["empty", "svg", "html", "gif", "playlist", "script", "cut-png", "cut-webp", "large"],
-)
-def test_what_is_no_photo_is_refused(data, told):
-    with pytest.raises(InvalidValue, match=told):
-        check_photo(data)
-
-
-@pytest.mark.parametrize(
-    ("data", "told"),
-    [
-        (png_of(60_000, 60_000), "pixels, more"),
         (png_of(12_000, 10_000), "pixels, more"),
         (jpeg_of(60_000, 60_000), "pixels, more"),
         (jpeg_of(64, 64, scans=14_000), "segments|scans"),
-        (jpeg_of(64, 64, scans=80), "scans"),
         (jpeg_of(8_000, 8_000, scans=20), "scans"),
         (webp_of(16_000, 16_000), "pixels, more"),
     ],
-    ids=["png", "png-decoded-first", "jpeg", "scans-14000", "scans-80", "scans-of-many-pixels", "webp"],
+    ids=["png", "jpeg", "scans-14000", "scans-of-many-pixels", "webp"],
 )
 def test_a_bomb_is_refused_by_its_header_and_never_decoded(data, told, monkeypatch):
-    def decoded(*_args, **_options):
-        pytest.fail("it was decoded")
-
+    decoded = Mock()
     monkeypatch.setattr(photo_check.Image, "open", decoded)
-    monkeypatch.setattr(photo_check, "run_untrusted", decoded, raising=False)
+    monkeypatch.setattr(photo_check, "run_untrusted", decoded)
     with pytest.raises(InvalidValue, match=told):
         check_photo(data)
+    assert not decoded.called
 
 
 def test_a_photo_that_takes_too_long_is_refused(monkeypatch):
@@ -153,10 +112,9 @@ def test_only_the_picture_is_kept_of_a_photo(kind):
 
 @pytest.mark.parametrize("digest", ["../../etc/passwd", "", "A" * 64, "0" * 63, "0" * 63 + "/"])
 def test_only_digests_name_files(blobs, digest):
-    with pytest.raises(InvalidValue):
-        blobs.path(digest, "jpg")
-    with pytest.raises(InvalidValue):
-        blobs.path("0" * 64, "../x")
+    for name, suffix in ((digest, "jpg"), ("0" * 64, "../x")):
+        with pytest.raises(InvalidValue):
+            blobs.path(name, suffix)
 
 
 def test_what_a_killed_writer_left_is_swept(blobs):
@@ -194,10 +152,7 @@ def test_the_name_of_a_file_is_on_the_disk_too(blobs, monkeypatch):
 
 
 def test_a_full_disk_leaves_nothing_behind(blobs, monkeypatch):
-    def full(_handle):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", Mock(side_effect=OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="No space"):
         blobs.put(b"data", "jpg")
     assert [path for path in blobs.folder.rglob("*") if path.is_file()] == []
