@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from livecart.core.errors import SettingsError
+from livecart.core.overlay import Region, unusable_region
 
 T = TypeVar("T")
 Bounds: TypeAlias = Mapping[str, tuple[float, float]]
@@ -29,6 +30,7 @@ _ROOM_ID = re.compile(r"[\w-][\w.-]{0,63}")
 _PLAYBACK_URL = re.compile(r"(?:https?://[A-Za-z0-9.\[\]:-]+)?/(?!/)[^\s\\]*")
 #: Nine digits in a ticket.
 _MOST_GENERATIONS = 1_000_000_000
+_MOST_REGIONS = 16
 #: Where no token is needed: only programs of this machine reach these.
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
 #: Keys of rooms.toml that were renamed, by their old names (docs/upgrading.md).
@@ -63,6 +65,9 @@ class RoomSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     mirror: Literal["auto"] | bool = "auto"
     #: Where viewers' browsers play the stream, for `GET /rooms/{id}/watch`: http(s), or a path of the same host.
     playback_url: str | None = None
+    #: Parts of the picture that are not looked at, 16 at most: an overlay's position such as "upper-right", or
+    #: [x, y, width, height] as shares of the picture.
+    ignore_regions: tuple[Region, ...] = ()
     #: A higher number revokes the tickets of the room's hosts and publishers (`DELETE /rooms/{id}/tickets` counts on).
     ticket_generation: int = 0
 
@@ -80,6 +85,13 @@ class RoomSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         if self.playback_url is not None and not _is_playback_url(self.playback_url):
             raise SettingsError(
                 f"room {self.id}: playback_url must be an https:// or http:// URL, or a path such as /live.m3u8"
+            )
+        if len(self.ignore_regions) > _MOST_REGIONS:
+            raise SettingsError(f"room {self.id}: ignore_regions holds more than {_MOST_REGIONS}")
+        if (region := unusable_region(self.ignore_regions)) is not None:
+            raise SettingsError(
+                f"room {self.id}: ignore_regions has {list(region)}; give x, y, width and height as shares of the "
+                "picture, all of it inside: 0 to 1"
             )
 
 

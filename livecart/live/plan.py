@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import msgspec
 
 from livecart.core.errors import SettingsError
+from livecart.core.overlay import Region
 from livecart.core.settings import WHIP_SOURCE, RoomSettings
 from livecart.live.decide import DecisionSettings
 from livecart.live.gate.settings import GateSettings
@@ -29,6 +30,7 @@ class RoomPlan:
     product_list: str
     #: The picture is left for right; None: found out.
     mirror: bool | None
+    ignore_regions: tuple[Region, ...] = ()
 
 
 def plan_room(
@@ -67,4 +69,5 @@ def plan_room(
         products=None if room.products is None else frozenset(room.products),
         product_list=room.product_list or room.id,
         mirror=None if room.mirror == "auto" else room.mirror,
+        ignore_regions=room.ignore_regions,
     )

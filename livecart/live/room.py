@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 
 from contract.card import CardEvent
 from livecart.core.background import LoopCalls
+from livecart.core.overlay import share_box
 from livecart.core.types import Detections, Frame, RoomView, StreamState
 from livecart.live.decide import RoomDecision, RoomState
 from livecart.live.decide.availability import Availability
@@ -30,6 +31,7 @@ from livecart.live.plan import RoomPlan
 from livecart.live.recognise.latest_frames import LatestFrames
 from livecart.live.sampling_rate import SamplingController
 from livecart.live.video.feed import Feed, open_feed
+from livecart.live.video.picture import MaskedPicture
 from livecart.live.video.whip import WhipEndpoint
 
 _log = logging.getLogger(__name__)
@@ -149,6 +151,8 @@ class RoomRunner:
         if self._stopping:
             return
         self._newest_pts_s = frame.pts_s
+        if self.plan.ignore_regions:
+            frame = self._masked(frame)
         decision = self._gate_decision(frame)
         if decision is None:
             self._submit(frame)
@@ -163,6 +167,12 @@ class RoomRunner:
             self._skip(frame, decision)
         elif decision.reason == "pending":
             self._in_flight.pass_over()
+
+    def _masked(self, frame: Frame) -> Frame:
+        """Without what is to be ignored: neither gate nor recogniser, nor whoever cuts products out, sees it."""
+        size = frame.picture.width_px, frame.picture.height_px
+        hidden = [share_box(region, *size) for region in self.plan.ignore_regions]
+        return replace(frame, picture=MaskedPicture(frame.picture, hidden))
 
     def _gate_decision(self, frame: Frame) -> GateDecision | None:
         """The gate's; None without a gate."""

@@ -39,7 +39,7 @@ from livecart.server.viewers import make_tickets, make_viewer_hub
 from livecart.shop.errors import StoreUnavailable
 from livecart.web import HttpServer, create_api
 from livecart.web.access import TicketCheck, TokenCheck
-from livecart.web.hub import element_router, hub_router, watch_router, whep_router
+from livecart.web.hub import element_router, hub_router, overlay_router, watch_router, whep_router
 
 if TYPE_CHECKING:
     from livecart.server.shop import CatalogRun
@@ -169,9 +169,10 @@ class _Served:
             hub_router(self._hub, viewers, TokenCheck(token), self._tickets),
             self._console.router,
             watch_router(self._hub.admission, self._book.playback_url),
+            overlay_router(self._hub),
             whep_router(self._hub.admission, self._book),
             element_router(viewers.viewer_dist),
-            *([] if catalog is None else catalog.routers()),
+            *([] if catalog is None else catalog.routers(self._console.guard)),
         ]
         mounts = {}
         if catalog is not None:

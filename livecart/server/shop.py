@@ -30,6 +30,8 @@ from livecart.shop.errors import StoreUnavailable
 from livecart.shop.files import files_router
 from livecart.shop.service import CatalogService, open_catalog
 from livecart.shop.settings import CatalogSettings
+from livecart.shop.slots import slots_router
+from livecart.web.access import TicketCheck
 
 _log = logging.getLogger(__name__)
 
@@ -51,9 +53,10 @@ class CatalogRun:
     jobs: CatalogJobs
     api_stats: ApiStats
 
-    def routers(self) -> list[APIRouter]:
-        """Routes of the catalog; each says itself who may ask."""
-        return [files_router(self.service), catalog_router(self.service, stats=self.api_stats)]
+    def routers(self, hosts: TicketCheck) -> list[APIRouter]:
+        """Routes of the catalog; each says itself who may ask. `hosts` lets a room's host in."""
+        catalog = catalog_router(self.service, stats=self.api_stats)
+        return [files_router(self.service), catalog, slots_router(self.service, hosts)]
 
     def published(self) -> Edition | None:
         """The snapshot published last, by whichever process; None: none."""

@@ -10,6 +10,7 @@ from contract.links import is_https_link
 from livecart.core.errors import StreamError
 from livecart.core.http_bodies import BodyRefused, read_body
 from livecart.core.http_replies import error, reply
+from livecart.core.overlay import Region
 from livecart.core.printable import is_printable
 from livecart.core.settings import RoomSettings
 from livecart.core.types import Detection, RoomView
@@ -33,6 +34,9 @@ class RoomBody(_Body):
     product_list: Annotated[str | None, Field(description="the room's name in the catalog; default: its id")] = None
     mirror: Annotated[Literal["auto"] | StrictBool, Field(description="the picture is left for right")] = "auto"
     playback_url: Annotated[str | None, Field(description="where viewers play the stream", max_length=4096)] = None
+    ignore_regions: Annotated[
+        list[Region], Field(description="not looked at: an overlay's position, or x, y, width, height as shares")
+    ] = []
     ticket_generation: Annotated[int, Field(description="a higher one revokes hosts' and publishers' tickets")] = 0
 
     def settings(self, room: str) -> RoomSettings:
@@ -46,6 +50,7 @@ class RoomBody(_Body):
             product_list=self.product_list,
             mirror=self.mirror,
             playback_url=self.playback_url,
+            ignore_regions=tuple(self.ignore_regions),
             ticket_generation=self.ticket_generation,
         )
 

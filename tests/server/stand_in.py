@@ -6,6 +6,7 @@ The colours stay apart through H.264 and JPEG; the scene moves, so that the gate
 import asyncio
 import threading
 from collections import Counter
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -111,8 +112,9 @@ def write_clip(
     *,
     container: str | None = None,
     moving: bool = True,
+    draw: Callable[[np.ndarray, float], None] = lambda rgb, time_s: None,
 ) -> ClipTruth:
-    """A clip in which each product is shown from when to when; what it shows."""
+    """A clip in which each product is shown from when to when; what it shows. `draw` draws over each picture."""
     with av.open(str(path), "w", format=container) as output:
         stream = output.add_stream("libx264", rate=FPS, options={"preset": "ultrafast", "crf": "20"})
         stream.width, stream.height, stream.pix_fmt = WIDTH_PX, HEIGHT_PX, "yuv420p"
@@ -121,7 +123,9 @@ def write_clip(
         for index in range(round(duration_s * FPS)):
             time_s = index / FPS
             sku = next((sku for sku, from_s, to_s in shows if from_s <= time_s < to_s), None)
-            frame = av.VideoFrame.from_ndarray(scene(time_s if moving else 0.0, sku), format="rgb24")
+            rgb = scene(time_s if moving else 0.0, sku)
+            draw(rgb, time_s)
+            frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
             frame.pts = index
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))

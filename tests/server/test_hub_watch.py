@@ -8,8 +8,9 @@ from livecart.core.errors import SettingsError
 from livecart.core.settings import RoomSettings
 from livecart.server.room_registry import RoomRegistry
 from livecart.server.rooms_file import read_rooms_file
-from livecart.web.hub import TicketSigner, watch_router
-from tests.web.hub_clients import running_hub
+from livecart.web.hub import TicketSigner, overlay_router, watch_router
+from tests.server.conftest import until
+from tests.web.hub_clients import Viewer, event, running_hub
 
 SECRET = "a-secret-of-enough-characters"
 
@@ -99,3 +100,41 @@ async def test_a_room_that_no_one_may_watch_by_whep_names_no_stream(engine, tmp_
     book = RoomRegistry(engine.rooms, file)
     await book.apply_file(file)
     assert book.playback_url("a") == source
+
+
+async def test_an_overlay_that_is_refused_says_so_in_its_title_and_draws_nothing():
+    async with running_hub(secret=SECRET) as hub:
+        hub.api.include_router(overlay_router(hub.hub))
+        transport = httpx.ASGITransport(hub.api)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            refused = await client.get("/rooms/room-1/overlay")
+            assert refused.status_code == 401
+            assert refused.text.startswith("<!doctype html><title>the ticket is missing")
+            assert refused.text.endswith("</title>")
+            ticket = TicketSigner(SECRET).mint("room-1", 60).text
+            page = await client.get("/rooms/room-1/overlay", params={"ticket": ticket})
+            assert f'ticket="{ticket}"' in page.text
+            assert "script-src 'self'; style-src 'unsafe-inline' data:;" in page.headers["content-security-policy"]
+            top = await client.get("/rooms/room-1/overlay", params={"ticket": ticket, "position": "top"})
+            assert (top.status_code, "query.position" in top.json()["error"]["message"]) == (422, True)
+
+
+async def test_a_qr_code_is_of_a_card_that_is_shown_and_of_a_link_that_a_stream_can_carry():
+    async with running_hub() as hub:
+        hub.api.include_router(overlay_router(hub.hub))
+        transport = httpx.ASGITransport(hub.api)
+        async with (
+            httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client,
+            Viewer(hub.api) as viewer,
+        ):
+            await hub.bus.publish(event("card", 1, card_id="c1"))
+            await hub.bus.publish(event("card", 2, card_id="c2", url="https://shop.example.com/" + "x" * 200))
+            await until(lambda: len(viewer.events) == 2)
+            code = await client.get("/rooms/room-1/qr/c1")
+            assert (code.status_code, code.headers["content-type"]) == (200, "image/svg+xml")
+            for path, why in (
+                ("room-1/qr/c2", "link_too_long"),
+                ("room-1/qr/c9", "unknown_card"),
+                ("room-2/qr/c1", "unknown_card"),
+            ):
+                assert (await client.get(f"/rooms/{path}")).json()["error"]["code"] == why

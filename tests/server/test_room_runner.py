@@ -2,14 +2,20 @@
 
 import asyncio
 
+import av
 import msgspec
+import numpy as np
 import pytest
+from aiohttp import web
 
 from livecart.cli.clip_score import score
 from livecart.core.errors import SettingsError
+from livecart.live.recognise.settings import RecognizerSettings
+from livecart.server.app import open_engine
+from tests.live.recognise.archive_stand_in import product
 from tests.live.video.streams import ByteServer
 from tests.server.conftest import plan, told, until
-from tests.server.stand_in import SHOWS, write_clip
+from tests.server.stand_in import COLOURS, HEIGHT_PX, SHOWS, WIDTH_PX, ColourArchive, write_clip
 
 ALL_SHOWN = [step for sku, _, _ in SHOWS for step in (("card", sku), ("withdraw", sku))]
 
@@ -98,6 +104,49 @@ async def test_an_unchanged_scene_costs_few_calls_and_keeps_its_card(engine, eve
     # Two for the vote, then one in ten seconds.
     assert len(archive.rooms) <= 6
     assert runner.view().gate["unchanged"] >= 24
+
+
+class SeesTheOverlayToo(ColourArchive):
+    """Knows products at the upper right as well, where an overlay's card stands."""
+
+    async def _answer(self, request, body):
+        answer = await super()._answer(request, body)
+        (picture,) = av.CodecContext.create("mjpeg", "r").decode(av.Packet(body))
+        rgb = picture.to_ndarray(format="rgb24").astype(float)
+        height, width = rgb.shape[:2]
+        x1, y1, x2, y2 = (each * side for each, side in zip(CARD, (width, height) * 2, strict=True))
+        colour = rgb[round(y1) : round(y2), round(x1) : round(x2)].mean(axis=(0, 1))
+        found = [sku for sku, wanted in COLOURS.items() if np.abs(colour - wanted).max() < 45]
+        self.products += [product(sku, name=f"商品 {sku}", box=[x1, y1, x2, y2]) for sku in found]
+        return web.json_response(self.reply(width, height)) if found else answer
+
+
+#: As shares: what "upper-right" says of an upright picture, a little inside.
+CARD = (0.33, 0.16, 0.8, 0.29)
+
+
+@pytest.mark.parametrize("regions", [(), ("upper-right",), ((0.3, 0.14, 0.54, 0.17),)])
+async def test_a_card_that_an_overlay_draws_into_the_stream_is_no_product_held(tmp_path, regions):
+    def overlay(rgb, time_s):
+        if time_s >= 10:
+            x1, y1, x2, y2 = (round(each * side) for each, side in zip(CARD, (WIDTH_PX, HEIGHT_PX) * 2, strict=True))
+            rgb[y1:y2, x1:x2] = COLOURS["blue"]
+
+    path = tmp_path / "overlay.mp4"
+    write_clip(path, [("red", 0.0, 20.0)], 20.0, moving=False, draw=overlay)
+    events = []
+    async with (
+        SeesTheOverlayToo() as archive,
+        open_engine(RecognizerSettings(base_url=archive.url, timeout_s=2.0)) as engine,
+    ):
+        engine.outbox.listen(events.append)
+        decision = {"max_cards": 2}
+        runner = await engine.rooms.put(plan("room-1", path, ignore_regions=regions, decision=decision))
+        await asyncio.wait_for(runner.finished.wait(), 30)
+        await engine.outbox.flush(1)
+    shown = {sku for kind, sku in told(events) if kind == "card"}
+    # Nor does it wake the gate: the picture stays what it was.
+    assert (shown, runner.view().gate.get("changed", 0)) == (({"red"}, 0) if regions else ({"red", "blue"}, 1))
 
 
 async def test_a_live_room_asks_about_one_frame_at_a_time_and_is_soon_there_again(engine, events, archive, tmp_path):

@@ -68,6 +68,14 @@ MISTAKES = {
         "[[rooms]]\nid='a'\nsource='x'\n[[rooms]]\nid='a'\nsource='y'",
         "number 2: the id 'a' stands there twice",
     ),
+    "a region of no overlay": (
+        "[[rooms]]\nid='a'\nsource='x'\nignore_regions=['upper']",
+        r"Invalid enum value 'upper' - at `\$.ignore_regions\[0\]`",
+    ),
+    "a region that leaves the picture": (
+        "[[rooms]]\nid='a'\nsource='x'\nignore_regions=['upper-right', [0.5, 0, 0.6, 0.1]]",
+        r"ignore_regions has \[0.5, 0.0, 0.6, 0.1\]; give x, y, width and height",
+    ),
     "an open door": ("[http]\nhost = '0.0.0.0'", "http.host is 0.0.0.0.*LIVECART_HTTP_TOKEN"),
     "a short token": ("[http]\ntoken = 'abc'", "http.token must be 8 or more"),
     "a port": ("[http]\nport = 70000", "http.port is 70000"),

@@ -6,7 +6,7 @@ import type { PresenterSettings } from './view/presenter'
 import { textsFor } from './view/texts'
 
 export const CONNECTION_ATTRIBUTES = ['src', 'room', 'ticket', 'transport'] as const
-export const VIEW_ATTRIBUTES = ['lang', 'reserved', 'dismiss-after', 'disclosure'] as const
+export const VIEW_ATTRIBUTES = ['lang', 'reserved', 'dismiss-after', 'disclosure', 'overlay'] as const
 export const CLOCK_ATTRIBUTES = ['clock', 'clock-offset'] as const
 export const OBSERVED_ATTRIBUTES = [
   ...CONNECTION_ATTRIBUTES,

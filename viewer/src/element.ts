@@ -17,11 +17,13 @@ import { Show } from './model/show'
 import { Timeline } from './model/timeline'
 import { ViewerMemory } from './model/viewer-memory'
 import { ReflectingElement } from './reflecting-element'
+import { roomUrl } from './transport/channel'
 import { openEventSource } from './transport/eventsource-channel'
 import { HubClient, type HubProblem } from './transport/hub-client'
 import type { FeedbackKind } from './transport/protocol'
 import { openWebSocket } from './transport/websocket-channel'
 import { MediaTicker } from './view/media-ticker'
+import { Overlay } from './view/overlay'
 import { Presenter } from './view/presenter'
 import { Stage } from './view/stage'
 import styles from './view/styles.css?inline'
@@ -50,7 +52,7 @@ export class LiveCartElement extends ReflectingElement {
   private readonly timeline = new Timeline()
   private showState = new Show(new ViewerMemory(''))
   private stage: Stage | null = null
-  private presenter: Presenter | null = null
+  private presenter: Presenter | Overlay | null = null
   private ticker: MediaTicker | null = null
   private hub: HubClient | null = null
   private ownClock: StreamClock | null = null
@@ -152,6 +154,8 @@ export class LiveCartElement extends ReflectingElement {
     this.setTheme()
     this.enterRoom()
     this.attachVideo()
+    // OBS tells the page when no scene that is on air, or in the preview, has it any more.
+    addEventListener('obsSourceVisibleChanged', (event) => this.setVisible(event), { signal: this.listening.signal })
   }
 
   disconnectedCallback(): void {
@@ -214,12 +218,23 @@ export class LiveCartElement extends ReflectingElement {
     const { src, room, ticket } = this
     if (!src || !room) return
     const open = transportName(this) === 'eventsource' ? openEventSource : openWebSocket
-    this.hub = new HubClient({ src, room, ticket }, open, {
-      event: (event) => this.timeline.add(event),
-      current: (cards) => this.reconcile(cards),
-      problem: (problem, message) => this.onProblem(problem, message),
-    })
+    const listener = {
+      event: (event: CardEvent) => this.timeline.add(event),
+      current: (cards: readonly CardEvent[]) => this.reconcile(cards),
+      problem: (problem: HubProblem, message: string) => this.onProblem(problem, message),
+    }
+    this.hub = new HubClient({ src, room, ticket }, open, listener, this.hasAttribute('overlay'))
     this.hub.start()
+  }
+
+  /** An overlay that nobody sees has no connection, and shows nothing when it comes back before it has one. */
+  private setVisible(event: Event): void {
+    if (!this.hasAttribute('overlay')) return
+    if ((event as CustomEvent<{ visible?: boolean }>).detail?.visible === false) {
+      this.hub?.stop()
+      this.hub = null
+      this.reconcile([])
+    } else if (!this.hub) this.enterRoom()
   }
 
   /** The hub's word on what is shown stands above what was told before. */
@@ -236,9 +251,17 @@ export class LiveCartElement extends ReflectingElement {
   private present(): void {
     if (!this.stage) return
     this.presenter?.dispose()
-    this.presenter = new Presenter(this.stage, this.showState, presenterSettings(this), (kind, product, dwellS) =>
-      this.report(kind, product, dwellS),
-    )
+    const settings = presenterSettings(this)
+    const report = (kind: FeedbackKind, product: CardEvent, dwellS?: number) => this.report(kind, product, dwellS)
+    this.presenter = this.hasAttribute('overlay')
+      ? new Overlay(this.stage.layer, this.showState, settings, this.codeUrl())
+      : new Presenter(this.stage, this.showState, settings, report)
+  }
+
+  private codeUrl(): ((product: CardEvent) => string) | null {
+    if (this.getAttribute('overlay') !== 'qr') return null
+    const { src, room, ticket } = this
+    return ({ card_id }) => roomUrl({ src, room, ticket }, `qr/${encodeURIComponent(card_id)}`, 'http').href
   }
 
   private report(kind: FeedbackKind, { card_id, sku }: CardEvent, dwellS?: number): void {
@@ -257,6 +280,7 @@ export class LiveCartElement extends ReflectingElement {
   }
 
   private attachVideo(): void {
+    if (this.hasAttribute('overlay')) return
     const { video } = this
     this.toggleAttribute('data-slotted', video !== null && this.contains(video))
     this.stage?.attach(video)

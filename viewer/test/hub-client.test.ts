@@ -102,6 +102,49 @@ it('loads pictures from the hub, wherever the page is from', () => {
   ])
 })
 
+describe('of an overlay', () => {
+  beforeEach(() => {
+    client.stop()
+    client = new HubClient(
+      { src: 'wss://live.example.com', room: 'room-1', ticket: null },
+      hub.open,
+      {
+        event: ({ event_id }) => events.push(event_id),
+        current: (cards) => current.push(cards.map(({ card_id }) => card_id)),
+        problem: (problem) => problems.push(problem),
+      },
+      true,
+    )
+    client.start()
+    hub.hello(7, [cardEvent({ card_id: 'a', event_id: 7 })])
+  })
+
+  it('shows nothing that the hub has not confirmed for two seconds, and takes its word when it is back', () => {
+    vi.advanceTimersByTime(1000)
+    expect(hub.latest.sent).toEqual([{ type: 'current' }])
+    hub.hello(7, [cardEvent({ card_id: 'a', event_id: 7 })])
+    vi.advanceTimersByTime(2000)
+    expect(current).toEqual([['a'], ['a']])
+    vi.advanceTimersByTime(300)
+    expect(current.at(-1)).toEqual([])
+    vi.advanceTimersByTime(1000)
+    // Not what was missed since then: what is shown now.
+    expect(hub.latest.after).toBeNull()
+    hub.hello(9, [cardEvent({ card_id: 'b', event_id: 9 })])
+    expect(current.at(-1)).toEqual(['b'])
+  })
+
+  it('comes back for ever, also after a refusal', () => {
+    for (let refusal = 0; refusal < 10; refusal += 1) {
+      hub.drop(4404)
+      expect(current.at(-1)).toEqual([])
+      vi.advanceTimersByTime(5000)
+    }
+    expect(hub.connections.length).toBeGreaterThan(10)
+    expect(problems).toContain('room')
+  })
+})
+
 describe('HubClient', () => {
   it('takes what is current, then events, each once', () => {
     hub.hello(7, [cardEvent({ card_id: 'now', event_id: 6 })])

@@ -5,7 +5,9 @@ exists. Colour: a stream says its matrix and range, and FFmpeg takes BT.601 and 
 is always BT.601 at full range (JFIF 1.02, section 7). High dynamic range is mapped to that of photos (tone_mapping.py).
 """
 
+import math
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -18,10 +20,13 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
+from livecart.core.types import Picture, ShareBox
 from livecart.live.video.tone_mapping import is_hdr, tone_mapped
 
 #: Quantiser scale of FFmpeg's MJPEG encoder, 2 (best) to 31: about JPEG quality 90. Small print stays readable.
 _JPEG_QSCALE = 3
+#: What is masked is of this grey, which is no print's and no edge's: it says nothing from one frame to the next.
+_MASK_LEVEL = 128
 #: Pixels as wide or high as this are no camera's; anamorphic video has up to 2.67.
 _MOST_ASPECT = 8.0
 
@@ -131,6 +136,29 @@ class ArrayPicture(VideoPicture):
 
     def __init__(self, rgb: NDArray[np.uint8]) -> None:
         super().__init__(VideoFrame.from_ndarray(np.ascontiguousarray(rgb, dtype=np.uint8), format="rgb24"))
+
+
+class MaskedPicture:
+    """Another picture, parts of it painted over in whatever is made of it. A pixel that touches one is hidden."""
+
+    def __init__(self, picture: Picture, hidden: Sequence[ShareBox]) -> None:
+        self._picture = picture
+        self._hidden = hidden
+        self.width_px, self.height_px = picture.width_px, picture.height_px
+
+    def thumbnail(self, width_px: int, height_px: int) -> NDArray[np.uint8]:
+        """As `Picture.thumbnail`."""
+        rgb = self._picture.thumbnail(width_px, height_px).copy()
+        for x1, y1, x2, y2 in self._hidden:
+            rows = slice(math.floor(y1 * height_px), math.ceil(y2 * height_px))
+            rgb[rows, math.floor(x1 * width_px) : math.ceil(x2 * width_px)] = _MASK_LEVEL
+        return rgb
+
+    def jpeg(self, longest_side_px: int) -> tuple[bytes, float]:
+        """As `Picture.jpeg`."""
+        scale = min(1.0, longest_side_px / max(self.width_px, self.height_px))
+        size = max(1, round(self.width_px * scale)), max(1, round(self.height_px * scale))
+        return _encode_jpeg(VideoFrame.from_ndarray(self.thumbnail(*size), format="rgb24")), scale
 
 
 def _upper_field(frame: VideoFrame) -> VideoFrame:

@@ -105,6 +105,17 @@ class ProductRoomRow(Base):
     position: Mapped[int] = mapped_column(Integer)
 
 
+class SlotRow(Base):
+    """A product's number in the room's list on the platform, for this show. No key to products: they come and go."""
+
+    __tablename__ = "slots"
+    __table_args__ = (UniqueConstraint("room", "sku"), options())
+
+    room: Mapped[str] = mapped_column(Room, primary_key=True)
+    slot: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    sku: Mapped[str] = mapped_column(Sku)
+
+
 class LinkHostRow(Base):
     """A host that links may lead to: a pattern of `contract.links.check_link`."""
 

@@ -1,8 +1,9 @@
-"""The host's console: a room as viewers see it, what the recogniser sees in it, and the host's wishes.
+"""The host's console, and the controller's page, which tells the person at the platform's console what to explain.
 
 Served by the process that runs the room: what the recogniser sees goes over no bus.
 
-messages.py  what the feed tells;  feed.py: `/rooms/{id}/detections`;  pages.py: `/rooms/{id}/console` and its files
+messages.py  what the feed tells;  feed.py: `/rooms/{id}/detections`
+pages.py     `/rooms/{id}/console`, `/rooms/{id}/controller`, and their files
 """
 
 from livecart.web.console.feed import ConsoleFeed, ConsoleSource, Watching

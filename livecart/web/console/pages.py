@@ -29,7 +29,7 @@ def console_router(
     knows: Callable[[str], bool],
     playback_url: Callable[[str], str | None],
 ) -> APIRouter:
-    """`/rooms/{id}/console`, `/rooms/{id}/detections`, and the page's own files.
+    """`/rooms/{id}/console`, `/rooms/{id}/controller`, `/rooms/{id}/detections`, and the pages' own files.
 
     Args:
         feed: tells what the recogniser sees.
@@ -39,7 +39,7 @@ def console_router(
         knows: whether there is such a room.
         playback_url: where viewers play a room's stream; None where nobody said.
     """
-    page, sign_in = (_read(name) for name in ("console.html", "sign_in.html"))
+    console, controller, sign_in = (_read(f"{name}.html") for name in ("console", "controller", "sign_in"))
     router = APIRouter(tags=["console"])
     dependencies: list[Any] = [Depends(guard)]
 
@@ -49,8 +49,16 @@ def console_router(
         return feed.answer(room)
 
     @router.get("/rooms/{room}/console", response_class=Response)
-    async def console(room: str, request: Request) -> Response:
+    async def read_console(room: str, request: Request) -> Response:
         """The page, with a host's `?ticket=…`; without one, a page that asks for the token and gets a ticket by it."""
+        return answer(console, room, request)
+
+    @router.get("/rooms/{room}/controller", response_class=Response)
+    async def read_controller(room: str, request: Request) -> Response:
+        """What to explain now, for the person at the platform's own console; access as to the host's console."""
+        return answer(controller, room, request)
+
+    def answer(page: str, room: str, request: Request) -> Response:
         root = request.scope.get("root_path", "")
         ticket = request.query_params.get("ticket", "")
         if token_needed and not hosts.admits(room, ticket, "host"):

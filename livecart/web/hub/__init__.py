@@ -6,14 +6,14 @@ connection.py  one viewer: its bounded queue, its writer and reader
 hub.py         one subscription for all rooms, heartbeats, joining and leaving;  garbage.py  Python's collector
 room_feed.py   one room: cards shown, events kept, viewers connected
 messages.py    the protocol's messages;  feedback.py  reports of viewers, checked and counted once
-pages.py       the built element's files, and a page that shows a room with it;  whep.py  the stream of a WHIP room
+pages.py       the built element's files, a room's pages with it: watch, overlay;  whep.py  the stream of a WHIP room
 settings.py    the section [viewers];  metrics.py
 """
 
 from livecart.web.hub.feedback import FeedbackSink, RecentFeedback, ViewerFeedback
 from livecart.web.hub.hub import ViewerHub
 from livecart.web.hub.metrics import HubMetrics
-from livecart.web.hub.pages import element_router, watch_router
+from livecart.web.hub.pages import element_router, overlay_router, watch_router
 from livecart.web.hub.room_feed import RoomEvents
 from livecart.web.hub.routes import hub_router
 from livecart.web.hub.settings import ViewersSettings
@@ -31,6 +31,7 @@ __all__ = [
     "ViewersSettings",
     "element_router",
     "hub_router",
+    "overlay_router",
     "watch_router",
     "whep_router",
 ]

@@ -152,6 +152,11 @@ class ViewerHub:
         if feed is not None and feed.ready.is_set():
             self.metrics.messages_dropped += queue.push(feed.hello())
 
+    def card(self, room: str, card_id: str) -> CardEvent | None:
+        """A card that a watched room shows now."""
+        feed = self._feeds.get(room)
+        return None if feed is None else feed.card(card_id)
+
     async def _ready_feed(self, room: str) -> RoomFeed:
         feed = self._feeds.get(room)
         if feed is None:

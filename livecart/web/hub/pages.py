@@ -1,17 +1,23 @@
-"""The built element at `/viewer/…`, and a page that shows a room as viewers see it: its stream, the element over it."""
+"""The built element at `/viewer/…`, and the pages of a room that stand on it: watch, and the overlay for OBS."""
 
 import hashlib
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import Literal
 from urllib.parse import quote, urlsplit
 
+import msgspec
+import segno
 from fastapi import APIRouter, Request, Response
 
 from livecart.core.errors import SettingsError
 from livecart.core.http_replies import error
+from livecart.core.overlay import OverlayPosition, overlay_css
 from livecart.web.hub.admission import Admission
+from livecart.web.hub.hub import ViewerHub
 
 #: What `make viewer` builds for browsers, and its types (RFC 9239 for JavaScript).
 _FILES = {
@@ -101,6 +107,57 @@ def watch_router(admission: Admission, playback_url: Callable[[str], str | None]
     return router
 
 
+#: A longer link's modules would be under 4 of 1080 pixels, which an encoder does not keep.
+_MOST_QR_VERSION = 10
+
+
+def overlay_router(hub: ViewerHub) -> APIRouter:
+    """`/rooms/{id}/overlay`, and the QR codes that it may show."""
+    page = (_FOLDER / "overlay.html").read_text(encoding="utf-8")
+    router = APIRouter(tags=["viewers"])
+
+    @router.get("/rooms/{room}/overlay", response_class=Response)
+    async def overlay(
+        room: str,
+        request: Request,
+        *,
+        position: OverlayPosition = "upper-right",
+        theme: Literal["light", "dark"] = "light",
+        lang: Literal["zh-CN", "en"] = "zh-CN",
+        qr: bool = False,
+    ) -> Response:
+        """A transparent page with the card alone, for OBS and the like. With tickets it wants one too: `?ticket=…`."""
+        visit = await hub.admission.admitted(request, room)
+        if isinstance(visit, Response):
+            # It may be on air: what is wrong stands in the tab's title, not in the picture.
+            why = msgspec.json.decode(visit.body)["error"]["message"]
+            text = f"<!doctype html><title>{escape(why)}</title>"
+            return Response(text, visit.status_code, page_headers(), media_type="text/html")
+        written = {"room": room, "ticket": visit.ticket, "theme": theme, "lang": lang, "content": "qr" if qr else ""}
+        written["root"] = request.scope.get("root_path", "")
+        text = page.format(**{name: escape(value) for name, value in written.items()}, style=overlay_css(position))
+        # The page's own rules, and those that OBS writes into it ("Custom CSS"): a style element, or a data: link.
+        return Response(text, media_type="text/html", headers=page_headers(styles="'unsafe-inline' data:"))
+
+    @router.get("/rooms/{room}/qr/{card_id}", response_class=Response)
+    async def qr_code(room: str, card_id: str, request: Request) -> Response:
+        """The link of a card that the room shows, as SVG."""
+        visit = await hub.admission.admitted(request, room)
+        if isinstance(visit, Response):
+            return visit
+        card = hub.card(room, card_id)
+        if card is None:
+            return error(404, "unknown_card", f"room {room!r} shows no card {card_id!r} now")
+        code = segno.make(card.url, error="m", micro=False)
+        if int(code.version) > _MOST_QR_VERSION:
+            return error(404, "link_too_long", f"the link of {card.sku!r} is too long for a QR code on a stream")
+        drawn = io.BytesIO()
+        code.save(drawn, kind="svg", border=4, light="white", omitsize=True)
+        return Response(drawn.getvalue(), media_type="image/svg+xml", headers=page_headers())
+
+    return router
+
+
 def _add_file(router: APIRouter, name: str, file: str, media_type: str) -> None:
     content = (_FOLDER / file).read_bytes()
     headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
@@ -110,13 +167,13 @@ def _add_file(router: APIRouter, name: str, file: str, media_type: str) -> None:
         return Response(content, media_type=media_type, headers=headers)
 
 
-def page_headers(source: str = "") -> dict[str, str]:
+def page_headers(source: str = "", styles: str = "'self'") -> dict[str, str]:
     """Headers of a page that plays `source`: nothing inline, nothing from elsewhere but pictures and the stream."""
     parts = urlsplit(source)
     # Where the stream is on another host, its playlist and segments are fetched from there.
     stream = f" {parts.scheme}://{parts.netloc}" if parts.netloc else ""
     policy = (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' https: data:; "
+        f"default-src 'none'; script-src 'self'; style-src {styles}; img-src 'self' https: data:; "
         f"media-src 'self' blob:{stream}; connect-src 'self'{stream}; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
     )

@@ -115,6 +115,9 @@ class RoomFeed:
             self._current = current_cards(sorted(self._cards.values(), key=lambda card: card.event_id))
         return hello(self._room, self._last_event_id, self._current)
 
+    def card(self, card_id: str) -> CardEvent | None:
+        return self._cards.get(card_id)
+
     def missed_since(self, event_id: int | None) -> list[Message]:
         """Messages after an event id; a gap where not all of them are kept."""
         if event_id is None or event_id >= self._last_event_id:

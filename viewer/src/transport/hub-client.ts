@@ -8,6 +8,10 @@ import { type Feedback, type FeedbackBatch, parseServerMessage, type ServerMessa
 
 /** The hub pings every 15 s: three are missed. */
 const SILENCE_S = 45
+/** An overlay asks this often what is shown, and goes blank this long after the last answer. */
+const POLL_S = 1
+const BLANK_AFTER_S = 2.2
+const LONGEST_OVERLAY_WAIT_S = 5
 /** A connection that lived this long was a good one. */
 const STABLE_S = 10
 const FEEDBACK_EVERY_S = 2
@@ -42,14 +46,21 @@ export class HubClient {
   /** Whether this connection has sent a batch that is not acknowledged. */
   private batchSent = false
   private readonly outbox = new FeedbackOutbox()
-  private readonly backoff = new Backoff()
+  private readonly backoff: Backoff
   private readonly timers = new Map<string, ReturnType<typeof setTimeout>>()
 
+  /**
+   * @param isOverlay nothing may be shown that the hub does not confirm, and nobody is there to load the page again:
+   *   without a connection the room shows nothing, and after a refusal too it is tried again.
+   */
   constructor(
     private readonly address: RoomAddress,
     private readonly open: OpenChannel,
     private readonly listener: HubListener,
-  ) {}
+    private readonly isOverlay = false,
+  ) {
+    this.backoff = new Backoff(Math.random, isOverlay ? LONGEST_OVERLAY_WAIT_S : undefined)
+  }
 
   start(): void {
     addEventListener('online', this.retryNow)
@@ -85,7 +96,11 @@ export class HubClient {
       this.listener.problem('src', `the hub's address cannot be used: ${String(error)}`)
       return
     }
-    this.after('silence', SILENCE_S, () => this.abandon())
+    this.awaitMessage()
+  }
+
+  private awaitMessage(): void {
+    this.after('silence', this.isOverlay ? BLANK_AFTER_S : SILENCE_S, () => this.abandon())
   }
 
   private abandon(): void {
@@ -98,12 +113,17 @@ export class HubClient {
     this.cancel('silence')
     this.cancel('stable')
     this.cancel('resend')
+    this.cancel('poll')
+    if (this.isOverlay) {
+      this.wantsCurrent = true
+      this.listener.current([])
+    }
     // Sent again, it would end every connection, and no card would come any more.
     if (code === NOT_THE_PROTOCOL && this.batchSent) this.outbox.giveUp()
     const refused = REFUSALS[code]
     if (refused) {
       this.listener.problem(refused, `the hub refused this page (close code ${code})`)
-      return
+      if (!this.isOverlay) return
     }
     this.after('retry', this.backoff.next(), () => this.connect())
   }
@@ -113,7 +133,7 @@ export class HubClient {
   }
 
   private receive(text: string): void {
-    this.after('silence', SILENCE_S, () => this.abandon())
+    this.awaitMessage()
     try {
       const hub = roomUrl(this.address, '', 'http').origin
       this.handle(parseServerMessage(text, hub, (error) => this.listener.problem('event', error.message)))
@@ -132,8 +152,7 @@ export class HubClient {
         this.take(message.event)
         break
       case 'gap':
-        this.wantsCurrent = true
-        this.channel?.send({ type: 'current' })
+        this.askCurrent()
         break
       case 'ping':
         this.setClock(message.serverTimeS)
@@ -159,8 +178,14 @@ export class HubClient {
       for (const { card_id } of hello.current) this.told.add(card_id)
       this.listener.current(hello.current)
     }
+    if (this.isOverlay) this.after('poll', POLL_S, () => this.askCurrent())
     if (this.outbox.unacknowledged) this.send(this.outbox.unacknowledged)
     else this.flush()
+  }
+
+  private askCurrent(): void {
+    this.wantsCurrent = true
+    this.channel?.send({ type: 'current' })
   }
 
   /**

@@ -3,6 +3,7 @@
 export interface Texts {
   readonly locale: string
   readonly reason: string
+  readonly onNow: string
   readonly buy: string
   readonly close: string
   readonly more: string
@@ -22,6 +23,7 @@ export interface Texts {
 const CHINESE: Texts = {
   locale: 'zh-CN',
   reason: '画面中识别',
+  onNow: '正在讲解',
   buy: '去购买',
   close: '关闭',
   more: '更多选项',
@@ -41,6 +43,7 @@ const CHINESE: Texts = {
 const ENGLISH: Texts = {
   locale: 'en',
   reason: 'Recognised on screen',
+  onNow: 'On now',
   buy: 'View product',
   close: 'Close',
   more: 'More options',

@@ -3,7 +3,7 @@
 import { followLanguage, t } from './texts.js'
 
 const { root } = document.querySelector('script[data-root]').dataset
-const [, room] = location.pathname.match(/\/rooms\/([^/]+)\/console$/)
+const [, room] = location.pathname.match(/\/rooms\/([^/]+)\/\w+$/)
 const key = `livecart-host:${decodeURIComponent(room)}`
 let problem = ''
 
