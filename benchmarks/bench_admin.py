@@ -45,7 +45,6 @@ PER_PAGE = 25
 
 
 def p95_ms(took_s: list[float]) -> float:
-    """The 95th percentile."""
     return sorted(took_s)[int(len(took_s) * 0.95)] * 1e3
 
 
@@ -148,7 +147,6 @@ async def bench_save(client: httpx.AsyncClient, service: CatalogService, count: 
 
 
 async def sign_in(client: httpx.AsyncClient, token: str) -> None:
-    """Open a session."""
     await client.get("/admin/login")
     data = {"password": token, "csrftoken": client.cookies["starlette_admin_csrftoken"]}
     answer = await client.post("/admin/login", data=data)
@@ -156,7 +154,6 @@ async def sign_in(client: httpx.AsyncClient, token: str) -> None:
 
 
 def main() -> int:
-    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--products", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=40, help="of each page (default: %(default)s)")

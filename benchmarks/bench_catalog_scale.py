@@ -124,7 +124,6 @@ def without(contents: SnapshotContents, products: NDArray[np.bool_], path: Path)
 
 
 def build(contents: SnapshotContents, previous: Snapshot | None, path: Path) -> tuple[dict[str, float], Path]:
-    """Index and write a snapshot."""
     arrays, index_s = _timed(lambda: build_indexes(contents, previous))
     _, write_s = _timed(lambda: write_snapshot(path, replace(contents, extra=arrays)))
     sizes = {"snapshot_mb": path.stat().st_size / 1e6, "index_mb": sum(array.nbytes for array in arrays.values()) / 1e6}

@@ -82,7 +82,6 @@ def _table(report: dict[str, Any]) -> Table:
 
 
 def main() -> int:
-    """Measure alone and in the crowd."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, default=3, help="of the 48 s clip, each time (default: %(default)s)")
     parser.add_argument("--viewers", type=int, default=1000, help="in all, the browser among them (default: 1000)")

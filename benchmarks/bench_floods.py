@@ -53,7 +53,6 @@ console = Console(stderr=True, highlight=False)
 
 
 def main() -> int:
-    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each flood (default: %(default)s)")
     parser.add_argument("--only", choices=list(floods.FLOODS), help="one flood")
@@ -155,7 +154,6 @@ def missed(row: dict[str, Any]) -> list[str]:
 
 
 def show(report: dict[str, Any]) -> None:
-    """Print the report as a table."""
     table = Table(title=f"{report['seconds']:g} s each", title_justify="left")
     keys = ("healthz_p50_ms", "healthz_p99_ms", "events", "event_p50_s", "event_p95_s")
     counts = ("connections", "pieces", "ended_by_server", "not_let_in")

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from archive_files import ARCHIVE, unpack
 from evaluation import images
-from evaluation.backend import build, open_recognizer, unpack
+from evaluation.backend import build, open_recognizer
 from evaluation.backgrounds import find_pictures
 from evaluation.dataset import load_dataset, split, write_catalog
 from recognition.network.runtime import Runtime
@@ -33,14 +34,12 @@ class Timed:
         self.runtime, self.name, self.threads, self.seconds = runtime, runtime.name, runtime.threads, 0.0
 
     def forward(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """As of ``Runtime``."""
         started = time.perf_counter()
         result = self.runtime.forward(pixels)
         self.seconds += time.perf_counter() - started
         return result
 
     def features(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """As of ``Runtime``."""
         started = time.perf_counter()
         result = self.runtime.features(pixels)
         self.seconds += time.perf_counter() - started
@@ -48,11 +47,10 @@ class Timed:
 
 
 def main() -> None:
-    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with labels.tsv")
     parser.add_argument("--backgrounds", type=Path, nargs="+", required=True, help="photos and clips without products")
-    parser.add_argument("--archive", type=Path, default=ROOT / "model_store" / "product_recognizer.mar")
+    parser.add_argument("--archive", type=Path, default=ARCHIVE)
     parser.add_argument("--limit", type=int, default=60, help="frames (default: %(default)s)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="livecart-bench-") as temporary:

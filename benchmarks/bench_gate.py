@@ -126,7 +126,6 @@ def small_products(clip: Path, photos: list[Path], tries: int, seed: int = 0) ->
 
 
 def show(report: dict[str, Any]) -> None:
-    """Print the report as tables."""
     table = Table(title="share of sampled frames skipped")
     for column in ("clip", "frames/s", "frames", "skipped", "by reason"):
         table.add_column(column)
@@ -142,7 +141,6 @@ def show(report: dict[str, Any]) -> None:
 
 
 def missed(report: dict[str, Any]) -> list[str]:
-    """Promises of the project that were missed."""
     late = [f"{name} at {rate}/s" for name in STILL for rate, row in report["clips"][name].items() if _too_many(row)]
     late += ["cost below 1 ms"] if report["cost"]["gate_ms"] >= 1 else []
     return late + [f"small products, {n}" for n, row in report["small_products"].items() if row["seen"] < row["tries"]]
@@ -153,7 +151,6 @@ def _too_many(row: dict[str, Any]) -> bool:
 
 
 def main() -> None:
-    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     default = Path(os.environ.get("LIVECART_EVAL_DATA", ROOT.parent / "shared" / "eval"))
     parser.add_argument("--data", type=Path, default=default, help="evaluation data (default: %(default)s)")

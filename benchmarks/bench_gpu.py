@@ -26,9 +26,10 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from archive_files import ARCHIVE, unpack
 from clips.composer import ClipPlan, compose_clip
 from clips.products import DrawnProducts
-from evaluation.backend import build, unpack
+from evaluation.backend import build
 from recognition.recognizer import Recognizer
 from recognition.request.forms import Options, Request
 from recognition.settings import Settings, parse_settings
@@ -40,7 +41,6 @@ _OPTIONS = Options(room=None, top_k=0, threshold=0.5, text="auto")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line."""
     options = _options(arguments)
     console = Console(stderr=True)
     with tempfile.TemporaryDirectory(prefix="livecart-bench-") as temporary:
@@ -131,7 +131,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--batches", nargs="+", type=positive, default=[1, 4, 8, 16])
     parser.add_argument("--frames", type=positive, default=64, help="default: %(default)s")
     parser.add_argument("--products", type=positive, default=24, help="in the catalog (default: %(default)s)")
-    parser.add_argument("--archive", type=Path, default=ROOT / "model_store" / "product_recognizer.mar")
+    parser.add_argument("--archive", type=Path, default=ARCHIVE)
     parser.add_argument("--json", action="store_true", help="the figures as one JSON object on stdout as well")
     options = parser.parse_args(arguments)
     if "cuda" in options.devices and "cuda" not in devices:

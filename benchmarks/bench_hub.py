@@ -40,7 +40,6 @@ class Arrivals:
         self._all = asyncio.Event()
 
     def arrived(self) -> None:
-        """One viewer has it."""
         self.seconds.append(time.perf_counter() - self._sent_at_s)
         self._count += 1
         if self._count == self._viewers:
@@ -60,7 +59,6 @@ class Arrivals:
 
 
 def made(number: int) -> CardEvent:
-    """The room's event of that number."""
     return event("card" if number == 1 else "update", number)
 
 
@@ -195,7 +193,6 @@ def told(name: str, seconds: list[float]) -> tuple[float, float]:
 
 
 async def run(viewers: int, events: int, *, sockets: bool) -> None:
-    """Measure both, and print their ratio."""
     where = "loopback sockets, readers in this process" if sockets else "in process, ASGI"
     print(f"{viewers} viewers, {events} events, {where}")
     hub = told("hub", await (hub_over_sockets if sockets else hub_in_process)(viewers, events))
@@ -204,7 +201,6 @@ async def run(viewers: int, events: int, *, sockets: bool) -> None:
 
 
 def main() -> None:
-    """Parse arguments and run."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--viewers", type=int, default=10_000)
     parser.add_argument("--events", type=int, default=20)

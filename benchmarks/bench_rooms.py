@@ -73,8 +73,6 @@ console = Console(stderr=True, highlight=False)
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Settings that all runs share."""
-
     server: control.Server
     source_url: str
     source: psutil.Process
@@ -82,7 +80,6 @@ class Stage:
 
 
 def main() -> int:
-    """Run the command line."""
     options = _arguments()
     options.work.mkdir(parents=True, exist_ok=True)
     with prepared(options) as stage:
@@ -215,7 +212,6 @@ def one_run(way: Way, rooms: int, stage: Stage, progress: Callable[[str], None])
 
 
 def summary(ways: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
-    """The report."""
     ours, naive = (ways.get(name, {}).get("rooms") for name in ("livecart", "naive"))
     searched = not options.rooms
     cores = torchserve_plan.available_cores()

@@ -105,7 +105,6 @@ def build_plain(unpacked: Path, store: Path) -> Path:
 def one_round(
     servers: dict[str, control.Server], unpacked: Path, photos: list[bytes], options: argparse.Namespace, number: int
 ) -> dict[str, Any]:
-    """Measure everything once."""
     measured: dict[str, Any] = {"c": {}} | {name: {} for name in SERVERS}
 
     def limit(batch_size: int) -> None:
@@ -168,7 +167,6 @@ def summarise(rounds: list[dict[str, Any]], options: argparse.Namespace, photos:
 
 
 def show(report: dict[str, Any]) -> None:
-    """Print the table of the README."""
     print(f"\n{report['cores']} cores, {report['processor']}, frames {FRAME_PX[0]}x{FRAME_PX[1]}")
     print(f"{'':34}{'requests/s':>11}{'p50 ms':>9}{'p95 ms':>9}")
     for name, title in SERVERS.items():

@@ -67,8 +67,6 @@ console = Console(stderr=True, highlight=False)
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """This process at one time."""
-
     done: int
     uss_mib: float
     rss_mib: float
@@ -77,7 +75,6 @@ class Reading:
 
 
 def read_now(done: int = 0) -> Reading:
-    """This process now."""
     process = psutil.Process()
     used = process.memory_full_info()
     return Reading(done, round(used.uss / _MIB, 2), round(used.rss / _MIB, 2), process.num_threads(), process.num_fds())
@@ -211,7 +208,6 @@ async def soak_room(clip: Path, frames: int, recognizer_url: str, *, lossless: b
 
 
 def soak_reader(clip: Path, opens: int) -> dict[str, Any]:
-    """Part 2."""
     memory = Memory(opens)
     frames = 0
     for done in range(1, opens + 1):
@@ -226,14 +222,12 @@ def soak_reader(clip: Path, opens: int) -> dict[str, Any]:
 
 
 def missed(part: dict[str, Any]) -> list[str]:
-    """Promises that a part missed."""
     found = [f"memory drifted by {part['drift_uss']:+.1%}"] if part["drift_uss"] > MOST_DRIFT else []
     left = {key: part[key] for key in ("threads_left", "descriptors_left")}
     return found + [f"{count} {key.replace('_', ' ')}" for key, count in left.items() if count > 0]
 
 
 def show(report: dict[str, Any]) -> None:
-    """Print the report as tables."""
     out = Console(width=120, highlight=False)
     for name in PARTS:
         part = report[name]
@@ -250,7 +244,6 @@ def show(report: dict[str, Any]) -> None:
 
 
 def main() -> int:
-    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=28_800, help="one a second (default: 28,800, eight hours)")
     parser.add_argument("--opens", type=int, default=1_000, help="of the small file (default: 1,000)")

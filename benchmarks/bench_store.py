@@ -70,14 +70,12 @@ def product(number: int) -> ProductPatch:
 
 
 def rate(work: Callable[[], Any], count: int) -> float:
-    """Per second."""
     started_s = time.perf_counter()
     work()
     return count / (time.perf_counter() - started_s)
 
 
 def quantiles_ms(work: Callable[[int], Any], rounds: int) -> tuple[float, float]:
-    """Median and p95 of one call."""
     took = []
     for number in range(rounds):
         started_s = time.perf_counter()
@@ -197,12 +195,10 @@ def on_each_database(mysql: str | None, bench: Callable[[str], T]) -> dict[str, 
 def add_row(
     table: Table, results: dict[str, dict[str, Any]], title: str, value: Callable[[dict[str, Any]], str]
 ) -> None:
-    """A row with a column a database."""
     table.add_row(title, *(value(found) for found in results.values()))
 
 
 def bench_store(url: str, caches: dict[str, str], options: argparse.Namespace) -> dict[str, Any]:
-    """All of it on one database."""
     store = open_store(url)
     store.upgrade()
     with store.write("bench") as session:
@@ -246,7 +242,6 @@ def show(results: dict[str, dict[str, Any]], console: Console) -> None:
 
 
 def main() -> int:
-    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--products", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=60, help="pages of each kind (default: %(default)s)")

@@ -74,7 +74,6 @@ class LoopedClip:
         return self._header + self._configuration.bytes_at(0)
 
     def due_ms(self, number: int) -> int:
-        """The time at which a frame is due."""
         cycle, index = divmod(number, len(self._tags))
         return cycle * self.duration_ms + self._times_ms[index]
 
@@ -165,7 +164,6 @@ async def _serve(clip: LoopedClip) -> None:
 
 
 def main() -> None:
-    """Serve one clip."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clip", type=Path)
     asyncio.run(_serve(LoopedClip(parser.parse_args().clip)))

@@ -20,7 +20,6 @@ class LoadResult:
 
     @property
     def per_second(self) -> float:
-        """Good answers a second."""
         return len(self.latencies_s) / self.seconds
 
     def percentile_ms(self, percent: float) -> float:

@@ -48,7 +48,6 @@ class Moment:
 
 
 def moment_of(programs: Programs) -> Moment:
-    """Read every counter now."""
     series = {
         (sample.name.removeprefix(_PREFIX), frozenset(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(programs.livecart.metrics())
@@ -112,7 +111,6 @@ class Between:
         return means
 
     def distribution(self, name: str) -> Distribution:
-        """A histogram's growth."""
         at_most: dict[float, float] = defaultdict(float)
         for (metric, labels), value in self._grown.items():
             if metric == f"{name}_bucket":
@@ -128,7 +126,6 @@ class Distribution:
 
     @property
     def count(self) -> int:
-        """All values."""
         return round(self.at_most.get(math.inf, 0.0))
 
     def share_within(self, bound_s: float) -> float:

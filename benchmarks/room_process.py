@@ -48,20 +48,16 @@ WAYS = {
 
 @dataclass(frozen=True, slots=True)
 class Livecart:
-    """A running `livecart run`."""
-
     url: str
     process: psutil.Process
     log: Path
 
     def rooms(self) -> list[dict[str, Any]]:
-        """The rooms as `GET /rooms` has them."""
         answer = requests.get(f"{self.url}/rooms", timeout=10)
         answer.raise_for_status()
         return list(answer.json()["rooms"])
 
     def metrics(self) -> str:
-        """The text of `GET /metrics`."""
         answer = requests.get(f"{self.url}/metrics", timeout=10)
         answer.raise_for_status()
         return answer.text

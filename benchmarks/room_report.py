@@ -34,7 +34,6 @@ class Run:
 
 
 def result(between: Between, run: Run) -> dict[str, Any]:
-    """The figures of one run."""
     seconds = between.seconds
     gate = between.counted("gate_frames", "reason")
     judged = sum(gate.values())
@@ -101,7 +100,6 @@ def limited_by(figures: dict[str, Any], cores: int) -> str:
 
 
 def one_line(figures: dict[str, Any]) -> str:
-    """A run in one line."""
     verdict = "; ".join(figures["shortcomings"]) or "passed"
     if "captured_to_card" not in figures:
         return f"{figures['rooms']} rooms: {verdict}"
@@ -114,7 +112,6 @@ def one_line(figures: dict[str, Any]) -> str:
 
 
 def show(report: dict[str, Any]) -> None:
-    """Print the report."""
     console = Console(width=150, highlight=False)
     console.print(f"{report['cores']} cores, {report['processor']}; {report['clip']}; {report['rate_hz']:g} frame/s")
     for name, way in report["ways"].items():
@@ -166,7 +163,6 @@ def _cost_table(run: dict[str, Any]) -> Table:
 
 
 def processor() -> str:
-    """The processor's name."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))

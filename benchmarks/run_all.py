@@ -60,7 +60,6 @@ BENCHES = {
 
 
 def main() -> int:
-    """Run them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHES)} (default: all)")
     names = parser.parse_args().names or list(BENCHES)

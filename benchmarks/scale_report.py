@@ -11,7 +11,6 @@ TARGETS = {"search p95 ms": 10.0, "memory MiB": 2048.0, "R@1 lost": 0.005}
 
 
 def missed(report: dict[str, Any]) -> list[str]:
-    """Targets that were missed."""
     rss = max(memory["rss_mib"] for memory in report["one_process"] + report["two_processes"])
     reached = {
         "search p95 ms": report["search_p95_ms"],
@@ -23,7 +22,6 @@ def missed(report: dict[str, Any]) -> list[str]:
 
 
 def show(report: dict[str, Any]) -> None:
-    """Print the table."""
     deleted = report["deleted"]
     table = Table(
         title=f"{report['products']:,} products, {report['photos']:,} photos, {report['dimensions']} dimensions"

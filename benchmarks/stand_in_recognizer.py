@@ -20,7 +20,6 @@ _TOLERANCE = 45
 
 
 def product_of(rgb: NDArray[Any]) -> str | None:
-    """The product in the middle of a picture."""
     height, width = rgb.shape[:2]
     middle = rgb[height * 3 // 8 : height * 5 // 8, width * 3 // 8 : width * 5 // 8].mean(axis=(0, 1))
     near = (sku for sku, colour in PRODUCTS.items() if np.abs(middle - colour).max() < _TOLERANCE)

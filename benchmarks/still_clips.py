@@ -101,7 +101,6 @@ def sampled(path: Path, rate_hz: float) -> Iterator[av.VideoFrame]:
 
 
 def read(path: Path) -> Picture:
-    """A photo as RGB."""
     bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
     assert bgr is not None, f"{path} is no picture"
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)

@@ -17,8 +17,6 @@ _AT_ONCE = 50
 
 
 class Crowd:
-    """Viewers that are there."""
-
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
 

@@ -14,10 +14,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
 import numpy as np
-import yaml
 
+from archive_files import ARCHIVE, HANDLER, read_settings
 from recognition.backbones import load_backbone
 from recognition.catalog.build import build_snapshot, empty_snapshot, index_arrays
 from recognition.catalog.embedding import dimensions_of, fingerprint, open_embedder
@@ -27,13 +26,11 @@ from recognition.errors import ConfigurationError
 from recognition.network.artifact import LINKS_FILE, SNAPSHOT_FILE, BackboneInfo
 from recognition.network.export import RUNTIMES, export
 from recognition.network.runtime import open_runtime
-from recognition.settings import ModelChoice, RuntimeChoice, Settings, parse_settings
+from recognition.settings import RuntimeChoice, Settings
 from recognition.snapshot.catalog_folder import load_catalog_folder
 from recognition.snapshot.write import SnapshotContents, write_snapshot
-from torchserve_plan import CONFIG_FILE, MODEL
+from torchserve_plan import CONFIG_FILE, MODEL, ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
-HANDLER = ROOT / "handler"
 #: Its own package, which the archive shares with livecart.
 CONTRACT = ROOT / "contract"
 
@@ -83,26 +80,6 @@ def build(options: argparse.Namespace) -> None:
             _pack(options, staging, Path(temporary))
     size_mb = options.output.stat().st_size / 1e6
     print(f"{options.output}: {backbone.name}, {len(backbone.labels)} labels, {len(products)} links, {size_mb:.0f} MB")
-
-
-def read_settings(path: Path) -> Settings:
-    """The ``handler`` block of ``path``, its relative paths resolved against the file's folder.
-
-    Raises:
-        ConfigurationError: missing, not YAML or not as ``recognition.settings`` says.
-    """
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"{path}: {error}") from error
-    settings = parse_settings(document if isinstance(document, dict) else {}, where=str(path))
-    resolved: dict[str, str] = {
-        key: str((path.parent / value).resolve())
-        for key in ("path", "labels")
-        if (value := getattr(settings.model, key)) is not None
-    }
-    model: ModelChoice = msgspec.structs.replace(settings.model, **resolved)
-    return msgspec.structs.replace(settings, model=model)
 
 
 def _catalog(options: argparse.Namespace, staging: Path, info: BackboneInfo, settings: Settings) -> SnapshotContents:
@@ -173,7 +150,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--catalog", type=Path, help="a catalog folder to build in: products with photos, docs/catalog.md"
     )
-    parser.add_argument("--output", type=Path, default=ROOT / "model_store" / "product_recognizer.mar")
+    parser.add_argument("--output", type=Path, default=ARCHIVE)
     parser.add_argument("--version", default="1.0", help="of the model, as clients see it (default: %(default)s)")
     parser.add_argument(
         "--runtimes",

@@ -7,7 +7,7 @@ Photos are embedded with the network of the built archive, so that a snapshot al
 again after any change: only photos that the snapshot at --output does not know yet are embedded. The new one replaces
 it in one step, which workers may watch. A build that was stopped goes on where it ended (shop.partial beside
 shop.snapshot). Products that the photos and names do not make sure of are named, with what would help, and written to
-doubts.json beside the snapshot.
+uncertain_products.json beside the snapshot.
 
   build_catalog.py --serve                        builds on request, the network kept loaded
 
@@ -27,7 +27,6 @@ import signal
 import sys
 import tempfile
 import time
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -35,38 +34,33 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 from PIL import Image, ImageDraw, ImageFont
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from contract.doubts import DOUBTS_FILE, Doubt, Doubts
+from archive_files import ARCHIVE, HANDLER, read_settings, unpack
+from contract.uncertain_products import UNCERTAIN_PRODUCTS_FILE, UncertainProduct, UncertainProducts
 from recognition.catalog.build import BuildReport, Embedder, build_snapshot, index_arrays
 from recognition.catalog.journal import Journal
 from recognition.classify.labels import load_labels
 from recognition.errors import ConfigurationError, SnapshotError
 from recognition.index.vectors import space_of
 from recognition.network.artifact import LABELS_FILE, SNAPSHOT_FILE, read_info
-from recognition.settings import Settings, parse_settings
+from recognition.settings import Settings
 from recognition.snapshot.catalog_folder import load_catalog_folder
 from recognition.snapshot.read import Snapshot, open_snapshot
 from recognition.snapshot.write import write_snapshot
-from torchserve_plan import MODEL
-
-ROOT = Path(__file__).resolve().parent.parent
-HANDLER = ROOT / "handler"
-
 
 _log = logging.getLogger(__name__)
 #: What opens the embedder of an unpacked archive: (folder, threads).
 OpenEmbedder = Callable[[Path, int], Embedder]
 _BAD_PHOTOS_STATUS = 3
-#: Doubts in words; all are in the file.
+_PREFIX = "livecart-catalog-"
+#: Uncertain products in words; all are in the file.
 _MOST_TOLD = 10
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line."""
     options = _options(arguments)
     if options.serve:
         return _serve(options)
@@ -83,9 +77,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         print(json.dumps(summary, ensure_ascii=False))
     else:
-        print("\n".join([_sentence(summary, report), *map(_advice, summary["doubts"][:_MOST_TOLD])]))
-        if len(summary["doubts"]) > _MOST_TOLD:
-            print(f"{len(summary['doubts']) - _MOST_TOLD} more in {options.output.with_name(DOUBTS_FILE)}")
+        uncertain = summary["uncertain_products"]
+        print("\n".join([_sentence(summary, report), *map(_advice, uncertain[:_MOST_TOLD])]))
+        if len(uncertain) > _MOST_TOLD:
+            print(f"{len(uncertain) - _MOST_TOLD} more in {options.output.with_name(UNCERTAIN_PRODUCTS_FILE)}")
     return _BAD_PHOTOS_STATUS if report.bad and options.strict else 0
 
 
@@ -97,10 +92,11 @@ def build(options: argparse.Namespace, open_embedder: OpenEmbedder) -> tuple[dic
         OSError: the snapshot cannot be written.
     """
     started = time.perf_counter()
-    settings = _settings(options.model_config)
+    settings = read_settings(options.model_config)
     catalog = load_catalog_folder(options.folder, allowed_hosts=settings.allowed_hosts)
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    with _unpacked(options.archive) as archive:
+    with tempfile.TemporaryDirectory(prefix=_PREFIX) as temporary:
+        archive = unpack(options.archive, Path(temporary))
         photos = sum(len(product.photos) for product in catalog.products)
         embedder = open_embedder(archive, photos)
         with _journal(options.output, embedder.fingerprint) as journal, _progress() as progress:
@@ -115,13 +111,13 @@ def build(options: argparse.Namespace, open_embedder: OpenEmbedder) -> tuple[dic
                 progress=progress,
             )
             snapshot_id = write_snapshot(options.output, contents)
-        doubts = _write_doubts(archive, options.output, settings)
+        uncertain = _write_uncertain_products(archive, options.output, settings)
     summary = {
         "output": str(options.output),
         "id": snapshot_id,
         "fingerprint": embedder.fingerprint,
         **asdict(report),
-        "doubts": [msgspec.to_builtins(doubt) for doubt in doubts],
+        "uncertain_products": msgspec.to_builtins(uncertain),
         "seconds": round(time.perf_counter() - started, 3),
         "bytes": options.output.stat().st_size,
     }
@@ -134,7 +130,8 @@ def _serve(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         made_of = _stamp(options.archive)
-        with _unpacked(options.archive) as archive:
+        with tempfile.TemporaryDirectory(prefix=_PREFIX) as temporary:
+            archive = unpack(options.archive, Path(temporary))
             embedder_for = _embedders(archive)
             print(json.dumps({"ok": True, "ready": True}), flush=True)
             with suppress(ConfigurationError):  # each order is told
@@ -202,32 +199,32 @@ def _open_embedder(archive: Path, photos: int) -> Embedder:
     return open_embedder(archive, threads=len(os.sched_getaffinity(0)), photos=photos)
 
 
-def _write_doubts(archive: Path, snapshot: Path, settings: Settings) -> Sequence[Doubt]:
-    """Finds and writes the doubts of a snapshot; without them it is no worse, so what fails is only logged."""
-    file = snapshot.with_name(DOUBTS_FILE)
+def _write_uncertain_products(archive: Path, snapshot: Path, settings: Settings) -> Sequence[UncertainProduct]:
+    """Finds and writes them; without the list a snapshot is no worse, so what fails is only logged."""
+    file = snapshot.with_name(UNCERTAIN_PRODUCTS_FILE)
     try:
-        doubts = _find_doubts(archive, snapshot, settings)
-        _write(file, msgspec.json.encode(doubts))
+        uncertain = _find_uncertain_products(archive, snapshot, settings)
+        _write(file, msgspec.json.encode(uncertain))
     except Exception as error:  # noqa: BLE001  the snapshot is written and whole
-        _log.warning("%s is written without doubts: %s", snapshot, error, exc_info=error)
+        _log.warning("%s is written without its uncertain products: %s", snapshot, error, exc_info=error)
         with suppress(OSError):
             # Those of the snapshot before.
             file.unlink()
         return ()
-    return doubts.products
+    return uncertain.products
 
 
-def _find_doubts(archive: Path, snapshot: Path, settings: Settings) -> Doubts:
+def _find_uncertain_products(archive: Path, snapshot: Path, settings: Settings) -> UncertainProducts:
     """Of a snapshot that was just written."""
     from recognition.catalog.loaded import open_catalog
-    from recognition.find.doubts import doubts_of
     from recognition.find.fusion import load_calibration
+    from recognition.find.uncertain_products import find_uncertain_products
 
     info = read_info(archive)
     labels = load_labels(archive / LABELS_FILE, num_classes=info.num_classes)
     catalog = open_catalog(snapshot, fingerprint=None, labels=labels, allowed_hosts=settings.allowed_hosts)
     weights = load_calibration(info.name).weights
-    return doubts_of(catalog, weights, space_of(info), threshold=settings.thresholds.catalog)
+    return find_uncertain_products(catalog, weights, space_of(info), threshold=settings.thresholds.catalog)
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -238,32 +235,6 @@ def _write(path: Path, content: bytes) -> None:
     except OSError:
         part.unlink(missing_ok=True)
         raise
-
-
-def _settings(path: Path) -> Settings:
-    """The model-config.yaml of the archive."""
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"{path}: {error}") from error
-    return parse_settings(document if isinstance(document, dict) else {}, where=str(path))
-
-
-@contextmanager
-def _unpacked(archive: Path) -> Iterator[Path]:
-    """The content of a .mar as a folder; a folder is taken as it is."""
-    if archive.is_dir():
-        yield archive
-        return
-    with tempfile.TemporaryDirectory(prefix="livecart-catalog-") as temporary:
-        try:
-            with zipfile.ZipFile(archive) as file:
-                file.extractall(temporary)
-        except FileNotFoundError as error:
-            raise ConfigurationError(f"{archive} is not built; `make archive` builds it") from error
-        except (OSError, zipfile.BadZipFile) as error:
-            raise ConfigurationError(f"{archive}: not an archive that can be read: {error}") from error
-        yield Path(temporary)
 
 
 @contextmanager
@@ -299,15 +270,15 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _advice(doubt: Mapping[str, Any]) -> str:
-    """One doubt in words, with what would help."""
-    named = f"sku {doubt['sku']!r} ({doubt['name']})"
-    if doubt["kind"] == "plain":
+def _advice(uncertain: Mapping[str, Any]) -> str:
+    """An uncertain product in words, with what would help."""
+    named = f"sku {uncertain['sku']!r} ({uncertain['name']})"
+    if uncertain["kind"] == "plain":
         return f"{named} has nothing but its shape, and is seldom shown: add a photo of a side with print or text"
-    other = f"sku {doubt['other_sku']!r} ({doubt['other_name']})"
-    if doubt.get("same_photo"):
+    other = f"sku {uncertain['other_sku']!r} ({uncertain['other_name']})"
+    if uncertain.get("same_photo"):
         return f"{named} has a photo in common with {other}: replace it in one of them"
-    shown = " and ".join(doubt.get("words", ())) or "what differs"
+    shown = " and ".join(uncertain.get("words", ())) or "what differs"
     return f"{named} cannot be told from {other} by its photos: add one that shows {shown}"
 
 
@@ -322,13 +293,12 @@ def _sentence(summary: Mapping[str, Any], report: BuildReport) -> str:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    store = ROOT / "model_store"
     parser.add_argument("folder", type=Path, nargs="?", help="with catalog.json and the photos that it names")
-    parser.add_argument("--output", type=Path, default=store / SNAPSHOT_FILE, help="default: %(default)s")
+    parser.add_argument("--output", type=Path, default=ARCHIVE.with_name(SNAPSHOT_FILE), help="default: %(default)s")
     parser.add_argument(
         "--model-config", type=Path, default=HANDLER / "model-config.yaml", help="for its allowed_hosts"
     )
-    parser.add_argument("--archive", type=Path, default=store / f"{MODEL}.mar", help="whose network embeds the photos")
+    parser.add_argument("--archive", type=Path, default=ARCHIVE, help="whose network embeds the photos")
     parser.add_argument("--strict", action="store_true", help="exit status 3 where a photo had to be left out")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--serve", action="store_true", help="build on request, see above")

@@ -24,7 +24,6 @@ from demo.stage import ARCHIVE, choose_shop, ended_by_signals, staged
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line."""
     options = _options(arguments)
     console = Console(highlight=False, soft_wrap=True)
     began_s = time.monotonic()

@@ -24,7 +24,6 @@ from livecart.cli.terminal import card_panel, withdrawal_line
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line."""
     options = _options(arguments)
     console = Console(highlight=False)
     began_s = time.monotonic()

@@ -26,7 +26,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 import torchserve_plan
-from evaluation.backend import unpack
+from archive_files import ARCHIVE, unpack
 from evaluation.dataset import EvaluationError
 from evaluation.plots import check_plot, draw, draw_profiles
 from evaluation.run import Outcome, Plan, evaluate
@@ -48,7 +48,6 @@ _ROWS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line."""
     options = _options(arguments)
     if options.threads:
         os.environ[THREADS_VARIABLE] = str(options.threads)
@@ -79,7 +78,6 @@ def _plot(path: Path, outcomes: Sequence[Outcome]) -> None:
 
 
 def show(figures: dict[str, Any], console: Console | None = None) -> None:
-    """Print the figures as tables for people."""
     table = Table(title=_title(figures), title_justify="left")
     for heading in ("", "mean of the seeds", "least", "most", "95 % interval"):
         table.add_column(heading, justify="right" if heading else "left")
@@ -103,7 +101,6 @@ def show(figures: dict[str, Any], console: Console | None = None) -> None:
 
 
 def _measure(options: argparse.Namespace) -> list[Outcome]:
-    """An outcome for each profile."""
     bar = Progress(
         *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()),
         console=Console(stderr=True),
@@ -186,7 +183,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add("--dump", type=Path, metavar="FOLDER", help="write every image that is asked about, and frames.jsonl")
     add("--known", type=Path, metavar="FILE", help="a snapshot: its photos are not embedded again; kept there if new")
-    add("--archive", type=Path, default=torchserve_plan.ROOT / "model_store" / "product_recognizer.mar")
+    add("--archive", type=Path, default=ARCHIVE)
     add("--threads", type=positive, help="of the network in this process (default: every core)")
     add("--url", help="ask this server instead; it must run the same weights as --archive")
     add("--snapshot-path", type=Path, help="with --url: the snapshot file that the server's archive follows")

@@ -19,11 +19,12 @@ import re
 import sys
 from pathlib import Path
 
-from build_archive import HANDLER, ROOT, read_settings
+from archive_files import HANDLER, read_settings
 from recognition.backbones import load_backbone
 from recognition.backbones.modelscope_general import CHECKPOINT_FILE, LABELS_FILE, MODEL_ID
 from recognition.errors import ConfigurationError
 from recognition.settings import ModelChoice
+from torchserve_plan import ROOT
 
 FILES = (CHECKPOINT_FILE, LABELS_FILE)
 CONFIG_FILE = "model-config.yaml"

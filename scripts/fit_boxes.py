@@ -18,9 +18,10 @@ import msgspec
 import numpy as np
 from rich.progress import track
 
+from archive_files import unpack
 from contract.boxes import BoxXyxyPx, iou
 from evaluation import images
-from evaluation.backend import build_in, fit_parser, open_recognizer, unpack
+from evaluation.backend import build_in, fit_parser, open_recognizer
 from evaluation.backgrounds import Picture, find_pictures
 from evaluation.dataset import Dataset, load_dataset, split, write_catalog
 from recognition.find.boxes import TERMS, BoxEvidence, BoxFit, corrected, features, path_of, target, terms
@@ -61,7 +62,6 @@ class Recorder:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; 0 on success."""
     options = _options(arguments)
     with tempfile.TemporaryDirectory(prefix="livecart-fit-") as temporary:
         archive = unpack(options.archive, Path(temporary) / "archive")
@@ -84,7 +84,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def fit(samples: Sequence[Sample], *, backbone: str, fitted_on: str) -> BoxFit:
-    """Ridge regression."""
     rows = np.stack([features(sample.evidence) for sample in samples])
     wanted = np.stack([target(sample.evidence, sample.truth) for sample in samples])
     means = [round(float(mean), 5) for mean in rows.mean(axis=0)]

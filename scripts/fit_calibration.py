@@ -26,8 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
+from archive_files import unpack
 from evaluation import images as asked_images
-from evaluation.backend import build_in, fit_parser, open_recognizer, unpack
+from evaluation.backend import build_in, fit_parser, open_recognizer
 from evaluation.backgrounds import Picture, find_pictures, load_picture
 from evaluation.compose import compose, seed_for
 from evaluation.dataset import Dataset, Query, Split, load_dataset, split, write_catalog
@@ -79,8 +80,6 @@ class Sample:
 
 @dataclass(frozen=True)
 class Round:
-    """One catalog and how it is looked at."""
-
     dataset: Dataset
     shots: int
     gallery: str | None
@@ -93,7 +92,6 @@ class Round:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; 0 on success."""
     options = _options(arguments)
     with tempfile.TemporaryDirectory(prefix="livecart-fit-") as temporary:
         archive = unpack(options.archive, Path(temporary) / "archive")
@@ -223,7 +221,6 @@ class _Collection:
     limit: int
 
     def of_round(self, each: Round) -> Iterator[Sample]:
-        """All samples of one catalog."""
         parts = split(
             each.dataset, shots=each.shots, seed=each.seed, gallery=each.gallery, leave_out=0.3, limit=self.limit
         )

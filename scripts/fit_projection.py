@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from rich.progress import track
 
+from archive_files import unpack
 from clips.catalog_photos import take_photo
 from clips.designs import design_products
 from evaluation.as_held import Rgb, as_held
-from evaluation.backend import fit_parser, unpack
+from evaluation.backend import fit_parser
 from evaluation.backgrounds import find_pictures, load_picture
 from recognition.errors import ConfigurationError
 from recognition.find.views import crop, dense_maps, pool, windows_of
@@ -60,7 +61,6 @@ Averages = NDArray[np.float32]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; 0 on success."""
     options = _options(arguments)
     with tempfile.TemporaryDirectory(prefix="livecart-fit-") as temporary:
         folder = unpack(options.archive, Path(temporary) / "archive")

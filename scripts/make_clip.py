@@ -45,7 +45,6 @@ _UNITS = {"": 1, "k": 1_000, "M": 1_000_000}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line."""
     options = _options(arguments)
     try:
         made = _make(options)

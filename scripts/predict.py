@@ -32,7 +32,6 @@ _DEFAULT_URL = "http://127.0.0.1:8080"
 
 
 def main() -> int:
-    """Run the command line."""
     options = _arguments()
     try:
         photos = list(find_photos(options.photos))

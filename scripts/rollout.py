@@ -39,8 +39,6 @@ class RolloutError(Exception):
 
 @dataclass
 class Rollout:
-    """One replacement on one server."""
-
     server: Server
     folder: Path
     store: Path
@@ -222,7 +220,6 @@ def _top_label(answer: Answer) -> str:
 
 
 def main() -> int:
-    """Run the command line."""
     options = _arguments()
     try:
         server = control.require_running(options.server_folder.resolve())

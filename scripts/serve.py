@@ -26,7 +26,6 @@ from torchserve_plan import MODEL, ROOT, Plan, ServerError, positive
 
 
 def main() -> int:
-    """Run the command line."""
     options = _arguments()
     try:
         return int({"start": _start, "stop": _stop, "status": _status, "check": _check}[options.command](options))

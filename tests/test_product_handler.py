@@ -125,13 +125,6 @@ def test_a_batch_is_answered_in_order_by_one_pass(worker, runtime):
     assert runtime.batch_sizes == [3]
 
 
-def test_an_answer_names_model_version_and_product(worker):
-    [(_, _, body)] = worker.answer(request(RED))
-    assert body["model"]["name"] == "product_recognizer"
-    assert body["model"]["version"] == "1.0"
-    assert body["products"][0]["url"] == "https://shop.example.com/item/1"
-
-
 def test_a_bad_item_gets_its_own_status_and_its_neighbours_their_answers(worker, runtime):
     answers = worker.answer(
         request(b"no image"),
@@ -198,12 +191,6 @@ def test_a_batch_of_descriptions_alone_measures_nothing(worker, runtime, caplog)
     assert emitted(caplog) == {}
 
 
-@pytest.mark.parametrize("value", ["False", "", "yes"])
-def test_only_the_servers_own_mark_asks_for_a_description(worker, value):
-    [(_, _, body)] = worker.answer(request(RED, headers={"describe": value}))
-    assert body["labels"][0]["label"] == "红色"
-
-
 def test_an_explanation_is_not_offered_and_its_neighbours_are_answered(worker):
     answers = worker.answer(request(RED, headers={"explain": "True"}), request(RED))
     assert [(status, phrase) for status, phrase, _ in answers] == [(501, "not_offered"), (200, None)]
@@ -251,14 +238,6 @@ def test_every_metric_is_emitted_once_a_batch_with_its_value_and_dimensions(work
     assert sorted(lines["livecart_images_total"]) == [("1", f"{model},Outcome:bad_image"), ("2", f"{model},Outcome:ok")]
 
 
-def test_the_time_of_a_batch_is_the_handlers_whole_time(worker, caplog):
-    with caplog.at_level(logging.INFO):
-        worker.answer(request(RED), request(BLUE))
-    seconds = {name: float(lines[0][0]) for name, lines in emitted(caplog).items() if name.endswith("_seconds")}
-    stages = sum(seconds[f"livecart_{stage}_seconds"] for stage in ("decode", "network", "keypoints", "text", "match"))
-    assert 0 < stages <= seconds["livecart_batch_seconds"] < 60
-
-
 def test_every_metric_of_metrics_yaml_under_our_name_is_emitted(tmp_path, runtime, monkeypatch, caplog):
     real = recognizer_module.Recognizer.recognize
 
@@ -281,11 +260,6 @@ def test_a_server_with_torchserves_own_metrics_file_still_answers(tmp_path, runt
         [(status, _, _)] = worker.answer(request(RED))
     assert status == 200
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
-
-
-def test_loading_warms_up_every_batch_size_that_the_server_may_send(tmp_path, runtime):
-    Worker(write_archive_folder(tmp_path), metrics=METRICS, batch_size=3)
-    assert runtime.batch_sizes[:3] == [1, 2, 3]
 
 
 def test_loading_logs_one_ascii_line_that_says_what_is_ready(tmp_path, runtime, caplog):
@@ -337,12 +311,6 @@ def wait_until(seen, *, most_s: float = 20.0) -> None:
     while not seen():
         assert time.monotonic() < end, "it did not come to that"
         time.sleep(0.05)
-
-
-@pytest.mark.parametrize("config", [{}, {"handler": {}}, model_config(allowed_hosts=[])])
-def test_a_wrong_configuration_stops_the_worker_from_starting(tmp_path, runtime, config):
-    with pytest.raises(ConfigurationError):
-        Worker(write_archive_folder(tmp_path), metrics=METRICS, config=config)
 
 
 def test_an_archive_for_a_server_that_gives_no_configuration_says_what_is_missing(tmp_path, runtime):

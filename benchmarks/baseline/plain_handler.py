@@ -18,7 +18,6 @@ class PlainHandler:
     """Preprocess, infer, postprocess."""
 
     def initialize(self, context):
-        """Load the model."""
         folder = Path(context.system_properties["model_dir"])
         info = json.loads((folder / "backbone.json").read_text())
         spec = info["preprocessing"]

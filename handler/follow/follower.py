@@ -192,7 +192,6 @@ class SnapshotFollower(Generic[Opened]):
         return held
 
     def _consider(self, held: Held) -> None:
-        """Open a copy and hand it over, or say why not."""
         path = self._cache.path(held)
         try:
             opened = self._open(path)

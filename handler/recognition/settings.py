@@ -105,8 +105,6 @@ class Thresholds(_Block, frozen=True):
 
 
 class TopK(_Block, frozen=True):
-    """Labels in a reply."""
-
     default: Positive
     highest: Positive
 
@@ -143,8 +141,6 @@ class CatalogChoice(_Block, frozen=True):
 
 
 class Settings(_Block, frozen=True):
-    """The whole block."""
-
     model: ModelChoice
     runtime: RuntimeChoice
     thresholds: Thresholds

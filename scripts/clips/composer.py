@@ -73,7 +73,6 @@ class Composition:
     grains: Sequence[Rgb]
 
     def frames(self) -> Iterator[Rgb]:
-        """All frames in order, uint8 (h, w, 3)."""
         for number in range(round(self.plan.duration_s * self.plan.fps)):
             t_s = number / self.plan.fps
             frame = self.backdrop.frame(t_s)

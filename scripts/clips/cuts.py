@@ -35,7 +35,6 @@ def plan_cuts(duration_s: float, rng: np.random.Generator) -> list[Cut]:
 
 
 def cut_at(cuts: Sequence[Cut], t_s: float) -> Cut:
-    """The cut that holds at a time."""
     return next(cut for cut in reversed(cuts) if cut.from_s <= t_s)
 
 

@@ -29,7 +29,6 @@ class HostClip:
     paused_s: float | None = None
 
     def frame(self, t_s: float) -> Rgb:
-        """The background at a time."""
         return framed(
             self.frames[
                 _back_and_forth(int((t_s if self.paused_s is None else self.paused_s) * self.fps), len(self.frames))

@@ -52,8 +52,6 @@ class Heart:
 
 @dataclass
 class Overlays:
-    """Everything drawn over one clip."""
-
     labels: list[Label]
     hearts: list[Heart] = field(default_factory=list)
 

@@ -81,7 +81,6 @@ class FolderProducts:
         return (cut + whole)[:count]
 
     def write_catalog(self, folder: Path) -> Path:
-        """See `Products`."""
         return write_catalog(self._split, folder)
 
     def _of(self, sku: str, seed: int) -> ClipProduct:
@@ -121,7 +120,6 @@ class DrawnProducts:
         ]
 
     def write_catalog(self, folder: Path) -> Path:
-        """See `Products`."""
         (folder / "photos").mkdir(parents=True, exist_ok=True)
         entries = [self._entry(design, folder) for design in self._designs]
         document = {"schema": 1, "products": entries}

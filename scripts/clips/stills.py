@@ -30,7 +30,6 @@ class StillPicture:
     picture: Rgb
 
     def frame(self, _t_s: float) -> Rgb:
-        """A copy of the picture."""
         return self.picture.copy()
 
 

@@ -40,7 +40,6 @@ class Studio:
         self._phases = rng.uniform(0, 2 * np.pi, 3)
 
     def frame(self, t_s: float) -> Rgb:
-        """The room at a time."""
         cut = cut_at(self._cuts, t_s)
         scene = self._room.copy()
         if self._host:

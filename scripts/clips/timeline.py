@@ -60,7 +60,6 @@ def draw_timeline(path: Path, score: ClipScore, truth: ClipTruth) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("score", type=Path, metavar="SCORE", help="what `livecart evaluate-clip --json` printed")
     parser.add_argument("truth", type=Path, metavar="TRUTH", help="the clip's truth file")

@@ -53,7 +53,6 @@ class ClipWriter:
         }
 
     def write(self, frame: Rgb) -> None:
-        """Append one frame, uint8 (h, w, 3)."""
         picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
         picture.pts = self._count
         picture.time_base = Fraction(1, self._fps)

@@ -122,7 +122,6 @@ def watching(executable: str, url: str, *, size: tuple[int, int]) -> Iterator[Pa
 
 
 def recording(page: Page) -> Recording:
-    """Frames and cards seen until now."""
     return msgspec.convert(page.evaluate("window.recorded"), Recording, strict=False)
 
 

@@ -68,7 +68,6 @@ class Feed:
             yield timed
 
     def close(self) -> None:
-        """Close the source."""
         self.container.close()
 
     def _endless(self, stop: threading.Event) -> Iterator[Timed]:

@@ -53,7 +53,6 @@ class FlvFanOut:
         self._header_done = False
 
     def write(self, data: bytes) -> int:
-        """For the muxer."""
         with self._changed:
             if not self._header_done:
                 self._header += data
@@ -90,7 +89,6 @@ class FlvFanOut:
 
     @contextmanager
     def reading(self) -> Iterator[_Reader]:
-        """Read along."""
         with self._changed:
             reader = _Reader(self._changed, [self._header, *self._since_key])
             self._readers.append(reader)
@@ -144,7 +142,6 @@ class Station:
         self._first = open_feed(source)
 
     def start(self) -> None:
-        """Begin to send."""
         self._thread.start()
 
     def stop(self) -> None:

@@ -34,7 +34,6 @@ class System:
 
     @property
     def watch_url(self) -> str:
-        """The room as viewers see it."""
         return f"{self.url}/rooms/{ROOM}/watch"
 
     @property

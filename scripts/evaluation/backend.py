@@ -8,7 +8,6 @@ import os
 import shutil
 import sys
 import time
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 import requests
-import yaml
 
+from archive_files import ARCHIVE, read_settings
 from evaluation.dataset import EvaluationError
 from recognition.errors import ConfigurationError, RecognitionError
 from recognition.request.forms import Options, Request, TextMode
-from recognition.settings import ProfileName, Settings, parse_settings
+from recognition.settings import ProfileName, Settings
 from recognition.snapshot.read import open_snapshot
 from torchserve_plan import CONFIG_FILE, MODEL
 
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from recognition.find.replies import BatchResult
     from recognition.recognizer import Recognizer
 
-_ROOT = Path(__file__).resolve().parents[2]
 _TIMEOUT_S = 60.0
 #: Every worker follows the snapshot for itself: so many replies in a row must come from the new one.
 _IN_A_ROW = 12
@@ -93,22 +91,6 @@ def build_in(work: Path, folder: Path, archive: Path, *, data: str, name: str) -
     return build(folder, archive, snapshot)
 
 
-def unpack(archive: Path, folder: Path) -> Path:
-    """The archive's content below ``folder``; a folder given as the archive is used as it is.
-
-    Raises:
-        EvaluationError: not there, or not an archive.
-    """
-    if archive.is_dir():
-        return archive
-    try:
-        with zipfile.ZipFile(archive) as content:
-            content.extractall(folder)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise EvaluationError(f"{archive}: {error}; `make archive` builds it") from error
-    return folder
-
-
 def open_recognizer(archive_folder: Path, snapshot_path: Path, *, profile: ProfileName | None = None) -> Recognizer:
     """A recogniser of the unpacked archive that serves this snapshot, with its own profile or that one.
 
@@ -116,9 +98,8 @@ def open_recognizer(archive_folder: Path, snapshot_path: Path, *, profile: Profi
     """
     from recognition.recognizer import Recognizer  # brings the runtimes, and a server needs none here
 
-    config = yaml.safe_load((archive_folder / CONFIG_FILE).read_text(encoding="utf-8"))
     manifest = msgspec.json.decode((archive_folder / "MAR-INF" / "MANIFEST.json").read_bytes())
-    settings = parse_settings(config)
+    settings = read_settings(archive_folder / CONFIG_FILE)
     if profile is not None:
         settings = msgspec.structs.replace(settings, profile=profile)
     recognizer = Recognizer.from_folder(archive_folder, settings, name=MODEL, version=manifest["model"]["modelVersion"])
@@ -157,11 +138,9 @@ class InProcess:
 
     @property
     def thresholds(self) -> Thresholds:
-        """Those of the archive."""
         return self._thresholds
 
     def recognize(self, image: bytes, text: TextMode) -> Answered:
-        """Ask the recogniser."""
         top_k = self._recognizer.settings.top_k.default
         options = Options(room=None, top_k=top_k, threshold=self._thresholds.lowest, text=text)
         started, core_started_s = time.perf_counter(), time.process_time()
@@ -196,7 +175,6 @@ class OverHttp:
 
     @property
     def thresholds(self) -> Thresholds:
-        """Those of the archive that the server runs."""
         return self._thresholds
 
     def wait(self, image: bytes) -> None:
@@ -292,6 +270,6 @@ def fit_parser(description: str | None, *, data: str, backgrounds: str) -> argpa
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, nargs="+", required=True, help=data)
     parser.add_argument("--backgrounds", type=Path, nargs="+", required=True, help=backgrounds)
-    parser.add_argument("--archive", type=Path, default=_ROOT / "model_store" / "product_recognizer.mar")
+    parser.add_argument("--archive", type=Path, default=ARCHIVE)
     parser.add_argument("--seed", type=int, default=100, help="unlike those reported (default: %(default)s)")
     return parser

@@ -85,7 +85,6 @@ class Dump:
         self._count = 0
 
     def add(self, seed: int, asked: Asked) -> None:
-        """Write one image."""
         suffix = ".jpg" if asked.data.startswith(b"\xff\xd8") else Path(asked.name).suffix or ".jpg"
         path = self._folder / f"seed-{seed}" / f"{self._count:05}{suffix}"
         path.parent.mkdir(exist_ok=True)

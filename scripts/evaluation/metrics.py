@@ -53,7 +53,6 @@ class Answer:
 
     @property
     def best(self) -> Candidate | None:
-        """The first candidate."""
         return self.candidates[0] if self.candidates else None
 
     @property

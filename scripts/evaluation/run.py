@@ -122,7 +122,6 @@ class _Run:
         self._threshold = 0.0
 
     def seed(self, seed: int, parts: Split, temporary: Path) -> None:
-        """Build the seed's catalog and ask everything."""
         name = f"seed {seed + 1} of {self._plan.seeds}"
         self._progress(f"{name}, catalog", 0, 0)
         folder = write_catalog(parts, temporary / f"catalog-{seed}")

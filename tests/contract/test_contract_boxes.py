@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.boxes import area, clip, intersection, iou, mirrored
+from contract.boxes import clip, intersection, iou, mirrored
 from recognition.find.views import intersection_over_union
 
 BOXES = st.tuples(*[st.floats(0, 100)] * 2, *[st.floats(1, 100)] * 2).map(
@@ -41,10 +41,6 @@ def test_overlap_is_symmetric_a_share_and_the_same_for_arrays(a, b):
 
 def test_a_mirrored_box_is_as_far_from_the_other_side():
     assert mirrored((10, 20, 30, 60), 100) == (70, 20, 90, 60)
-
-
-def test_area_is_width_by_height():
-    assert area((1, 2, 4, 7)) == 15
 
 
 @pytest.mark.parametrize(

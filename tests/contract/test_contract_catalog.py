@@ -25,12 +25,6 @@ def test_what_is_not_written_is_told_from_what_is_null():
     assert least.price_text is nulls.price_text is None
 
 
-@pytest.mark.parametrize(("price", "text"), [("12.90", "12.90"), ('"12.90"', "12.90"), ("1.5e1", "15"), ("0", "0")])
-def test_a_price_keeps_its_digits(price, text):
-    (entry,) = read_catalog(written(LEAST | {"price": "PRICE"}).replace('"PRICE"', price))
-    assert entry.price_text == text
-
-
 def test_what_the_reader_does_not_take_is_told_with_line_and_key():
     def check(entry):
         if entry.sku == "2":

@@ -53,31 +53,10 @@ def test_every_error_has_a_status_an_ascii_code_and_a_body(kind):
     assert str(error) == "it was so"
 
 
-@pytest.mark.parametrize(
-    ("kind", "status", "code"),
-    [
-        (errors.BadRequest, 400, "bad_request"),
-        (errors.BadOption, 400, "bad_option"),
-        (errors.BadImage, 400, "bad_image"),
-        (errors.ImageTooLarge, 413, "image_too_large"),
-        (errors.UnsupportedImage, 415, "unsupported_image"),
-        (errors.NotOffered, 501, "not_offered"),
-        (errors.InternalError, 500, "internal_error"),
-    ],
-)
-def test_statuses_and_codes_are_those_that_clients_were_promised(kind, status, code):
-    assert (kind("").status, kind.code) == (status, code)
-
-
 def test_a_lone_surrogate_in_a_message_does_not_spoil_the_body():
     error = errors.BadOption("unknown option \ud800 x")
     body = json.loads(encode_error(error.code, error.message))
     assert body["error"]["message"] == "unknown option ? x"
-
-
-def test_weights_that_do_not_fit_are_an_error_of_the_configuration_and_of_no_request():
-    assert issubclass(errors.WeightsError, errors.ConfigurationError)
-    assert not issubclass(errors.ConfigurationError, errors.RecognitionError)
 
 
 def test_the_docs_tell_every_code_with_its_status():

@@ -2,7 +2,6 @@
 
 import json
 import socket
-import threading
 import time
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import pytest
 
 from follow import sources
 from follow.cache import Held
-from follow.follower import SnapshotFollower
 from recognition.snapshot.read import Snapshot, open_snapshot
 from tests.follow.follower_worker import POLL_S, Worker, eventually, skus
 from tests.snapshot_files import FINGERPRINT, write
@@ -28,29 +26,6 @@ def test_a_reason_that_may_go_away_is_tried_again(path, follow):
     assert worker.serving == "0"
     eventually(lambda: worker.serving == "1")
     assert worker.told("refused") == [f"{path}: MemoryError: no memory"]
-
-
-def test_who_cannot_take_a_snapshot_is_offered_it_again(path, follow):
-    offered = []
-
-    def take(snapshot: Snapshot) -> None:
-        offered.append(skus(snapshot))
-        if len(offered) == 2:
-            raise RuntimeError("not now")
-
-    worker = follow(path, on_change=take)
-    write(path, "2")
-    eventually(lambda: offered == ["1", "2", "2"])
-    assert worker.told("refused") == [f"{path}: cannot be taken over: RuntimeError: not now"]
-
-
-def test_who_cannot_take_the_first_snapshot_does_not_start(path, follow):
-    def take(_snapshot):
-        raise RuntimeError("too little memory")
-
-    with pytest.raises(RuntimeError, match="too little memory"):
-        follow(path, on_change=take)
-    assert not any(thread.name == "snapshot-follower" for thread in threading.enumerate())
 
 
 def test_a_newer_snapshot_is_not_handed_to_who_could_not_take_the_first(folder, path):
@@ -72,26 +47,6 @@ def test_a_newer_snapshot_is_not_handed_to_who_could_not_take_the_first(folder, 
         worker.start()
     assert offered == ["1"]
     assert not worker.follower._thread.is_alive()
-
-
-def test_an_event_that_cannot_be_told_stops_nothing(folder, path):
-    def fail(outcome: str, message: str) -> None:
-        raise RuntimeError(outcome)
-
-    changes = []
-    follower = SnapshotFollower(
-        str(path),
-        builtin=folder / "builtin.snapshot",
-        cache_folder=folder / "cache",
-        open=lambda file: open_snapshot(file, fingerprint=FINGERPRINT),
-        on_change=lambda snapshot: changes.append(skus(snapshot)),
-        on_event=fail,
-        poll_s=POLL_S,
-    )
-    follower.start()
-    write(path, "2")
-    eventually(lambda: changes == ["1", "2"])
-    follower.close()
 
 
 def test_a_cache_that_cannot_be_written_leaves_the_built_in_snapshot(folder, path, follow):

@@ -139,11 +139,6 @@ def test_a_body_is_bounded_whether_its_length_is_told_or_not(folder, shop, follo
     eventually(lambda: worker.serving == "3")
 
 
-def test_a_chunked_snapshot_is_taken(shop, follow):
-    shop.chunked = True
-    assert follow(shop.url).serving == "1"
-
-
 def test_last_modified_serves_where_there_is_no_etag(folder, shop, follow):
     shop.etags, shop.modified = False, time.time() - 100
     worker = follow(shop.url)
@@ -158,19 +153,6 @@ def test_two_changes_within_one_second_are_both_seen(folder, shop, follow):
     worker = follow(shop.url)
     shop.body = snapshot_bytes(folder, "2")
     eventually(lambda: worker.serving == "2")
-
-
-def test_a_server_without_validators_is_followed_by_content(folder, shop, follow):
-    shop.etags = False
-    worker = follow(shop.url)
-    eventually(lambda: len(shop.answers) > 3)
-    assert worker.changes == []
-    assert len(worker.told("loaded")) == 1
-    shop.body = b"damaged"
-    eventually(lambda: worker.told("refused") != [])
-    asked = len(shop.answers)
-    eventually(lambda: len(shop.answers) > asked + 3)
-    assert len(worker.told("refused")) == 1
 
 
 def test_closing_breaks_off_a_download(folder, shop, follow):
@@ -235,8 +217,3 @@ def test_a_redirect_to_another_server_goes_without_the_token(monkeypatch):
         ("https://shop.example.com/v2.snapshot", "Bearer lc_token"),
         ("https://cdn.example.net/v2.snapshot", None),
     ]
-
-
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.9.9.9", "[::1]"])
-def test_http_is_for_this_machine(host):
-    assert sources.open_source(f"http://{host}:8000/a", max_bytes=1).shown == f"http://{host}:8000/a"

@@ -62,11 +62,6 @@ def test_a_start_has_them_and_each_edit_is_taken_over(path, worker):
     assert (len(started.taken), started.events) == (2, [])
 
 
-def test_without_the_file_nothing_is_taken_over_and_nobody_is_told(worker):
-    started = worker()
-    assert (started.taken, started.events) == ([], [])
-
-
 def test_a_file_that_comes_later_and_goes_again(path, worker):
     started = worker()
     put(path.parent, offers_bytes(a="1"))

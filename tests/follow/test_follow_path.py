@@ -14,12 +14,6 @@ from tests.follow.follower_worker import POLL_S, Worker, eventually, skus, snaps
 from tests.snapshot_files import FINGERPRINT, write
 
 
-def test_without_a_source_the_built_in_snapshot_serves(follow):
-    worker = follow(None)
-    assert worker.serving == "0"
-    assert worker.events == [("loaded", "the built-in snapshot")]
-
-
 def test_a_start_with_nothing_to_serve_fails(folder, follow):
     (folder / "builtin.snapshot").write_bytes(b"")
     with pytest.raises(SnapshotError, match="the file is empty"):
@@ -74,13 +68,6 @@ def test_a_change_is_served_within_two_seconds_at_the_default_pace(path, follow)
     eventually(lambda: worker.serving == "12", within_s=2.0)
 
 
-def test_a_path_is_looked_at_four_times_in_the_time_of_one_look(path, follow):
-    worker = follow(path, poll_s=2.4)
-    # 0.6 s between two looks, not 2.4 s.
-    write(path, "1", "2")
-    eventually(lambda: worker.serving == "12", within_s=1.2)
-
-
 def test_a_snapshot_that_is_copied_over_the_old_one_does_not_touch_what_serves(folder, path, follow):
     kept = []
     worker = follow(path, on_change=kept.append)
@@ -116,31 +103,6 @@ def test_a_damaged_snapshot_is_refused_once_and_the_old_one_serves(folder, path,
     assert [outcome for outcome, _ in worker.events] == ["loaded", "refused", "loaded"]
 
 
-def test_a_snapshot_of_another_model_is_refused(folder, path, follow):
-    worker = follow(path)
-    write(path, "2", fingerprint="other@7")
-    eventually(lambda: worker.told("refused") != [])
-    assert "another model (other@7)" in worker.told("refused")[0]
-    assert worker.serving == "1"
-
-
-def test_each_distinct_damaged_state_is_told(folder, path, follow):
-    worker = follow(path)
-    for count in (1, 2):
-        path.write_bytes(b"x" * count)
-        eventually(lambda count=count: len(worker.told("refused")) == count)
-
-
-def test_after_a_refusal_the_old_content_is_welcome_back(path, follow):
-    worker = follow(path)
-    sound = path.read_bytes()
-    path.write_bytes(b"x")
-    eventually(lambda: worker.told("refused") != [])
-    path.write_bytes(sound)
-    eventually(lambda: len(worker.told("loaded")) == 2)
-    assert worker.serving == "1"
-
-
 def test_a_file_that_is_being_written_is_left_alone_until_it_is_whole(folder, path, follow):
     worker = follow(path)
     data = snapshot_bytes(folder, "2")
@@ -173,16 +135,6 @@ def test_a_file_that_is_touched_is_no_news(path, follow):
     eventually(lambda: worker.follower._cache.latest() != before)
     time.sleep(3 * POLL_S)
     assert worker.changes == []
-
-
-def test_a_file_that_is_too_large_is_refused_once(folder, path, follow):
-    worker = follow(path, max_bytes=path.stat().st_size + 50)
-    path.write_bytes(b"x" * (path.stat().st_size + 51))
-    eventually(lambda: worker.told("refused") != [])
-    time.sleep(5 * POLL_S)
-    assert len(worker.told("refused")) == 1
-    write(path, "3")
-    eventually(lambda: worker.serving == "3")
 
 
 def test_a_replaced_snapshot_is_let_go(path, follow):

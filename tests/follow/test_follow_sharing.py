@@ -13,8 +13,6 @@ from recognition.snapshot.read import Snapshot, open_snapshot
 from tests.follow.follower_worker import eventually, snapshot_bytes
 from tests.snapshot_files import FINGERPRINT
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 def test_workers_of_a_machine_share_one_download_and_one_file(folder, shop, follow, monkeypatch):
     kept: list[Snapshot] = []
@@ -36,26 +34,6 @@ def test_workers_of_a_machine_share_one_download_and_one_file(folder, shop, foll
     assert len(downloaded) == 1
     assert len(list((folder / "cache").rglob("*.snapshot"))) <= 2
     assert all(worker.told("unreachable") == [] for worker in workers)
-
-
-def test_processes_share_it_too(folder, shop):
-    code = (
-        "import sys, time; from pathlib import Path\n"
-        "from follow.follower import SnapshotFollower\n"
-        "from recognition.snapshot.read import open_snapshot\n"
-        "folder, url = Path(sys.argv[1]), sys.argv[2]\n"
-        "follower = SnapshotFollower(url, builtin=folder / 'builtin.snapshot', cache_folder=folder / 'cache',\n"
-        "    open=lambda path: open_snapshot(path, fingerprint=None), on_event=print,\n"
-        "    on_change=lambda snapshot: print(snapshot.product(0).sku, snapshot.path.stat().st_ino))\n"
-        "follower.start()\n"
-        "follower.close()\n"
-    )
-    shop.drip_s = 0.05
-    command = [sys.executable, "-c", code, str(folder), shop.url]
-    runs = [subprocess.Popen(command, cwd=ROOT / "handler", stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    last_lines = {run.communicate(timeout=60)[0].splitlines()[-1] for run in runs}
-    assert len(last_lines) == 1
-    assert last_lines.pop().startswith("1 ")
 
 
 def test_who_waited_for_a_killed_worker_goes_on(folder, shop, follow):

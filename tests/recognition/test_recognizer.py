@@ -8,12 +8,12 @@ import pytest
 from contract.images import FRAME_KINDS
 from contract.reply import Reply, encode
 from recognition import recognizer as recognizer_module
-from recognition.errors import BadImage, BadOption, ConfigurationError, ImageTooLarge, InternalError
+from recognition.errors import BadImage, ConfigurationError, InternalError
 from recognition.recognizer import Recognizer
 from recognition.request import images
 from recognition.request.forms import Options, Request
 from recognition.settings import parse_settings
-from tests.stand_ins import COLOURS, INFO, encoded, model_config, png_claiming, solid, write_archive_folder
+from tests.stand_ins import COLOURS, INFO, encoded, model_config, solid, write_archive_folder
 
 
 def request(colour, **options) -> Request:
@@ -26,35 +26,9 @@ def best(answer) -> str:
     return answer.labels[0].label
 
 
-def test_each_request_of_a_batch_gets_its_own_answer_from_one_pass(recognizer, runtime):
-    result = recognizer.recognize([request("red"), request("blue"), request("white"), request("lime")])
-    assert [best(answer) for answer in result.replies] == ["红色", "蓝色", "白色", "绿色"]
-    assert runtime.batch_sizes == [4]
-
-
-def test_bad_requests_beside_good_ones_get_their_errors_and_disturb_nobody(recognizer, runtime):
-    known = BadOption("top_k must be a whole number")
-    broken = Request(image=b"no image", options=request("red").options)
-    bomb = Request(image=png_claiming(50_000, 50_000), options=request("red").options)
-    replies = recognizer.recognize([known, request("red"), broken, request("blue"), bomb]).replies
-    assert replies[0] is known
-    assert isinstance(replies[2], BadImage)
-    assert isinstance(replies[4], ImageTooLarge)
-    assert [best(replies[1]), best(replies[3])] == ["红色", "蓝色"]
-    assert runtime.batch_sizes == [2]
-
-
 def test_where_labels_lead_to_products_an_image_is_classified_though_no_label_is_asked_for(recognizer):
     [answer] = recognizer.recognize([request("red", top_k=0)]).replies
     assert (answer.labels, [product.sku for product in answer.products]) == ([], ["红色"])
-
-
-@pytest.mark.parametrize("requests", [[], [BadImage("broken")]])
-def test_a_batch_without_a_good_request_never_reaches_the_network(recognizer, runtime, requests):
-    result = recognizer.recognize(requests)
-    assert result.replies == requests
-    assert runtime.batch_sizes == []
-    assert result.seconds.network < 0.1
 
 
 def test_a_step_that_fails_unexpectedly_fails_one_request_and_is_logged(recognizer, monkeypatch, caplog):
@@ -74,30 +48,6 @@ def test_a_step_that_fails_unexpectedly_fails_one_request_and_is_logged(recogniz
     assert "a secret of the server" in caplog.text
 
 
-def test_a_network_that_fails_leaves_every_request_with_an_answer(failing_recognizer, caplog):
-    known = BadOption("top_k must be a whole number")
-    replies = failing_recognizer.recognize([request("red"), known, request("blue")]).replies
-    assert replies[1] is known
-    assert isinstance(replies[0], InternalError)
-    assert isinstance(replies[2], InternalError)
-    assert "out of memory with 2 images" in caplog.text
-
-
-def test_options_hold_for_their_own_request_only(recognizer):
-    replies = recognizer.recognize(
-        [request("red", top_k=4), request("red", top_k=2), request("red"), request((255, 70, 70), threshold=0.05)]
-    ).replies
-    assert [len(answer.labels) for answer in replies] == [4, 2, 1, 1]
-    assert [len(answer.products) for answer in replies[:3]] == [1, 1, 1]
-
-
-def test_the_threshold_of_a_request_decides_what_it_is_shown(recognizer):
-    between = (140, 0, 116)
-    cautious, bold = recognizer.recognize([request(between, threshold=0.95), request(between, threshold=0.05)]).replies
-    assert cautious.products == []
-    assert [product.sku for product in bold.products] == ["红色", "蓝色"]
-
-
 def test_a_reply_says_which_archive_answered_and_for_which_size(recognizer):
     [answer] = recognizer.recognize([request("red")]).replies
     assert (answer.schema, answer.texts) == (1, [])
@@ -112,17 +62,6 @@ def test_a_reply_says_which_archive_answered_and_for_which_size(recognizer):
     assert json.loads(encode(answer))["labels"][0]["label"] == "红色"
 
 
-def test_times_are_measured_and_the_networks_is_the_whole_batchs(recognizer):
-    result = recognizer.recognize([request("red"), request("blue")])
-    first, second = result.replies
-    assert first.timing_ms.decode > 0
-    assert first.timing_ms.network == second.timing_ms.network > 0
-    assert first.timing_ms.text == 0
-    assert (first.batch, second.batch) == (2, 2)
-    assert result.seconds.decode * 1000 >= first.timing_ms.decode
-    assert result.seconds.match >= 0
-
-
 def test_warming_up_runs_every_batch_size_and_answers_each_format_alone(recognizer, runtime):
     recognizer.warm_up(3)
     assert runtime.batch_sizes == [1, 2, 3, *(1 for _ in FRAME_KINDS)]
@@ -134,15 +73,6 @@ def test_an_answer_that_fails_stops_the_start(recognizer, monkeypatch):
 
     monkeypatch.setattr(images, "decode", fail)
     with pytest.raises(ConfigurationError, match="cannot recognise a blank image: none can be read"):
-        recognizer.warm_up(1)
-
-
-def test_a_network_that_fails_on_a_blank_image_stops_the_start(recognizer, runtime, monkeypatch):
-    def fail(_images):
-        raise RuntimeError("out of memory")
-
-    monkeypatch.setattr(runtime, "forward", fail)
-    with pytest.raises(ConfigurationError, match="blank image"):
         recognizer.warm_up(1)
 
 

@@ -106,12 +106,6 @@ def test_local_features_that_fail_in_one_frame_cost_its_neighbours_nothing(catal
     assert [[found.sku for found in replies[row].products] for row in (0, 2)] == [["red"], ["blue"]]
 
 
-def test_the_reader_is_ready_before_the_first_frame_comes(catalog):
-    reader = ScriptedReader()
-    recognizer(catalog, PackageRuntime(), reader)
-    assert (reader.is_ready, reader.asked) == (True, 0)
-
-
 def test_texts_of_a_reply_are_counted_and_in_pixels_of_the_image(with_named):
     made = recognizer(with_named, PackageRuntime(), ScriptedReader("珍珍荔枝味汽水"))
     result = made.recognize([request(frame().resize((1500, 2000)), text="auto"), request(frame(), text="never")])

@@ -17,6 +17,14 @@ from recognition.settings import RuntimeChoice
 
 ROOT = Path(__file__).resolve().parents[2]
 LABELS = ["马克杯", "保温杯", "茶杯"]
+PREPROCESSING = {"input_px": 96, "resize_px": 110, "interpolation": "bilinear", "mean": [0.5] * 3, "std": [0.2] * 3}
+TIMM: dict[str, object] = {
+    "source": "timm",
+    "architecture": "test_efficientnet",
+    "path": "mug.pt",
+    "labels": "labels.txt",
+    "preprocessing": PREPROCESSING,
+}
 
 
 @pytest.fixture(scope="module")
@@ -33,22 +41,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def configure(weights: Path, **changes: object) -> Path:
     """A model-config.yaml beside the weights: the repository's own with the source exchanged."""
     document = yaml.safe_load((ROOT / "handler" / "model-config.yaml").read_text(encoding="utf-8"))
-    document["handler"] |= {
-        "model": {
-            "source": "timm",
-            "architecture": "test_efficientnet",
-            "path": "mug.pt",
-            "labels": "labels.txt",
-            "preprocessing": {
-                "input_px": 96,
-                "resize_px": 110,
-                "interpolation": "bilinear",
-                "mean": [0.485, 0.456, 0.406],
-                "std": [0.229, 0.224, 0.225],
-            },
-        }
-    }
-    document["handler"] |= changes
+    document["handler"] |= {"model": TIMM, **changes}
     path = weights / "my-config.yaml"
     path.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
     return path
@@ -93,6 +86,10 @@ def test_an_archive_of_the_users_own_weights(weights: Path, tmp_path: Path, caps
         ({"thresholds": {"default": 1.7, "lowest": 0.1, "highest": 1.0}}, "$.thresholds.default"),
         ({"treshold": 0.5}, "treshold"),
         ({"model": {"source": "timm", "architecture": "test_efficientnet"}}, "model.path, model.labels"),
+        ({"model": TIMM | {"architecture": "mobilenetv9"}}, "knows no architecture 'mobilenetv9'"),
+        ({"model": TIMM | {"architecture": "test_resnet"}}, "unexpected: "),
+        ({"model": TIMM | {"path": "none.pt"}}, "none.pt: no such checkpoint"),
+        ({"model": TIMM | {"labels": "none.txt"}}, "none.txt"),
         ({"model": {"source": "modelscope-general", "path": "nowhere"}}, "fetch_model.py"),
     ],
 )

@@ -1,12 +1,10 @@
 """What the fit scripts compute, on data whose answer is known."""
 
 import numpy as np
-import pytest
 
 import fit_calibration
 import fit_projection
-from evaluation.as_held import as_held
-from recognition.find.fusion import FEATURES, confidences
+from recognition.find.fusion import FEATURES
 from recognition.index.vectors import VectorSpace
 
 PRINT, COLOURS = FEATURES.index("keypoints"), FEATURES.index("keypoint_colours")
@@ -35,19 +33,6 @@ def test_the_evidence_that_tells_gets_the_weight():
     assert weights.none > 0
 
 
-def test_what_is_left_out_counts_nothing():
-    assert fit_calibration.fit(samples(), left_out=("keypoints",)).keypoints == 0.0
-
-
-def test_confidences_of_pictures_of_the_catalog_are_right_as_often_as_they_say():
-    weights = fit_calibration.fit(samples(), left_out=())
-    shown = [sample for sample in samples(2000) if sample.target == 1]
-    found = [confidences(sample.rows, weights) for sample in shown]
-    best = np.array([each.max() for each in found])
-    right = np.array([each.argmax() == 1 for each in found])
-    assert abs(best.mean() - right.mean()) < 0.07
-
-
 def test_a_projection_forgets_what_turning_changes_and_keeps_what_products_differ_in():
     random = np.random.default_rng(0)
     products = np.abs(random.normal(3.0, 1.0, (60, 1, 8)))
@@ -67,16 +52,3 @@ def test_a_projection_forgets_what_turning_changes_and_keeps_what_products_diffe
 
     assert axes.shape == (8, 6)
     assert found(fitted) > found(plain) + 0.2
-
-
-@pytest.mark.parametrize("size", [(400, 300), (90, 640), (640, 90)])
-def test_a_photo_as_held_is_a_crop_that_shows_it_and_depends_on_the_seed_alone(size):
-    photo = np.zeros((*size, 3), np.uint8)
-    photo[...] = (250, 10, 10)
-    backgrounds = [np.full((200, 300, 3), (10, 10, 250), np.uint8)]
-    crops = [as_held(photo, backgrounds, 96, np.random.default_rng(seed)) for seed in (3, 3, 4)]
-    assert crops[0].shape == (96, 96, 3)
-    np.testing.assert_array_equal(crops[0], crops[1])
-    assert (crops[0] != crops[2]).any()
-    red = [(crop[..., 0].astype(int) - crop[..., 2] > 60).mean() for crop in crops]
-    assert all(0.01 < share < 0.99 for share in red)

@@ -16,12 +16,6 @@ def test_a_setting_has_its_default_bounds_and_comment():
     assert len(rows) == 2 + len(dataclasses.fields(GateSettings))
 
 
-def test_metrics_of_rooms_viewers_and_catalog_have_their_labels():
-    assert "| `livecart_live_frames_total{room,outcome}` |" in write_docs.metrics_table("livecart_live_")
-    assert "| `livecart_hub_viewers{room}` |" in write_docs.metrics_table("livecart_hub_")
-    assert "| `livecart_catalog_feed_runs_total{feed,outcome}` |" in write_docs.metrics_table("livecart_catalog_")
-
-
 @pytest.fixture
 def page(tmp_path, monkeypatch):
     monkeypatch.setattr(write_docs, "DOCS", tmp_path)

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from contract.doubts import DOUBTS_FILE, Doubt, Doubts
+from contract.uncertain_products import UNCERTAIN_PRODUCTS_FILE, UncertainProduct, UncertainProducts
 from livecart.shop import admin
 from livecart.shop.admin import texts
 from livecart.shop.repositories import audit, hosts, products, reviews, tokens
@@ -40,10 +40,12 @@ def test_live_cards_and_what_is_asked_of_them(site):
 
 
 def test_what_the_photos_do_not_tell_stands_by_the_snapshot_with_what_would_help(site):
-    plain = Doubt(sku="1001", name="清水", kind="plain")
-    alike = Doubt(sku="1002", name="红茶", kind="alike", other_sku="1003", other_name="绿茶", words=("红茶",))
-    file = site.service.snapshots.folder / DOUBTS_FILE
-    file.write_bytes(msgspec.json.encode(Doubts(looked_at=40, found=2, products=(plain, alike))))
+    plain = UncertainProduct(sku="1001", name="清水", kind="plain")
+    alike = UncertainProduct(
+        sku="1002", name="红茶", kind="alike", other_sku="1003", other_name="绿茶", words=("红茶",)
+    )
+    file = site.service.snapshots.folder / UNCERTAIN_PRODUCTS_FILE
+    file.write_bytes(msgspec.json.encode(UncertainProducts(looked_at=40, found=2, products=(plain, alike))))
     text = html.unescape(site.client("read").get("/sync").text)
     file.unlink()
     assert "2 个商品凭照片和名称认不准" in text

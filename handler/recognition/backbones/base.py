@@ -32,7 +32,6 @@ class InputNormalized(nn.Module):
         self.register_buffer("std", torch.tensor(preprocessing.std).view(1, 3, 1, 1) * 255)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of ``images``."""
         pixels = images.permute(0, 3, 1, 2).float()
         logits: Tensor = self.network((pixels - self.mean) / self.std)
         return logits

@@ -38,7 +38,6 @@ class FeatureMap(nn.Module):
         self.channels = int(shape[1])
 
     def forward(self, images: Tensor) -> Tensor:
-        """Features of ``images``."""
         features: Tensor = self.body(images)
         return features
 

@@ -6,5 +6,5 @@ match.py     keypoints of photos in the frame;  scene.py  regions and evidence f
 profiles.py  what a look may cost for what it may find
 evidence.py, fusion.py   evidence to one calibrated confidence;  boxes.py  the product's outline
 replies.py   thresholds, stock, rooms; boxes in the image's pixels
-doubts.py    when a catalog is built: the products that its photos and names do not tell for sure
+uncertain_products.py    when a catalog is built: the products that its photos and names do not tell for sure
 """

@@ -162,7 +162,6 @@ def load_box_fit(backbone: str) -> BoxFit | None:
 
 
 def path_of(backbone: str) -> Path:
-    """Where the fit of ``backbone`` is stored."""
     return _FITS / f"{backbone}.json"
 
 

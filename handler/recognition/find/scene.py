@@ -116,7 +116,6 @@ class Region:
                 self.views.append(photo)
 
     def take_match(self, product: int, match: PhotoMatch) -> None:
-        """Keep the match with the most points."""
         if product not in self.matches or self.matches[product].points < match.points:
             self.matches[product] = match
 
@@ -164,7 +163,6 @@ class Scene:
 
     @functools.cached_property
     def pixels(self) -> NDArray[np.uint8]:
-        """The frame as uint8 (H, W, 3)."""
         return np.asarray(self.frame)
 
     def mirror(self) -> None:

@@ -43,7 +43,6 @@ class Rows:
 
     @property
     def count(self) -> int:
-        """Rows of all photos."""
         return int(self.offsets[-1])
 
 

@@ -33,7 +33,6 @@ class BackboneInfo(msgspec.Struct, frozen=True):
 
 
 def write_info(info: BackboneInfo, folder: Path) -> None:
-    """Write ``backbone.json``."""
     (folder / INFO_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(info)) + b"\n")
 
 

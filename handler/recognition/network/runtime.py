@@ -25,8 +25,6 @@ _IMAGES_PER_CPU_PASS = 2
 
 
 class Runtime(Protocol):
-    """A loaded network."""
-
     name: str
     threads: int
 

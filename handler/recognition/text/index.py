@@ -89,7 +89,6 @@ class TextIndex:
         return shared.astype(np.float32), float(weights.sum())
 
     def arrays(self, prefix: str) -> dict[str, NDArray[np.generic]]:
-        """The index as named arrays, for a snapshot."""
         return {f"{prefix}{name}": getattr(self, name) for name in _ARRAYS}
 
     @classmethod

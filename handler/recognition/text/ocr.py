@@ -77,7 +77,6 @@ class TextReader:
         self._is_ready = False
 
     def get_ready(self) -> None:
-        """Load the models, which takes half a second."""
         if self._is_ready:
             return
         picture = np.full((SIDE_PX, SIDE_PX, 3), 255, dtype=np.uint8)

@@ -3,7 +3,7 @@
 catalog-00000007.snapshot   version 7; kept a while, for those who are reading it
 catalog.snapshot            the current one, for archives on this machine that follow a path
 offers.json                 price, currency and whether it is sold out, of each product; replaced without a snapshot
-doubts.json                 products that the current snapshot's photos and names do not tell for sure
+uncertain_products.json                 products that the current snapshot's photos and names do not tell for sure
 current.json                which one is current; replaced in one step, after the file is whole
 build-*/                    what is being made
 catalog/                    the catalog folder that it is made from
@@ -21,8 +21,8 @@ from pathlib import Path
 
 import msgspec
 
-from contract.doubts import DOUBTS_FILE, Doubts, decode_doubts
 from contract.offers import OFFERS_FILE, Offers, decode_offers
+from contract.uncertain_products import UNCERTAIN_PRODUCTS_FILE, UncertainProducts, decode_uncertain_products
 from livecart.core.files import sync_folder, write_file
 from livecart.shop.errors import PublishError
 
@@ -92,10 +92,10 @@ class SnapshotFolder:
         except (OSError, ValueError):
             return None
 
-    def doubts(self) -> Doubts | None:
+    def uncertain_products(self) -> UncertainProducts | None:
         """Of the current snapshot; None where its builder wrote none that can be read."""
         try:
-            return decode_doubts((self.folder / DOUBTS_FILE).read_bytes())
+            return decode_uncertain_products((self.folder / UNCERTAIN_PRODUCTS_FILE).read_bytes())
         except (OSError, ValueError):
             return None
 
@@ -132,7 +132,7 @@ class SnapshotFolder:
             shutil.rmtree(place, ignore_errors=True)
 
     def publish(self, path: Path, *, revision: int, products: int, built_at_s: float, build_s: float) -> Published:
-        """Make the file at `path` the current snapshot, with the doubts beside it if there are any.
+        """Make the file at `path` the current snapshot, with the uncertain products beside it if there are any.
 
         A reader finds the old snapshot, or this one, whole.
         """
@@ -154,16 +154,16 @@ class SnapshotFolder:
         path.replace(self.folder / published.file)
         write_file(self.folder / CURRENT, msgspec.json.encode(published))
         self._follow(self.folder / published.file)
-        self._take_doubts(path.with_name(DOUBTS_FILE))
+        self._take_uncertain_products(path.with_name(UNCERTAIN_PRODUCTS_FILE))
         sync_folder(self.folder)
         self._forget_old(version)
         return published
 
-    def _take_doubts(self, file: Path) -> None:
+    def _take_uncertain_products(self, file: Path) -> None:
         if file.exists():
-            file.replace(self.folder / DOUBTS_FILE)
+            file.replace(self.folder / UNCERTAIN_PRODUCTS_FILE)
         else:
-            (self.folder / DOUBTS_FILE).unlink(missing_ok=True)
+            (self.folder / UNCERTAIN_PRODUCTS_FILE).unlink(missing_ok=True)
 
     def _follow(self, file: Path) -> None:
         temporary = self.folder / f"{FOLLOWED}.part"

@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import msgspec
 import numpy as np
 import pytest
 
@@ -11,8 +10,6 @@ from recognition.catalog.loaded import open_catalog
 from recognition.classify.labels import LabelSet
 from recognition.errors import SnapshotError
 from recognition.snapshot.write import write_snapshot
-from recognition.text.index import query_of
-from recognition.text.lexicon import load_lexicon
 from tests.snapshot_files import FINGERPRINT, catalog, contents, product
 
 LABELS = LabelSet(("红色", "蓝色", "红色"))
@@ -51,20 +48,6 @@ def test_a_label_alone_shows_only_products_without_photos(loaded):
     assert (known.price, known.currency, known.rooms) == ("1.50", "CNY", ("9",))
 
 
-def test_names_and_photos_each_have_a_text(loaded):
-    assert (len(loaded.names.mass), len(loaded.packaging.mass)) == (3, 2)
-
-
-@pytest.mark.parametrize(("line", "best"), [("珍珍荔枝味汽水", 0), ("北冰洋 桔汁汽水", 1)])
-def test_a_line_speaks_for_the_product_that_it_names(tmp_path, line, best):
-    names = ("珍珍荔枝味汽水", "北冰洋桔汁汽水")
-    products = [msgspec.structs.replace(product(name), name=name) for name in names]
-    found = catalog(tmp_path / "s", contents(products, ()))
-    scores, _ = found.names.score(query_of([(line, 0.99)], load_lexicon()))
-    assert scores.argmax() == best
-    assert scores[best] > 2 * scores[1 - best]
-
-
 def test_a_catalog_of_no_products_opens(tmp_path):
     write_snapshot(tmp_path / "s", empty_snapshot(FINGERPRINT, dimensions=8))
     found = load(tmp_path / "s")
@@ -72,12 +55,6 @@ def test_a_catalog_of_no_products_opens(tmp_path):
     assert not found.with_photos
     assert found.known_by_label() == []
     assert found.keypoint_index is None
-
-
-def test_a_catalog_of_names_alone_opens(tmp_path):
-    found = catalog(tmp_path / "s", contents([product("1"), product("2")], ()))
-    assert not found.with_photos
-    assert found.has_photos.tolist() == [False, False]
 
 
 def test_a_snapshot_without_its_text_index_is_refused(tmp_path):
@@ -122,8 +99,3 @@ def test_a_text_index_that_points_outside_is_refused(tmp_path, prefix, name, cha
 def test_a_snapshot_of_another_model_or_with_links_elsewhere_is_refused(loaded, tmp_path, changes, told):
     with pytest.raises(SnapshotError, match=told):
         load(tmp_path / "s", **changes)
-
-
-def test_the_previous_snapshot_may_be_of_other_products(loaded):
-    later = contents(PRODUCTS[:2], PHOTOS[:1])
-    assert set(index_arrays(later, loaded.snapshot)) <= set(index_arrays(later, None))

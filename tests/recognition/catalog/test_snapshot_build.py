@@ -13,10 +13,9 @@ from recognition.catalog import embedding
 from recognition.catalog.build import BadPhoto, BuildReport, build_snapshot
 from recognition.catalog.embedding import PhotoFeatures
 from recognition.catalog.journal import Journal
-from recognition.product import CatalogProduct
 from recognition.snapshot.catalog_folder import Catalog
 from recognition.snapshot.read import Snapshot, open_snapshot
-from recognition.snapshot.write import SnapshotContents, write_snapshot
+from recognition.snapshot.write import write_snapshot
 from tests.recognition.drawn_packages import INFO, PackageRuntime, ScriptedReader
 from tests.snapshot_files import FINGERPRINT, FakeEmbedder, features_of, product
 from tests.stand_ins import encoded, solid
@@ -59,13 +58,6 @@ def assert_photos(snapshot: Snapshot, *expected: tuple[int, bytes]) -> None:
         assert snapshot.lines(place) == features.lines
 
 
-def test_every_photo_is_embedded_and_belongs_to_its_product(folder):
-    snapshot, report, _ = built(folder)
-    assert_photos(snapshot, (0, b"red"), (0, b"green"), (2, b"blue"))
-    assert report == BuildReport(products=3, photos=3, embedded=3, reused=0, bad=())
-    assert [snapshot.product(index).sku for index in range(3)] == ["1", "2", "3"]
-
-
 def test_the_same_catalog_again_embeds_nothing_and_has_the_same_id(folder):
     first, _, _ = built(folder)
     again, report, embedder = built(folder, previous=first)
@@ -92,25 +84,11 @@ def test_a_photo_that_changed_under_its_name_is_embedded_again(folder):
     assert_photos(snapshot, (0, b"red"), (0, b"yellow"), (2, b"blue"))
 
 
-def test_a_photo_that_moved_is_not(folder):
-    previous, _, _ = built(folder)
-    (folder / "1.jpg").rename(folder / "9.jpg")
-    _, _, embedder = built(folder, Catalog((product("7", photos=("9.jpg",)),)), previous=previous)
-    assert embedder.seen == []
-
-
 def test_features_of_another_model_are_not_kept(folder):
     previous, _, _ = built(folder)
     snapshot, report, _ = built(folder, previous=previous, fingerprint="tiny@2")
     assert (report.embedded, report.reused) == (3, 0)
     assert snapshot.fingerprint == "tiny@2"
-
-
-def test_products_that_are_gone_take_their_photos_with_them(folder):
-    previous, _, _ = built(folder)
-    snapshot, report, _ = built(folder, Catalog(CATALOG.products[2:]), previous=previous)
-    assert_photos(snapshot, (0, b"blue"))
-    assert (report.products, report.photos) == (1, 1)
 
 
 def test_the_same_photo_counts_once_in_a_product_and_is_embedded_once_for_all(folder):
@@ -131,45 +109,6 @@ def test_a_bad_photo_is_left_out_and_reported(folder):
     assert (report.bad[1].sku, report.bad[1].path) == ("3", "3.jpg")
     assert "No such file" in report.bad[1].reason
     assert (report.products, report.photos) == (3, 1)
-
-
-def test_a_catalog_of_links_has_no_photos(tmp_path):
-    linked = CatalogProduct(sku="1", name="螺蛳粉", url="https://shop.example.com/1", labels=("螺蛳粉",))
-    snapshot, report, _ = built(tmp_path, Catalog((linked,)))
-    assert snapshot.product(0).labels == ("螺蛳粉",)
-    assert report == BuildReport(products=1, photos=0, embedded=0, reused=0, bad=())
-    assert snapshot.view_vectors.shape == (0, FakeEmbedder.dimensions)
-
-
-def test_further_arrays_are_made_from_all_the_rest(folder):
-    def count_lines(contents: SnapshotContents) -> dict[str, np.ndarray]:
-        return {"text_lines": np.array([len(lines) for lines in contents.lines]), "ann_x": contents.view_vectors[:1]}
-
-    contents, _ = build_snapshot(CATALOG, FakeEmbedder(), folder=folder, extra=count_lines)
-    assert contents.extra["text_lines"].tolist() == [len(features_of(image).lines) for image in PHOTOS.values()]
-    write_snapshot(folder / "a.snapshot", contents)
-    assert open_snapshot(folder / "a.snapshot", fingerprint=None).extra.keys() == {"text_lines", "ann_x"}
-
-
-def test_progress_reaches_the_number_of_photos(folder):
-    fill(folder, {"2.jpg": b"broken"})
-    steps: list[tuple[int, int]] = []
-    build_snapshot(CATALOG, FakeEmbedder(), folder=folder, progress=lambda *step: steps.append(step))
-    assert steps == [(0, 3), (1, 3), (2, 3), (3, 3)]
-
-
-def test_as_many_photos_are_embedded_at_a_time_as_the_embedder_takes(folder):
-    everybody = threading.Barrier(3)
-
-    class Meeting(FakeEmbedder):
-        at_once = 3
-
-        def embed(self, image: bytes) -> PhotoFeatures:
-            everybody.wait(timeout=10)
-            return super().embed(image)
-
-    _, report = build_snapshot(CATALOG, Meeting(), folder=folder)
-    assert report.embedded == 3
 
 
 class Stopped(FakeEmbedder):
@@ -220,12 +159,6 @@ def test_of_a_journal_whose_last_record_was_cut_off_the_others_are_kept(folder, 
     assert embedder.seen == [b"blue"]
 
 
-def test_a_journal_of_another_model_is_passed_over(folder):
-    embedder = FakeEmbedder("tiny@2")
-    go_on(folder, stopped_build(folder), embedder)
-    assert sorted(embedder.seen) == [b"blue", b"green", b"red"]
-
-
 def test_photos_at_the_same_time_are_embedded_by_a_network_each_and_one_after_the_other_by_the_same(
     tmp_path, monkeypatch
 ):
@@ -256,36 +189,3 @@ def test_photos_at_the_same_time_are_embedded_by_a_network_each_and_one_after_th
     assert len(opened) == 2
     for before, after in zip(one_by_one, at_once, strict=True):
         np.testing.assert_array_equal(before.vectors, after.vectors)
-
-
-def test_an_embedder_of_other_dimensions_is_caught(folder):
-    embedder = FakeEmbedder()
-    embedder.dimensions = 9
-    with pytest.raises(ValueError, match="8 dimensions"):
-        build_snapshot(CATALOG, embedder, folder=folder)
-
-
-@pytest.mark.parametrize(
-    ("field", "array"),
-    [
-        ("vectors", np.zeros((0, 8), np.float16)),
-        ("vectors", np.zeros((1, 8), np.float32)),
-        ("vectors", np.zeros(8, np.float16)),
-        ("cells", np.zeros((12, 12), np.uint8)),
-        ("cells", np.zeros((12, 12, 3), np.float32)),
-        ("local_xy", np.zeros((2, 3), np.float16)),
-        ("local_xy", np.zeros((2, 2), np.float32)),
-        ("local_descriptors", np.zeros((1, 32), np.uint8)),
-        ("local_descriptors", np.zeros((2, 32), np.int8)),
-    ],
-)
-def test_features_of_a_wrong_shape_or_type_cannot_be_made(field, array):
-    sound = {
-        "vectors": np.zeros((1, 8), np.float16),
-        "cells": np.zeros((12, 12, 3), np.uint8),
-        "local_xy": np.zeros((2, 2), np.float16),
-        "local_descriptors": np.zeros((2, 32), np.uint8),
-    }
-    assert PhotoFeatures(**sound, lines=()).lines == ()
-    with pytest.raises(ValueError, match=field):
-        PhotoFeatures(**{**sound, field: array}, lines=())

@@ -29,10 +29,6 @@ def test_every_form_gives_the_labels_in_index_order(tmp_path, form):
     assert load(tmp_path, FORMS[form], num_classes=3).texts == ("猫", "狗", "a cup")
 
 
-def test_a_line_separator_inside_a_label_ends_no_label(tmp_path):
-    assert load(tmp_path, "a\u2028b\nc").texts == ("a\u2028b", "c")
-
-
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -58,11 +54,6 @@ def test_wrong_labels_are_refused_with_file_and_place(tmp_path, text, told):
     assert told in str(caught.value)
 
 
-def test_labels_that_cannot_be_sent_as_utf8_are_refused(tmp_path):
-    with pytest.raises(ConfigurationError, match="class 1"):
-        load(tmp_path, '["a", "\\ud800", "c"]')
-
-
 def test_a_missing_file_and_one_that_is_not_utf8_are_refused(tmp_path):
     with pytest.raises(ConfigurationError, match="cannot read labels"):
         load_labels(tmp_path / "none.json")
@@ -84,9 +75,3 @@ def test_the_fingerprint_is_of_texts_and_order_and_stays_the_same():
     assert LabelSet(("猫", "狗")).fingerprint == "680b26750c3c"
     assert LabelSet(("狗", "猫")).fingerprint != LabelSet(("猫", "狗")).fingerprint
     assert LabelSet(("猫", "狐")).fingerprint != LabelSet(("猫", "狗")).fingerprint
-
-
-def test_classes_that_share_a_text_are_all_found_under_it():
-    labels = LabelSet(("crane", "cup", "crane"))
-    assert labels.indices() == {"crane": [0, 2], "cup": [1]}
-    assert len(labels) == 3

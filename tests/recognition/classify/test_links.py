@@ -31,27 +31,12 @@ def test_in_the_plain_form_the_key_is_label_name_and_sku(tmp_path):
 
 
 def test_in_the_extended_form_every_field_is_read(tmp_path):
-    fields = {
-        "url": URL,
-        "sku": "1001",
-        "name": "好欢螺螺蛳粉",
-        "labels": ["螺蛳粉", "汤"],
-        "threshold": 0.5,
-        "price": "12.90",
-        "currency": "CNY",
-        "rooms": ["room-1"],
-    }
-    assert load(tmp_path, {"粉": fields}) == [
-        CatalogProduct(
-            sku="1001",
-            name="好欢螺螺蛳粉",
-            url=URL,
-            labels=("螺蛳粉", "汤"),
-            threshold=0.5,
-            price="12.90",
-            currency="CNY",
-            rooms=("room-1",),
-        )
+    fields = {"url": URL, "sku": "1001", "name": "好欢螺", "threshold": 0.5, "price": "12.90", "currency": "CNY"}
+    lists = {"labels": ["螺蛳粉", "汤"], "rooms": ["room-1"]}
+    expected = CatalogProduct(**fields, labels=("螺蛳粉", "汤"), rooms=("room-1",))
+    assert load(tmp_path, {"粉": {**fields, **lists}, "b": URL}) == [
+        expected,
+        CatalogProduct("b", "b", URL, labels=("b",)),
     ]
 
 
@@ -60,28 +45,8 @@ def test_an_empty_list_of_rooms_is_no_room_and_not_every_room(tmp_path):
     assert not product.in_room("room-1")
 
 
-def test_both_forms_stand_in_one_file_in_its_order(tmp_path):
-    products = load(tmp_path, {"b": {"url": URL}, "a": URL})
-    assert [product.sku for product in products] == ["b", "a"]
-
-
 def test_an_empty_object_and_a_byte_order_mark_are_no_mistakes(tmp_path):
     assert load(tmp_path, "\ufeff{}") == []
-
-
-@pytest.mark.parametrize(
-    ("rooms", "room", "shown"),
-    [
-        (None, None, True),
-        (None, "a", True),
-        (("a",), None, True),
-        (("a",), "a", True),
-        (("a",), "b", False),
-        (frozenset(), "b", False),
-    ],
-)
-def test_a_product_is_shown_in_its_rooms_and_without_rooms_everywhere(rooms, room, shown):
-    assert CatalogProduct(sku="1", name="x", url=URL, labels=("x",), rooms=rooms).in_room(room) is shown
 
 
 @pytest.mark.parametrize(
@@ -125,12 +90,6 @@ def test_a_wrong_file_is_refused_with_the_line_and_the_reason(tmp_path, text, to
         load(tmp_path, text)
     assert "product_links.json: " in str(caught.value)
     assert told in str(caught.value)
-
-
-def test_a_field_given_twice_is_refused_with_its_own_line(tmp_path):
-    text = f'{{"a": {{"url": "{URL}"}},\n"b": {{"url": "{URL}",\n"url": "{URL}/2"}}}}'
-    with pytest.raises(ConfigurationError, match=r"line 3: key 'url' stands twice"):
-        load(tmp_path, text)
 
 
 @pytest.mark.parametrize("own", ["A", None, ""])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import fit_boxes
 from recognition.errors import ConfigurationError
 from recognition.find import boxes as module
-from recognition.find.boxes import FEATURES, OUTPUTS, TERMS, BoxEvidence, BoxFit, corrected, features, target
+from recognition.find.boxes import FEATURES, OUTPUTS, TERMS, BoxEvidence, BoxFit, features
 from recognition.find.scene import PhotoPlace
 
 SIZE = (720, 1280)
@@ -24,11 +24,6 @@ def evidence_at(left, top, wide, high, *, likeness=0.6, outline=None):
 def fit_of(weights):
     zeros, ones = [0.0] * FEATURES, [1.0] * FEATURES
     return BoxFit(backbone="test", fitted_on="nothing", means=zeros, spreads=ones, weights=np.asarray(weights).tolist())
-
-
-def test_the_target_is_the_correction_that_leads_to_the_truth():
-    evidence, truth = evidence_at(100, 200, 150, 300), (90.0, 260.0, 300.0, 480.0)
-    assert np.allclose(corrected(evidence, target(evidence, truth)), truth)
 
 
 def test_a_fit_finds_the_margin_that_photos_have():
@@ -58,11 +53,6 @@ def test_whatever_is_found_the_box_is_in_the_frame(found, outline, weight):
     box = fit_of(np.full((TERMS, OUTPUTS), weight)).box(evidence)
     assert 0 <= box[0] <= box[2] <= SIZE[0]
     assert 0 <= box[1] <= box[3] <= SIZE[1]
-
-
-def test_the_backbone_that_ships_has_a_fit_and_another_has_none():
-    assert module.load_box_fit("efficientnet-lite2") is not None
-    assert module.load_box_fit("of another name") is None
 
 
 GOOD = {"means": [0.0] * FEATURES, "spreads": [1.0] * FEATURES, "weights": [[0.0] * OUTPUTS] * TERMS}

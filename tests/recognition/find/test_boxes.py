@@ -69,12 +69,6 @@ def test_half_of_a_product_becomes_more_of_it():
     assert overlap(better, truth) > overlap(found, truth)
 
 
-def test_surroundings_stay_inside_the_frame():
-    around = surroundings_of(Image.new("RGB", SIZE), (600.0, 440.0, 640.0, 480.0))
-    assert around.part == (580.0, 420.0, 640.0, 480.0)
-    assert around.pixels.shape == (CROP_PX, CROP_PX, 3)
-
-
 def test_of_a_speck_nothing_is_concluded_or_something_inside_the_frame():
     around = Surroundings(np.zeros((CROP_PX, CROP_PX, 3), np.uint8), (0.0, 0.0, 1.0, 400.0))
     middle = middle_of(around, np.ones((2, CELLS, CELLS), np.float32), views=PRODUCT, space=PLAIN)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recognition.find.fusion import CANDIDATES, FEATURES, EvidenceRows, Weights, confidences, features
+from recognition.find.fusion import CANDIDATES, EvidenceRows, Weights, confidences, features
 from tests.recognition.drawn_packages import WEIGHTS
 
 EVIDENCE = ("salience", "points", "read_packaging", "read_name", "label")
@@ -99,10 +99,6 @@ def test_text_that_another_product_shares_speaks_against_a_product():
     np.testing.assert_allclose(sure(rows(1, read_packaging=12.0, **evidence)), alone)
 
 
-def test_without_evidence_nothing_is_likely():
-    assert sure(rows())[0] < 0.05
-
-
 def test_a_close_second_takes_confidence_from_the_first():
     alone = sure(rows(1, salience=0.9, points=20.0))
     second = sure(rows(2, salience=[0.9, 0.89], points=[20.0, 20.0]))
@@ -111,30 +107,3 @@ def test_a_close_second_takes_confidence_from_the_first():
     assert far[0] > 0.9
     assert second[0] < 0.7
     assert second[0] > second[1]
-
-
-def test_variants_that_only_their_names_tell_apart_are_told_apart_by_them():
-    unread = sure(rows(2, salience=0.9, points=20.0))
-    read = sure(rows(2, salience=0.9, points=20.0, read_name=[10.0, 0.0]))
-    assert unread[0] == unread[1] < 0.5
-    assert read[0] > 0.9
-
-
-def test_of_very_many_candidates_the_best_are_weighed():
-    found = sure(rows(1000, salience=np.linspace(0.61, 0.9, 1000)))
-    assert np.count_nonzero(found) == CANDIDATES
-    assert found.argmax() == 999
-    assert found[-CANDIDATES:].all()
-
-
-def test_no_candidates_have_no_confidences():
-    assert sure(rows(0)).shape == (0,)
-
-
-def test_a_text_of_no_mass_divides_by_nothing():
-    assert np.isfinite(sure(rows(name_mass=0.0))).all()
-
-
-def test_there_is_a_weight_for_every_feature():
-    assert features(rows(3)).shape == (3, len(FEATURES))
-    assert {*FEATURES, "none"} == set(Weights.__struct_fields__)

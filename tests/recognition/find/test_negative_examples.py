@@ -1,15 +1,13 @@
 """Negatives: shadows behind the products, weighed against their own product alone, no cost where none are."""
 
-import json
 import math
 
 import pytest
 
-from recognition.catalog.build import build_snapshot, with_negative_rows
+from recognition.catalog.build import build_snapshot
 from recognition.catalog.loaded import Negatives, negative_rows_of
-from recognition.errors import ConfigurationError
 from recognition.find.fusion import EvidenceRows, confidences, discounted, features
-from recognition.snapshot.catalog_folder import Catalog, load_catalog_folder
+from recognition.snapshot.catalog_folder import Catalog
 from recognition.snapshot.read import open_snapshot
 from recognition.snapshot.write import write_snapshot
 from tests.recognition.drawn_packages import WEIGHTS
@@ -134,29 +132,3 @@ def test_a_loaded_catalog_knows_shadows_and_counts_none_as_sold_out(shop):
     assert loaded.sold_out == {"2"}
     empty, _ = build_snapshot(Catalog(()), FakeEmbedder(), folder=shop)
     assert catalog(shop / "c.snapshot", empty).negatives == Negatives({}, {})
-
-
-def test_a_catalog_without_negatives_has_no_shadows():
-    plain = Catalog((product("1"), product("2")))
-    assert with_negative_rows(plain) is plain
-
-
-@pytest.mark.parametrize(
-    ("negatives", "told"),
-    [
-        (["not-1.jpg"], None),
-        (["gone.jpg"], "'gone.jpg' cannot be read"),
-        (["../1.jpg"], "not a plain path"),
-        ([""], "holds an empty text"),
-        (["1.jpg"] * 6, "names 6 photos, more than 5"),
-    ],
-)
-def test_a_folder_names_negatives_as_it_names_photos(shop, negatives, told):
-    entry = {"sku": "1", "name": "一", "url": "https://shop.example.com/1", "negatives": negatives}
-    (shop / "catalog.json").write_text(json.dumps({"schema": 1, "products": [entry]}))
-    if told is None:
-        assert load_catalog_folder(shop, allowed_hosts=HOSTS).products[0].negatives == tuple(negatives)
-        return
-    with pytest.raises(ConfigurationError, match=told) as refused:
-        load_catalog_folder(shop, allowed_hosts=HOSTS)
-    assert "key 'negatives'" in str(refused.value)

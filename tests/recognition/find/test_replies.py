@@ -96,10 +96,6 @@ def test_boxes_are_in_pixels_of_the_image_as_it_was_sent(loaded):
     assert scaled_box((1 / 3, 1.0, 2.0, 2 / 3), (1.0, 1.0)) == (0.3, 1.0, 2.0, 0.7)
 
 
-def test_of_nothing_seen_nothing_is_shown(loaded):
-    assert shown(loaded, []) == []
-
-
 def test_price_and_stock_of_the_offers_count_before_those_of_the_snapshot(loaded):
     offers = {
         "plain": ProductOffer("5.00", "EUR", is_sold_out=False),

@@ -66,11 +66,6 @@ def test_pooling_averages_the_cells_of_each_window(rows, columns, seed):
     np.testing.assert_allclose(found, averages, atol=1e-5)
 
 
-def test_the_windows_of_a_size_are_made_once():
-    assert windows_of(7, 5) is windows_of(7, 5)
-    assert windows_of(7, 5) is not windows_of(5, 7)
-
-
 @given(BOXES, st.data())
 def test_what_is_kept_is_best_and_apart_and_what_is_not_lies_on_something_better(cells, data):
     scores = np.array(
@@ -86,42 +81,3 @@ def test_what_is_kept_is_best_and_apart_and_what_is_not_lies_on_something_better
     for index in set(range(len(cells))) - set(kept):
         on = intersection_over_union(cells[index], cells[kept])
         assert (scores[kept][on > overlap] >= scores[index]).any()
-
-
-@given(BOXES, st.integers(0, 3))
-def test_no_more_are_kept_than_asked_for(cells, count):
-    scores = np.arange(len(cells), dtype=np.float32)
-    everything = suppress(cells, scores, count=99, overlap=0.3)
-    assert suppress(cells, scores, count=count, overlap=0.3) == everything[:count]
-
-
-def test_equal_scores_keep_the_first():
-    cells = np.array([[0, 0, 4, 4], [0, 0, 4, 4], [5, 0, 9, 4]])
-    assert suppress(cells, np.ones(3, np.float32), count=3, overlap=0.3) == [0, 2]
-
-
-def test_products_that_were_not_found_come_last():
-    cells = np.array([[0, 0, 4, 4], [5, 0, 9, 4]])
-    assert suppress(cells, np.array([-np.inf, 0.1], np.float32), count=2, overlap=0.3) == [1, 0]
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "expected"),
-    [
-        ((0, 0, 4, 4), (0, 0, 4, 4), 1.0),
-        ((0, 0, 4, 4), (4, 0, 8, 4), 0.0),
-        ((0, 0, 4, 4), (2, 0, 6, 4), 1 / 3),
-        ((0, 0, 4, 4), (1, 1, 3, 3), 0.25),
-        ((0, 0, 4, 4), (9, 9, 12, 12), 0.0),
-        ((1, 1, 1, 1), (1, 1, 1, 1), 0.0),
-    ],
-)
-@pytest.mark.parametrize("kind", [np.int64, np.float64])
-def test_overlap_is_the_shared_area_by_the_whole(one, other, expected, kind):
-    one, other = np.array(one, dtype=kind), np.array(other, dtype=kind)
-    assert intersection_over_union(one, other[None]) == pytest.approx([expected])
-    assert intersection_over_union(other, one[None]) == pytest.approx([expected])
-
-
-def test_nothing_overlaps_nothing():
-    assert intersection_over_union(np.array([0, 0, 1, 1]), np.zeros((0, 4))).shape == (0,)

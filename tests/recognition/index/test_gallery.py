@@ -2,7 +2,6 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import faiss
 import numpy as np
@@ -10,17 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recognition.catalog.build import build_indexes
 from recognition.index.gallery import PhotoIndex
 from recognition.keypoints.extract import unpack
 from recognition.keypoints.votes import KeypointIndex
-from recognition.product import CatalogProduct
 from tests.recognition.made_galleries import (
     DIMENSIONS,
     contents,
     plainly,
     queries_like,
-    shop,
     stored,
 )
 
@@ -47,14 +43,6 @@ def test_a_small_gallery_answers_as_the_definition_says(tmp_path_factory, data):
     assert scores.dtype == np.float32
     assert views.dtype == np.int64
     assert scores.shape == views.shape == (asked, count)
-
-
-def test_a_product_comes_once_by_its_best_view(tmp_path):
-    made = contents(shop(4), products=4)
-    queries = made.view_vectors.astype(np.float32)
-    _, views = PhotoIndex.open(stored(tmp_path, made)).search(queries, count=2, allowed=None, effort="fine")
-    assert views[:, 0].tolist() == list(range(len(queries)))
-    assert (views[:, 1] // 6 != views[:, 0] // 6).all()
 
 
 @pytest.mark.parametrize("indexed", [True, False])
@@ -105,43 +93,6 @@ def test_only_allowed_products_are_found(large, few_exact_views, kept, effort):
         assert (views[:, :2] >= 0).all()
     if effort == "fine":
         np.testing.assert_allclose(scores[:, 0], plainly(made, queries, 1, allowed)[0][:, 0], atol=1e-5)
-
-
-def test_nothing_allowed_finds_nothing(large, few_exact_views):
-    made, snapshot = large
-    index = PhotoIndex.open(snapshot)
-    scores, views = index.search(queries_like(made, 3), count=2, allowed=np.zeros(300, np.bool_), effort="fine")
-    assert (views == -1).all()
-    assert np.isneginf(scores).all()
-
-
-def test_no_photos_no_arrays(tmp_path):
-    made = contents([], products=2)
-    assert build_indexes(made, None) == {}
-    _, views = PhotoIndex.open(stored(tmp_path, made)).search(
-        np.ones((1, DIMENSIONS), np.float32), count=3, allowed=None, effort="fine"
-    )
-    assert views.tolist() == [[-1, -1, -1]]
-
-
-def test_products_without_photos_are_never_found(tmp_path):
-    made = replace(
-        contents([(1, 1)], products=1), products=tuple(CatalogProduct(sku=s, name=s, url="u") for s in "abc")
-    )
-    _, views = PhotoIndex.open(stored(tmp_path, made)).search(
-        np.ones((1, DIMENSIONS), np.float32), count=3, allowed=np.array([True, True, False]), effort="fine"
-    )
-    assert (views[0, 0] >= 0, views[0, 1:].tolist()) == (True, [-1, -1])
-
-
-def test_rooms_kept_at_hand_stay_few(large, few_exact_views):
-    made, snapshot = large
-    index = PhotoIndex.open(snapshot)
-    for room in range(20):
-        allowed = np.arange(300) % 20 != room
-        _, views = index.search(queries_like(made, 2), count=1, allowed=allowed, effort="fine")
-        assert allowed[made.photo_product[made.view_photo[views]]].all()
-    assert len(index._subsets) == 8
 
 
 def test_searches_go_on_while_other_snapshots_are_opened(large, few_exact_views):

@@ -84,17 +84,6 @@ def test_a_changed_catalog_keeps_its_tables_and_encodes_only_what_is_new(large, 
 
 
 @pytest.mark.usefixtures("few_exact_views")
-def test_codes_do_not_depend_on_how_they_came_about(large):
-    # Taken over row by row, or all encoded with the same tables. Products of matrices round as it suits their sizes.
-    made = contents(changed(), products=200, features=4)
-    taken_over = build_indexes(made, large[1])
-    encoded = build_indexes(made, replace(large[1], photo_digest=np.full_like(large[1].photo_digest, 255)))
-    assert taken_over.keys() == encoded.keys()
-    for name, array in encoded.items():
-        assert (taken_over[name] == array).mean() > 0.999, name
-
-
-@pytest.mark.usefixtures("few_exact_views")
 @pytest.mark.parametrize("products", [140, 620])
 def test_a_catalog_of_another_size_gets_new_tables(large, products):
     made = contents(shop(products), products=products)

@@ -35,17 +35,6 @@ def test_votes_follow_their_definition(tmp_path):
     assert np.corrcoef(index.votes(asked), wanted)[0, 1] > 0.97
 
 
-def test_no_descriptors_no_votes(large):
-    votes = KeypointIndex.open(large[1]).votes(np.zeros((0, 128), np.float32))
-    assert votes.tolist() == [0.0] * 900
-
-
-def test_fewer_neighbours_than_five_tell_nothing(tmp_path):
-    made = contents([(0, 1)], products=1, features=3)
-    votes = KeypointIndex.open(stored(tmp_path, made)).votes(unpack(made.local_descriptors))
-    assert votes.tolist() == [0.0]
-
-
 def test_too_much_print_or_none_has_no_index(tmp_path, monkeypatch):
     assert KeypointIndex.open(stored(tmp_path, contents(shop(3), products=3))) is None
     monkeypatch.setattr("recognition.keypoints.votes.MOST_FEATURES", 10)

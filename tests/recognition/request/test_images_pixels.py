@@ -76,52 +76,51 @@ def test_16_bit_grey_is_scaled_and_not_clipped():
     assert (rgb[..., 0] == rgb[..., 2]).all()
 
 
-@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
-def test_transparent_rgba_stands_on_white(kind):
-    image = solid((255, 0, 0, 0), mode="RGBA")
-    image.paste((0, 0, 255, 255), (20, 0, 40, 30))
-    rgb = decode(encoded(image, kind, **({"lossless": True} if kind == "WEBP" else {}))).rgb
-    assert rgb.getpixel((5, 5)) == WHITE
-    assert rgb.getpixel((30, 5)) == (0, 0, 255)
+def half(image: Image.Image, colour: int | tuple[int, ...]) -> Image.Image:
+    """The picture, its right half in that colour."""
+    image.paste(colour, (20, 0, 40, 30))
+    return image
 
 
-def test_half_transparent_colour_is_mixed_with_white():
-    red, green, blue = decode(encoded(solid((255, 0, 0, 128), mode="RGBA"))).rgb.getpixel((5, 5))
-    assert red == 255
-    assert abs(green - 127) <= 1
-    assert abs(blue - 127) <= 1
-
-
-def test_transparent_grey_stands_on_white():
-    image = solid((0, 0), mode="LA")
-    image.paste((40, 255), (20, 0, 40, 30))
-    rgb = decode(encoded(image)).rgb
-    assert rgb.getpixel((5, 5)) == WHITE
-    assert rgb.getpixel((30, 5)) == (40, 40, 40)
-
-
-@pytest.mark.parametrize("transparency", [0, b"\x00\xff"])
-def test_the_transparent_colour_of_a_palette_stands_on_white(transparency):
+def palette() -> Image.Image:
     image = Image.new("P", (40, 30), 0)
     image.putpalette([10, 20, 30, 0, 200, 0])
-    image.paste(1, (20, 0, 40, 30))
-    rgb = decode(encoded(image, transparency=transparency)).rgb
-    assert rgb.getpixel((5, 5)) == WHITE
-    assert rgb.getpixel((30, 5)) == (0, 200, 0)
+    return half(image, 1)
 
 
-@pytest.mark.parametrize(("mode", "colour"), [("RGB", (1, 2, 3)), ("L", 3)])
-def test_the_colour_that_a_png_declares_transparent_stands_on_white(mode, colour):
-    assert decode(encoded(solid(colour, mode=mode), transparency=colour)).rgb.getpixel((5, 5)) == WHITE
-
-
-def test_one_bit_pixels_become_black_and_white():
-    image = solid(1, mode="1")
-    image.paste(0, (20, 0, 40, 30))
-    rgb = decode(encoded(image)).rgb
-    assert rgb.getpixel((5, 5)) == WHITE
-    assert rgb.getpixel((30, 5)) == (0, 0, 0)
-
-
-def test_a_grey_jpeg_becomes_rgb():
-    assert decode(encoded(solid(77, mode="L"), "JPEG")).rgb.getpixel((5, 5)) == (77, 77, 77)
+@pytest.mark.parametrize(
+    ("data", "left", "right"),
+    [
+        (encoded(half(solid((255, 0, 0, 0), mode="RGBA"), (0, 0, 255, 255))), WHITE, (0, 0, 255)),
+        (
+            encoded(half(solid((255, 0, 0, 0), mode="RGBA"), (0, 0, 255, 255)), "WEBP", lossless=True),
+            WHITE,
+            (0, 0, 255),
+        ),
+        (encoded(half(solid((255, 0, 0, 128), mode="RGBA"), (255, 0, 0, 255))), (255, 127, 127), (255, 0, 0)),
+        (encoded(half(solid((0, 0), mode="LA"), (40, 255))), WHITE, (40, 40, 40)),
+        (encoded(palette(), transparency=0), WHITE, (0, 200, 0)),
+        (encoded(palette(), transparency=b"\x00\xff"), WHITE, (0, 200, 0)),
+        (encoded(half(solid((1, 2, 3)), (9, 9, 9)), transparency=(1, 2, 3)), WHITE, (9, 9, 9)),
+        (encoded(half(solid(3, mode="L"), 9), transparency=3), WHITE, (9, 9, 9)),
+        (encoded(half(solid(1, mode="1"), 0)), WHITE, (0, 0, 0)),
+        (encoded(solid(77, mode="L"), "JPEG"), (77, 77, 77), (77, 77, 77)),
+    ],
+    ids=[
+        "rgba",
+        "webp",
+        "half",
+        "grey",
+        "palette",
+        "palette's alpha",
+        "declared",
+        "declared grey",
+        "1 bit",
+        "grey jpeg",
+    ],
+)
+def test_every_pixel_format_becomes_rgb_on_white(data, left, right):
+    rgb = decode(data).rgb
+    assert rgb.mode == "RGB"
+    assert rgb.getpixel((5, 5)) == pytest.approx(left, abs=1)
+    assert rgb.getpixel((30, 5)) == pytest.approx(right, abs=1)

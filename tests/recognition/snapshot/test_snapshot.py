@@ -5,10 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from recognition.snapshot.format import LAYOUT, open_container
+from recognition.snapshot.format import LAYOUT
 from recognition.snapshot.read import Snapshot, open_snapshot
 from recognition.snapshot.write import write_snapshot
 from tests.snapshot_files import FINGERPRINT, contents, features_of, product, written
@@ -48,25 +46,6 @@ def test_everything_comes_back(tmp_path):
         assert snapshot.lines(place) == expected.lines
     assert np.array_equal(snapshot.extra["text_keys"], [[0, 1, 2], [3, 4, 5]])
     assert snapshot.extra.keys() == {"text_keys"}
-
-
-@settings(max_examples=30)
-@given(stocks=st.lists(st.none() | st.integers(0, 5), max_size=6), seed=st.integers(0, 10**6))
-def test_any_catalog_comes_back(tmp_path_factory, stocks, seed):
-    products = [product(str(index), stock=stock) for index, stock in enumerate(stocks)]
-    photos = [(index, f"{seed}-{index}-{n}".encode()) for index in range(len(stocks)) for n in range(seed % 3)]
-    snapshot = opened(tmp_path_factory.getbasetemp(), products, photos)
-    assert [snapshot.product(index) for index in range(snapshot.products)] == products
-    assert snapshot.stock_state.tolist() == [int(stock != 0) for stock in stocks]
-    assert [snapshot.lines(place) for place in range(snapshot.photos)] == [
-        features_of(image).lines for _, image in photos
-    ]
-
-
-def test_an_empty_catalog_is_a_snapshot(tmp_path):
-    snapshot = opened(tmp_path, (), ())
-    assert (snapshot.products, snapshot.photos, len(snapshot.view_vectors)) == (0, 0, 0)
-    assert snapshot.room_mask("a").shape == (0,)
 
 
 @pytest.mark.parametrize(
@@ -113,11 +92,6 @@ def test_other_tools_can_read_it(tmp_path):
         assert file.get_tensor("ann_lists").tolist() == [1.5, 2.5]
 
 
-def test_arrays_lie_where_their_types_want_them(tmp_path):
-    _, arrays = open_container(written(tmp_path, ann_x=np.zeros(3, np.float64)), fingerprint=None)
-    assert all(array.flags.aligned for array in arrays.values())
-
-
 def test_the_id_is_the_content_and_not_the_time(tmp_path):
     ids = [write_snapshot(tmp_path / "a.snapshot", contents(), created_at_s=time) for time in (1.0, 2.0)]
     assert ids[0] == ids[1] == open_snapshot(tmp_path / "a.snapshot", fingerprint=None).id
@@ -137,22 +111,3 @@ def test_the_id_is_the_content_and_not_the_time(tmp_path):
 )
 def test_other_content_has_another_id(tmp_path, other):
     assert write_snapshot(tmp_path / "a", contents()) != write_snapshot(tmp_path / "b", other)
-
-
-def test_photo_paths_are_not_part_of_it(tmp_path):
-    snapshot = opened(tmp_path, (product("1", photos=("photos/1.jpg",)), product("2")))
-    assert snapshot.product(0).photos == ()
-
-
-@pytest.mark.parametrize("index", [-1, 2])
-def test_there_is_no_product_outside_of_the_catalog(tmp_path, index):
-    with pytest.raises(IndexError):
-        opened(tmp_path).product(index)
-
-
-def test_extra_arrays_keep_shape_and_order(tmp_path):
-    columns_first = np.asfortranarray(np.arange(6, dtype=np.int32).reshape(2, 3))
-    snapshot = opened(tmp_path, text_a=columns_first, text_b=np.array(7.5), text_c=columns_first[:, ::2])
-    assert snapshot.extra["text_a"].tolist() == [[0, 1, 2], [3, 4, 5]]
-    assert snapshot.extra["text_b"].shape == ()
-    assert snapshot.extra["text_c"].tolist() == [[0, 2], [3, 5]]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recognition.text.index import Line, TextIndex, build_index, name_document, packaging_document, query_of
+from recognition.text.index import TextIndex, build_index, name_document, packaging_document, query_of
 from recognition.text.lexicon import load_lexicon, normalize
 
 NAMES = (
@@ -70,25 +70,12 @@ def test_words_on_every_package_decide_nothing():
     assert max(generic.values()) < 0.4 * scores("脉动")["脉动维生素饮料"]
 
 
-def test_a_word_that_many_names_share_weighs_less_than_a_rare_one():
-    names = [f"汽水{extra}" for extra in ("荔枝", "白桃", "青梅", "葡萄", "菠萝", "芒果")]
-    index = build_index([name_document(name, None, (), load_lexicon()) for name in names], load_lexicon())
-    shared, _ = index.score(query_of([("汽水青梅", 1.0)], load_lexicon()))
-    assert int(shared.argmax()) == 2
-    assert shared[2] > 3 * shared[0] > 0
-
-
 def test_doubtful_lines_are_noise():
     assert max(scores("可口可乐", confidence=0.29).values()) == 0
     assert scores("可口可乐", confidence=0.5)["可口可乐"] == pytest.approx(
         scores("可口可乐", confidence=1.0)["可口可乐"] / 2, rel=1e-3
     )
     assert packaging_document([("可口可乐", 0.29)]).pieces == {}
-
-
-def test_a_doubtful_line_speaks_softly_of_what_the_lexicon_knows_too():
-    sure, doubtful = (scores("evian", confidence=confidence)["依云天然矿泉水"] for confidence in (1.0, 0.5))
-    assert doubtful == pytest.approx(sure / 2, rel=1e-3)
 
 
 def test_a_brand_and_words_lead_to_a_name_that_does_not_hold_them():
@@ -102,35 +89,6 @@ def test_a_brand_and_words_lead_to_a_name_that_does_not_hold_them():
     assert brand[0] > 0
     assert brand[1] == 0
     assert brand[0] > word[0] > word[1] == 0
-
-
-def test_a_name_weighs_at_least_what_its_words_weigh():
-    lexicon = load_lexicon()
-    document = name_document("脉动", None, ["脉动青柠"], lexicon)
-    assert document.pieces["pair", "脉动"] == 1.0
-    assert document.pieces["pair", "青柠"] == 0.6
-
-
-def test_alternatives_never_repeat_what_the_name_says_itself():
-    for name in NAMES:
-        document = name_document(name, "依云 evian", ["yiyun", "依云"], load_lexicon())
-        assert not set(document.pieces) & set(document.alternatives)
-        assert all(weight > 0 for weight in (*document.pieces.values(), *document.alternatives.values()))
-
-
-def test_a_spelling_that_the_name_holds_itself_counts_once():
-    names = ["依云", "依云 evian", "evian"]
-    index = build_index([name_document(name, None, (), load_lexicon()) for name in names], load_lexicon())
-    chinese, both, latin = index.score(query_of([("依云", 1.0)], load_lexicon()))[0]
-    assert chinese == pytest.approx(both)
-    assert latin > 0
-    assert not [
-        piece for piece in name_document("依云", "evian", (), load_lexicon()).alternatives if "依云" in piece[1]
-    ]
-
-
-def test_the_surest_of_equal_lines_counts():
-    assert packaging_document([("evian", 0.5), ("evian", 0.9), ("evian", 0.7)]).pieces["word", "evian"] == 0.9
 
 
 def test_the_print_of_a_photo_is_found_again():
@@ -161,13 +119,6 @@ def test_a_line_of_ten_thousand_characters_is_cut(sign):
     query = query_of([(line, 1.0)], load_lexicon())
     assert query == query_of([(line[:1000], 1.0)], load_lexicon())
     assert len(query) < 3000
-
-
-@given(st.lists(st.tuples(st.text(st.characters(), max_size=20), st.floats(0, 1)), max_size=5))
-def test_any_lines_make_a_query_of_confidences(lines: list[Line]):
-    query = query_of(lines, load_lexicon())
-    assert all(0 < weight <= 1 for weight in query.values())
-    assert max(query.values(), default=0.0) <= max((confidence for _, confidence in lines), default=0.0)
 
 
 @given(st.sampled_from(NAMES), st.data())

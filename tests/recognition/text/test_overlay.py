@@ -91,7 +91,3 @@ def test_a_line_of_a_stack_is_drawn_where_another_of_it_is():
     larger = line(box=(left, top + 2 * high, right, bottom + 4 * high))
     assert printed(picture, [line(), below, aside, larger]) == [aside, larger]
     assert printed(room(), [below]) == [below]
-
-
-def test_a_line_on_the_edge_of_the_picture_breaks_nothing():
-    assert not is_drawn_over(room(), line(box=(440.5, 340.2, 480.0, 360.0)))

@@ -88,8 +88,3 @@ def test_the_second_turn_of_the_clip_counts_alike() -> None:
 def test_what_does_not_pass(cards: tuple[list[Sample], ...], options: dict[str, float], why: str) -> None:
     [problem] = verdict(*cards, **options).problems()
     assert why in problem
-
-
-def test_a_card_for_what_only_lies_there_is_told_apart() -> None:
-    found = verdict(*RIGHT, card("d", 13, 15))
-    assert (len(found.aside), found.problems()) == (1, [])

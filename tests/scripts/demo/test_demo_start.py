@@ -12,7 +12,6 @@ import yaml
 import demo_live
 from demo.errors import DemoError
 from demo.shop import config_of, following_archive, link_hosts
-from demo.stage import choose_shop
 from demo.system import _livecart, _rooms_toml
 from livecart.shop.settings import CatalogSettings
 from torchserve_plan import ROOT
@@ -28,21 +27,6 @@ def test_a_file_that_is_no_catalog_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "catalog.json").write_text(text, encoding="utf-8")
     with pytest.raises(DemoError, match=r"catalog\.json: is no catalog .*docs/catalog\.md"):
         link_hosts(tmp_path)
-
-
-def test_a_stream_without_products_says_what_it_will_show() -> None:
-    told: list[str] = []
-    assert choose_shop("live.mp4", None, told.append).catalog is None
-    assert "no CATALOG" in told.pop()
-    choose_shop("live.mp4", Path("shop"), told.append)
-    assert told == []
-
-
-def test_products_without_a_stream_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        demo_live.main(["--catalog", "shop"])
-    assert ended.value.code == 2
-    assert "make demo: SOURCE=" in capsys.readouterr().err
 
 
 def test_over_ssh_both_ports_are_forwarded() -> None:

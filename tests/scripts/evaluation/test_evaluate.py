@@ -3,11 +3,9 @@
 import io
 import json
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +13,7 @@ import pytest
 from PIL import Image
 
 import evaluate
-from evaluation import backend, run
+from evaluation import run
 from evaluation.backend import Answered, Thresholds
 from evaluation.dataset import sku_of
 from recognition.settings import THREADS_VARIABLE
@@ -161,33 +159,6 @@ def test_products_left_out_pop_up_if_they_are_taken_for_others(
     assert found["ece"] == pytest.approx(0.9)
 
 
-def test_frames_without_negatives_are_pasted_into_photos_of_the_machine(
-    catalogs: list[dict[str, Any]], data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    found = figures(capsys, tmp_path, "--data", data, "--shots", 1, "--frames", "--limit", 3)
-    assert (found["queries"], found["negatives"]) == (3, 0)
-
-
-def test_text_and_limit_reach_the_backend(
-    catalogs: list[dict[str, Any]], data: Path, streets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arguments = ("--data", data, "--shots", 1, "--limit", 2, "--negatives", streets, "--text")
-    read = figures(capsys, tmp_path, *arguments, "always")
-    assert (read["queries"], read["negatives"]) == (2, 2)
-    assert read["text_read"] == {"queries": 1, "negatives": 1}
-    assert figures(capsys, tmp_path, *arguments, "never")["text_read"]["queries"] == 0
-
-
-def test_a_gallery_and_names_alone(
-    catalogs: list[dict[str, Any]], data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    found = figures(capsys, tmp_path, "--data", data, "--gallery", "1.png")
-    assert (found["shots"], found["gallery"], found["queries"]) == (1, "1.png", 8)
-    assert all(len(product["photos"]) == 1 for product in catalogs[-1]["products"])
-    figures(capsys, tmp_path, "--data", data, "--shots", 0)
-    assert all("photos" not in product for product in catalogs[-1]["products"])
-
-
 def test_the_table_for_people(
     catalogs: list[dict[str, Any]], data: Path, streets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -199,15 +170,6 @@ def test_the_table_for_people(
     assert "box" not in output.out
     assert re.search(r"network\s*│\s*2\.0", output.out)
     assert output.err == ""
-
-
-def test_a_plot(catalogs: list[dict[str, Any]], data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-    plot = tmp_path / "plot.png"
-    figures(capsys, tmp_path, "--data", data, "--shots", 1, "--plot", plot)
-    with Image.open(plot) as drawn:
-        assert drawn.width > drawn.height > 400
-        assert len(set(drawn.convert("RGB").resize((64, 32)).get_flattened_data())) > 20
 
 
 def test_profiles_side_by_side(
@@ -251,45 +213,3 @@ def test_mistakes_are_named(
     assert output.err.startswith("evaluate: ")
     assert message in output.err
     assert output.out == ""
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [[], ["--shots", "-1"], ["--shots", "1", "--leave-out", "1"], ["--shots", "1", "--url", "http://127.0.0.1"]],
-)
-def test_options_that_do_not_go_together(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        evaluate.main(["--data", ".", *arguments])
-    assert caught.value.code == 2
-    assert "error: " in capsys.readouterr().err
-
-
-def test_when_nothing_is_answered_there_are_no_figures(
-    catalogs: list[dict[str, Any]],
-    data: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(Eye, "recognize", lambda *_: Answered(None, 1.0, "500: the log says why"))
-    assert evaluate.main(["--data", str(data), "--shots", "1", "--archive", str(tmp_path), "--json"]) == 1
-    assert "not one query was answered; the first: 500" in capsys.readouterr().err
-
-
-def test_a_seeds_snapshot_is_built_by_the_projects_own_command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    called: list[list[str]] = []
-
-    def main(arguments: list[str]) -> int:
-        called.append(arguments)
-        print("a summary")
-        (tmp_path / "out.snapshot").write_text("snapshot")
-        return 0
-
-    monkeypatch.setitem(sys.modules, "build_catalog", SimpleNamespace(main=main))
-    out = backend.build(tmp_path / "catalog", tmp_path / "a.mar", tmp_path / "out.snapshot")
-    assert out.read_text() == "snapshot"
-    assert called[0][0] == str(tmp_path / "catalog")
-    assert called[0][called[0].index("--archive") + 1] == str(tmp_path / "a.mar")
-    assert capsys.readouterr().out == ""

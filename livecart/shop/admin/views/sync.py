@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette_admin.flash import flash
 from starlette_admin.routing import route
 
-from contract.doubts import Doubts
+from contract.uncertain_products import UncertainProducts
 from livecart.shop.admin.texts import later, t
 from livecart.shop.admin.views.page import Page, need, read
 from livecart.shop.database.session import revision
@@ -27,14 +27,14 @@ _RUNS = 30
 class PublishState:
     """Of the snapshot. `stats` is None where another process publishes; `problem` where the folder cannot be read.
 
-    `doubts`: None where the builder says nothing of them.
+    `uncertain`: None where the builder says nothing of them.
     """
 
     published: Published | None
     is_current: bool
     stats: PublisherStats | None
     problem: str | None
-    doubts: Doubts | None
+    uncertain: UncertainProducts | None
 
 
 async def publish_state(service: CatalogService) -> PublishState:
@@ -46,8 +46,8 @@ async def publish_state(service: CatalogService) -> PublishState:
         published, problem = None, str(error)
     now = await read(service.store, revision)
     stats = None if service.publisher is None else service.publisher.stats
-    doubts = await to_thread.run_sync(service.snapshots.doubts)
-    return PublishState(published, published is not None and published.revision >= now, stats, problem, doubts)
+    uncertain = await to_thread.run_sync(service.snapshots.uncertain_products)
+    return PublishState(published, published is not None and published.revision >= now, stats, problem, uncertain)
 
 
 class SyncPage(Page):

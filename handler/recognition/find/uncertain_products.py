@@ -10,7 +10,7 @@ from difflib import SequenceMatcher
 import numpy as np
 from numpy.typing import NDArray
 
-from contract.doubts import Doubt, Doubts
+from contract.uncertain_products import UncertainProduct, UncertainProducts
 from recognition.catalog.loaded import LoadedCatalog
 from recognition.find.fusion import EvidenceRows, Weights, confidences, features
 from recognition.index.vectors import VectorSpace
@@ -32,7 +32,7 @@ _LEAST_SALIENCE, _LEAST_SIMILARITY = 6.0, 0.5
 #: Of catalogs with more photos some products are looked at, evenly spread: a build must not take twice its time.
 _MOST_PHOTOS = 2_000
 #: Written at most.
-_MOST_DOUBTS = 500
+_MOST_WRITTEN = 500
 #: Photos whose nearest are looked for at a time.
 _AT_ONCE = 256
 #: Pixels of a cell where a photo's mean colours stand in for the photo.
@@ -41,7 +41,9 @@ _SIDE_PX = float(CELLS * _CELL_PX)
 _ITS_OWN_COLOURS = ColourMatch(1.0, 1.0, CELLS * CELLS)
 
 
-def doubts_of(catalog: LoadedCatalog, weights: Weights, space: VectorSpace, *, threshold: float) -> Doubts:
+def find_uncertain_products(
+    catalog: LoadedCatalog, weights: Weights, space: VectorSpace, *, threshold: float
+) -> UncertainProducts:
     """The products of a catalog that their own photos, seen less well, would not show for sure, or another would."""
     examiner = _Examiner(catalog, weights, space)
     rows = _chosen(catalog)
@@ -50,7 +52,7 @@ def doubts_of(catalog: LoadedCatalog, weights: Weights, space: VectorSpace, *, t
     found = [examiner.described_alike(*pair) for pair in examiner.alike(rows).items() if pair[0] not in plain]
     found += [examiner.described_plain(product) for product in plain]
     looked_at = len(np.unique(catalog.snapshot.photo_product[rows]))
-    return Doubts(looked_at=looked_at, found=len(found), products=tuple(found[:_MOST_DOUBTS]))
+    return UncertainProducts(looked_at=looked_at, found=len(found), products=tuple(found[:_MOST_WRITTEN]))
 
 
 def _chosen(catalog: LoadedCatalog) -> NDArray[np.int64]:
@@ -100,13 +102,13 @@ class _Examiner:
                     found |= {} if rival is None else {product: rival}
         return found
 
-    def described_plain(self, product: int) -> Doubt:
+    def described_plain(self, product: int) -> UncertainProduct:
         entry = self._snapshot.product(product)
-        return Doubt(sku=entry.sku, name=entry.name, kind="plain")
+        return UncertainProduct(sku=entry.sku, name=entry.name, kind="plain")
 
-    def described_alike(self, product: int, rival: int) -> Doubt:
+    def described_alike(self, product: int, rival: int) -> UncertainProduct:
         entry, other = self._snapshot.product(product), self._snapshot.product(rival)
-        return Doubt(
+        return UncertainProduct(
             sku=entry.sku,
             name=entry.name,
             kind="alike",

@@ -8,10 +8,10 @@ from typing import Final, Literal
 import msgspec
 
 #: Beside the snapshot that is written.
-DOUBTS_FILE: Final = "doubts.json"
+UNCERTAIN_PRODUCTS_FILE: Final = "uncertain_products.json"
 
 
-class Doubt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class UncertainProduct(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One product, and why it may stay silent or another may be shown for it.
 
     ``plain``: nothing but its shape tells it from walls and hands. ``alike``: a photo of it is as good a photo of
@@ -28,7 +28,7 @@ class Doubt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     words: tuple[str, ...] = ()
 
 
-class Doubts(msgspec.Struct, frozen=True, kw_only=True):
+class UncertainProducts(msgspec.Struct, frozen=True, kw_only=True):
     """Of one snapshot, the first so many.
 
     ``found`` counts all of them among the ``looked_at`` products: those with photos, and from 2,001 photos on an even
@@ -38,13 +38,13 @@ class Doubts(msgspec.Struct, frozen=True, kw_only=True):
     schema: Literal[1] = 1
     looked_at: int
     found: int
-    products: tuple[Doubt, ...]
+    products: tuple[UncertainProduct, ...]
 
 
-_DECODER = msgspec.json.Decoder(Doubts)
+_DECODER = msgspec.json.Decoder(UncertainProducts)
 
 
-def decode_doubts(data: bytes) -> Doubts:
+def decode_uncertain_products(data: bytes) -> UncertainProducts:
     """Read the file.
 
     Raises:
@@ -53,4 +53,4 @@ def decode_doubts(data: bytes) -> Doubts:
     try:
         return _DECODER.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"no doubts: {error}") from error
+        raise ValueError(f"no list of uncertain products: {error}") from error
