@@ -26,7 +26,7 @@ from rich.console import Console
 from benchmarks.catalog_vectors import DIMENSIONS, blocks, frame_windows, held_out
 from benchmarks.scale_report import memory_mib, missed, show
 from recognition.catalog.build import build_indexes
-from recognition.index.gallery import PhotoIndex
+from recognition.index.photo_index import PhotoIndex
 from recognition.product import CatalogProduct
 from recognition.snapshot.read import Snapshot, open_snapshot
 from recognition.snapshot.write import SnapshotContents, write_snapshot

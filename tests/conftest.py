@@ -21,8 +21,8 @@ for _pool in ("OMP_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
 #: Files whose tests start servers, export networks or wait: `make test-quick` leaves them out.
 # fmt: off
 SLOW = {
-    "test_runtime", "test_feature_map", "test_efficientnet_lite", "test_modelscope_general", "test_timm_checkpoint",
-    "test_base", "test_ocr", "test_labels_file", "test_gallery_codes", "test_local_features", "test_build_archive",
+    "test_runtime", "test_feature_map", "test_efficientnet_lite", "test_modelscope_general",
+    "test_base", "test_ocr", "test_labels_file", "test_photo_codes", "test_local_features", "test_build_archive",
     "test_fetch_model", "test_clip_make", "test_demo_stream", "test_evaluate", "test_ingest_live", "test_ingest_rtmp",
     "test_bus_outage", "test_half_requests", "test_hub_isolation", "test_live_cli", "test_live_catalog",
     "test_live_api", "test_feedback_gain", "test_feedback_store", "test_room_runner", "test_many_rooms",
@@ -32,7 +32,7 @@ SLOW = {
 
 #: Files that import torch, 0.9 GiB in a process: `make test` runs them first, before any server is started.
 TORCH = {
-    "test_base", "test_efficientnet_lite", "test_feature_map", "test_modelscope_general", "test_timm_checkpoint",
+    "test_base", "test_efficientnet_lite", "test_feature_map", "test_modelscope_general",
     "test_runtime", "test_images_crop", "test_labels_file", "test_build_archive", "test_fetch_model",
     "test_product_handler",
 }

@@ -8,8 +8,6 @@ from hypothesis import strategies as st
 
 from contract.json_lines import DuplicateKeyError, line_of_key, parse_object
 
-VALUES = st.text(max_size=8) | st.integers() | st.lists(st.text(max_size=4), max_size=2)
-
 
 @pytest.mark.parametrize("text", ['{"a": 1, "a": 1}', '{"b": {"a": 1, "a": 2}}', '{"b": [{"a": 1, "\\u0061": 2}]}'])
 def test_a_key_that_stands_twice_in_one_object_is_refused_at_any_depth(text):

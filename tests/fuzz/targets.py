@@ -48,7 +48,7 @@ from recognition.errors import (
     SnapshotError,
     UnsupportedImage,
 )
-from recognition.index import gallery
+from recognition.index import photo_index
 from recognition.request import forms, images
 from recognition.settings import ImageLimits
 from recognition.snapshot.catalog_folder import load_catalog_folder
@@ -181,7 +181,7 @@ def _with_png_checksums(data: bytes) -> bytes:
 
 
 #: So that a small snapshot's codes are used.
-gallery.EXACT_VIEWS = 8
+photo_index.EXACT_VIEWS = 8
 
 
 @target(SnapshotError)

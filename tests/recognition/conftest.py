@@ -7,7 +7,7 @@ import hypothesis
 import pytest
 
 from recognition.classify.labels import LabelMatcher, LabelSet
-from recognition.index import gallery
+from recognition.index import photo_index
 from recognition.product import CatalogProduct
 from recognition.recognizer import Recognizer
 from recognition.settings import Settings, parse_settings
@@ -24,7 +24,7 @@ hypothesis.settings.load_profile("livecart")
 @pytest.fixture
 def few_exact_views(monkeypatch: pytest.MonkeyPatch) -> None:
     """Codes from 100 views on, so that small catalogs are searched as large ones are."""
-    monkeypatch.setattr(gallery, "EXACT_VIEWS", EXACT_VIEWS)
+    monkeypatch.setattr(photo_index, "EXACT_VIEWS", EXACT_VIEWS)
 
 
 @pytest.fixture(scope="module")
@@ -52,11 +52,6 @@ def runtime() -> stand_ins.ColourRuntime:
 @pytest.fixture
 def recognizer(settings: Settings, labels: LabelSet, runtime: stand_ins.ColourRuntime) -> Recognizer:
     return make_recognizer(settings, labels, runtime)
-
-
-@pytest.fixture
-def failing_recognizer(settings: Settings, labels: LabelSet) -> Recognizer:
-    return make_recognizer(settings, labels, stand_ins.FailingRuntime())
 
 
 @pytest.fixture

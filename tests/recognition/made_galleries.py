@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from recognition.catalog.build import build_indexes
-from recognition.index import gallery
+from recognition.index import photo_index
 from recognition.keypoints.extract import pack
 from recognition.snapshot.read import Snapshot, open_snapshot
 from recognition.snapshot.write import SnapshotContents, write_snapshot
@@ -89,5 +89,5 @@ def large_gallery(folder: Path) -> Iterator[tuple[SnapshotContents, Snapshot]]:
     """300 products with 3 photos of 2 views, with codes and print."""
     made = contents(shop(300), products=300, features=4)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gallery, "EXACT_VIEWS", EXACT_VIEWS)
+        patch.setattr(photo_index, "EXACT_VIEWS", EXACT_VIEWS)
         yield made, stored(folder, made)

@@ -15,9 +15,9 @@ from recognition.catalog.embedding import PhotoFeatures
 from recognition.catalog.journal import Journal
 from recognition.catalog.loaded import NAMES_PREFIX, PACKAGING_PREFIX
 from recognition.errors import RecognitionError
-from recognition.index import gallery
+from recognition.index import photo_index
 from recognition.index.codes import PhotoCodes, Rows, build_photo_codes, use_threads
-from recognition.index.gallery import HalfVectors
+from recognition.index.photo_index import HalfVectors
 from recognition.keypoints import votes
 from recognition.keypoints.votes import KeypointCodes
 from recognition.product import CatalogProduct
@@ -269,7 +269,7 @@ def build_indexes(
         previous = None
     arrays: dict[str, NDArray[Any]] = {}
     views, dimensions = contents.view_vectors.shape
-    if views > gallery.EXACT_VIEWS and dimensions >= 4:
+    if views > photo_index.EXACT_VIEWS and dimensions >= 4:
         before = None if previous is None else _photo_codes(previous)
         rows = Rows(contents.photo_digest, _row_offsets(contents.view_photo, len(contents.photo_digest)))
         fetch = HalfVectors(contents.view_vectors)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from recognition.classify.labels import LabelSet
 from recognition.errors import SnapshotError
-from recognition.index.gallery import PhotoIndex
+from recognition.index.photo_index import PhotoIndex
 from recognition.keypoints.votes import KeypointIndex
 from recognition.product import CatalogProduct
 from recognition.snapshot.read import Snapshot, open_snapshot

@@ -1,4 +1,4 @@
-"""Photos of the catalog as vectors, and the nearest of them.
+"""Photos of the catalog as vectors, and the nearest to a query.
 
-vectors.py  crops to vectors in the fitted space;  gallery.py  nearest photos;  codes.py  their quantised codes
+vectors.py  crops to vectors in the fitted space;  photo_index.py  the nearest;  codes.py  their quantised codes
 """

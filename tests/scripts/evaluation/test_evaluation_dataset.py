@@ -55,18 +55,6 @@ def test_every_photo_is_either_in_the_catalog_or_a_query(counts: list[int], shot
     assert {p for product in fewer.catalog for p in product.photos} <= set(shown)
 
 
-@settings(max_examples=40)
-@given(st.integers(2, 30), st.floats(0, 0.7), st.integers(0, 1000))
-def test_products_left_out_are_in_no_catalog_and_no_query(count: int, share: float, seed: int) -> None:
-    dataset = made([3] * count)
-    parts = split(dataset, shots=1, seed=seed, leave_out=share)
-    gone = {query.sku for query in parts.left_out}
-    assert len(gone) == round(share * count)
-    assert len(parts.left_out) == 3 * len(gone)
-    assert gone.isdisjoint(product.sku for product in parts.catalog)
-    assert gone.isdisjoint(query.sku for query in parts.queries)
-
-
 def test_seeds_differ_and_stay_as_they_are() -> None:
     dataset = made([6] * 8)
     splits = [split(dataset, shots=2, seed=seed) for seed in (0, 1, 0)]
@@ -86,12 +74,3 @@ def test_a_gallery_is_the_catalog_and_never_asked() -> None:
     assert len(parts.queries) == 5
     with pytest.raises(EvaluationError, match=r"no photo is named 'x\.jpg'"):
         split(dataset, shots=1, seed=0, gallery="x.jpg")
-
-
-def test_limit_and_too_much_left_out() -> None:
-    dataset = made([5] * 10)
-    limited = split(dataset, shots=1, seed=3, leave_out=0.2, limit=7)
-    assert (len(limited.queries), len(limited.left_out), len(limited.catalog)) == (7, 7, 8)
-    assert set(limited.queries) <= set(split(dataset, shots=1, seed=3, leave_out=0.2).queries)
-    with pytest.raises(EvaluationError, match="leaves no catalog"):
-        split(made([1]), shots=0, seed=0, leave_out=0.9)

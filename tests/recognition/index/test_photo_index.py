@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recognition.index.gallery import PhotoIndex
+from recognition.index.photo_index import PhotoIndex
 from recognition.keypoints.extract import unpack
 from recognition.keypoints.votes import KeypointIndex
 from tests.recognition.made_galleries import (

@@ -12,7 +12,7 @@ from recognition.catalog.build import build_indexes
 from recognition.errors import SnapshotError
 from recognition.index import codes
 from recognition.index.codes import Rows, places_before
-from recognition.index.gallery import PhotoIndex
+from recognition.index.photo_index import PhotoIndex
 from recognition.keypoints.extract import unpack
 from recognition.keypoints.votes import KeypointIndex
 from tests.recognition.made_galleries import (
