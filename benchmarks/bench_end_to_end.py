@@ -33,7 +33,8 @@ from demo.audience import watch
 from demo.browser import find_chromium
 from demo.errors import DemoError
 from demo.judgement import Verdict
-from demo.stage import ARCHIVE, Stage, choose_shop, ended_by_signals, staged
+from demo.stage import Stage, choose_shop, ended_by_signals, staged
+from torchserve_plan import ARCHIVE
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from archive_files import ARCHIVE, unpack
+from archive_files import unpack
 from evaluation import images
 from evaluation.backend import build, open_recognizer
 from evaluation.backgrounds import find_pictures
 from evaluation.dataset import load_dataset, split, write_catalog
 from recognition.network.runtime import Runtime
 from recognition.request.forms import Options, Request
+from torchserve_plan import ARCHIVE
 
 ROOT = Path(__file__).resolve().parent.parent
 

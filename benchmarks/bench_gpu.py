@@ -26,14 +26,14 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from archive_files import ARCHIVE, unpack
+from archive_files import unpack
 from clips.composer import ClipPlan, compose_clip
 from clips.products import DrawnProducts
 from evaluation.backend import build
 from recognition.recognizer import Recognizer
 from recognition.request.forms import Options, Request
 from recognition.settings import Settings, parse_settings
-from torchserve_plan import CONFIG_FILE, MODEL, positive
+from torchserve_plan import ARCHIVE, CONFIG_FILE, MODEL, positive
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET_MS = 120.0

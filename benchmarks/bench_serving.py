@@ -194,7 +194,7 @@ def _processor() -> str:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--archive", type=Path, default=ROOT / "model_store" / f"{torchserve_plan.MODEL}.mar")
+    parser.add_argument("--archive", type=Path, default=torchserve_plan.ARCHIVE)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=5.0, help="measured in each run of a round")
     parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results" / "serving.json")

@@ -8,11 +8,9 @@ import yaml
 
 from recognition.errors import ConfigurationError
 from recognition.settings import ModelChoice, Settings, parse_settings
-from torchserve_plan import MODEL, ROOT
+from torchserve_plan import ROOT
 
 HANDLER = ROOT / "handler"
-#: Where `make archive` puts it.
-ARCHIVE = ROOT / "model_store" / f"{MODEL}.mar"
 
 
 def read_settings(path: Path) -> Settings:

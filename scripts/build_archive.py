@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from archive_files import ARCHIVE, HANDLER, read_settings
+from archive_files import HANDLER, read_settings
 from recognition.backbones import load_backbone
 from recognition.catalog.build import build_snapshot, empty_snapshot, index_arrays
 from recognition.catalog.embedding import dimensions_of, fingerprint, open_embedder
@@ -29,7 +29,7 @@ from recognition.network.runtime import open_runtime
 from recognition.settings import RuntimeChoice, Settings
 from recognition.snapshot.catalog_folder import load_catalog_folder
 from recognition.snapshot.write import SnapshotContents, write_snapshot
-from torchserve_plan import CONFIG_FILE, MODEL, ROOT
+from torchserve_plan import ARCHIVE, CONFIG_FILE, MODEL, ROOT
 
 #: Its own package, which the archive shares with livecart.
 CONTRACT = ROOT / "contract"

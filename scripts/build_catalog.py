@@ -38,7 +38,7 @@ from PIL import Image, ImageDraw, ImageFont
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from archive_files import ARCHIVE, HANDLER, read_settings, unpack
+from archive_files import HANDLER, read_settings, unpack
 from contract.uncertain_products import UNCERTAIN_PRODUCTS_FILE, UncertainProduct, UncertainProducts
 from recognition.catalog.build import BuildReport, Embedder, build_snapshot, index_arrays
 from recognition.catalog.journal import Journal
@@ -50,6 +50,7 @@ from recognition.settings import Settings
 from recognition.snapshot.catalog_folder import load_catalog_folder
 from recognition.snapshot.read import Snapshot, open_snapshot
 from recognition.snapshot.write import write_snapshot
+from torchserve_plan import ARCHIVE
 
 _log = logging.getLogger(__name__)
 #: What opens the embedder of an unpacked archive: (folder, threads).

@@ -20,7 +20,8 @@ from demo.audience import watch
 from demo.browser import find_chromium
 from demo.errors import DemoError
 from demo.judgement import Verdict
-from demo.stage import ARCHIVE, choose_shop, ended_by_signals, staged
+from demo.stage import choose_shop, ended_by_signals, staged
+from torchserve_plan import ARCHIVE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -19,8 +19,9 @@ from rich.console import Console
 
 from demo.cards import card_events
 from demo.errors import DemoError
-from demo.stage import ARCHIVE, Stage, choose_shop, ended_by_signals, staged
+from demo.stage import Stage, choose_shop, ended_by_signals, staged
 from livecart.cli.terminal import card_panel, withdrawal_line
+from torchserve_plan import ARCHIVE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

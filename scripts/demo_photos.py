@@ -15,7 +15,7 @@ from torchserve_plan import ROOT, Plan, ServerError, free_port
 def main() -> int:
     """Run the demo; its exit status is that of ``predict.py``."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--archive", type=Path, default=ROOT / "model_store" / f"{torchserve_plan.MODEL}.mar")
+    parser.add_argument("--archive", type=Path, default=torchserve_plan.ARCHIVE)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="livecart-demo-") as folder:
         plan = Plan(folder=Path(folder), archive=options.archive, port=free_port())

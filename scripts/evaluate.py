@@ -26,7 +26,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 import torchserve_plan
-from archive_files import ARCHIVE, unpack
+from archive_files import unpack
 from evaluation.dataset import EvaluationError
 from evaluation.plots import check_plot, draw, draw_profiles
 from evaluation.run import Outcome, Plan, evaluate
@@ -183,7 +183,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add("--dump", type=Path, metavar="FOLDER", help="write every image that is asked about, and frames.jsonl")
     add("--known", type=Path, metavar="FILE", help="a snapshot: its photos are not embedded again; kept there if new")
-    add("--archive", type=Path, default=ARCHIVE)
+    add("--archive", type=Path, default=torchserve_plan.ARCHIVE)
     add("--threads", type=positive, help="of the network in this process (default: every core)")
     add("--url", help="ask this server instead; it must run the same weights as --archive")
     add("--snapshot-path", type=Path, help="with --url: the snapshot file that the server's archive follows")

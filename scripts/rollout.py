@@ -27,7 +27,7 @@ import torchserve_control as control
 from predictions_api import Answer, find_photos, recognize
 from sample_photos import sample_photos
 from torchserve_control import Server
-from torchserve_plan import MODEL, ROOT, ServerError
+from torchserve_plan import ARCHIVE, MODEL, ROOT, ServerError
 
 _POLL_S = 0.5
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -246,7 +246,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("archive", type=Path, nargs="?", default=ROOT / "model_store" / f"{MODEL}.mar")
+    parser.add_argument("archive", type=Path, nargs="?", default=ARCHIVE)
     parser.add_argument("--canary", type=Path, nargs="+", help="photos or folders to try the new version on first")
     parser.add_argument("--min-agreement", type=float, default=0.0, help="least share of equal labels, 0 to 1")
     parser.add_argument("--drain", type=float, default=5.0, metavar="S", help="wait for batches still in a worker")

@@ -22,7 +22,7 @@ import psutil
 import torchserve_control as control
 from sample_photos import sample_photos
 from torchserve_control import Server
-from torchserve_plan import MODEL, ROOT, Plan, ServerError, positive
+from torchserve_plan import ARCHIVE, MODEL, ROOT, Plan, ServerError, positive
 
 
 def main() -> int:
@@ -113,7 +113,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, default=ROOT / ".serve", help="configuration and logs of the server")
     commands = parser.add_subparsers(dest="command", required=True)
     start = commands.add_parser("start", help="start, wait until every worker is READY, return")
-    start.add_argument("--archive", type=Path, default=ROOT / "model_store" / f"{MODEL}.mar")
+    start.add_argument("--archive", type=Path, default=ARCHIVE)
     start.add_argument("--port", type=int, default=8080, help="of predictions; the other four move along")
     start.add_argument("--host", default="127.0.0.1", help="address of predictions; management stays on loopback")
     start.add_argument("--workers", type=positive, help="worker processes (default: one per core, or per GPU)")

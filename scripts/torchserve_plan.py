@@ -9,6 +9,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = "product_recognizer"
+#: Where `make archive` puts it.
+ARCHIVE = ROOT / "model_store" / f"{MODEL}.mar"
 #: Name of the configuration inside of the archive, whatever the file was called that it was built with.
 CONFIG_FILE = "model-config.yaml"
 #: Ports of ``config.properties``; another base port moves them all by the same distance.

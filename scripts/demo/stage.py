@@ -15,9 +15,8 @@ from demo.shop import Shop, config_of, drawn_shop, fill_catalog, following_archi
 from demo.station import PLAYLIST, Station
 from demo.system import System, running
 from livecart.shop.settings import CatalogSettings
-from torchserve_plan import MODEL, ROOT
+from torchserve_plan import ROOT
 
-ARCHIVE = ROOT / "model_store" / f"{MODEL}.mar"
 #: The clip is kept here; `make clean` removes it.
 KEPT = ROOT / "build" / "demo"
 

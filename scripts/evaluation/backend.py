@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,16 +16,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 import requests
 
-from archive_files import ARCHIVE, read_settings
+from archive_files import read_settings
 from evaluation.dataset import EvaluationError
 from recognition.errors import ConfigurationError, RecognitionError
 from recognition.request.forms import Options, Request, TextMode
-from recognition.settings import ProfileName, Settings
+from recognition.settings import ProfileName
 from recognition.snapshot.read import open_snapshot
-from torchserve_plan import CONFIG_FILE, MODEL
+from torchserve_plan import ARCHIVE, CONFIG_FILE, MODEL
 
 if TYPE_CHECKING:
-    from recognition.find.replies import BatchResult
     from recognition.recognizer import Recognizer
 
 _TIMEOUT_S = 60.0
@@ -108,22 +107,10 @@ def open_recognizer(archive_folder: Path, snapshot_path: Path, *, profile: Profi
     return recognizer
 
 
-class Recognizes(Protocol):
-    """The part of ``recognition.recognizer.Recognizer`` that is used here."""
-
-    settings: Settings
-
-    def describe(self) -> dict[str, Any]:
-        """Name of the model."""
-
-    def recognize(self, requests: Sequence[Request | RecognitionError]) -> BatchResult:
-        """Answer a batch."""
-
-
 class InProcess:
     """The recogniser itself, asked for one image at a time."""
 
-    def __init__(self, recognizer: Recognizes, *, catalog: str) -> None:
+    def __init__(self, recognizer: Recognizer, *, catalog: str) -> None:
         """Take ``recognizer``, whose catalog must be the snapshot ``catalog``.
 
         Raises:

@@ -6,6 +6,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from recognition.catalog.loaded import LoadedCatalog
 from recognition.classify.labels import LabelMatcher, LabelSet
 from recognition.index import photo_index
 from recognition.product import CatalogProduct
@@ -14,10 +15,11 @@ from recognition.settings import Settings, parse_settings
 from recognition.snapshot.read import Snapshot
 from recognition.snapshot.write import SnapshotContents
 from tests import stand_ins
+from tests.recognition.drawn_catalog import NAMED, two_packages
 from tests.recognition.made_galleries import EXACT_VIEWS, large_gallery
 
 # Machines that run tests are often busy: how long one example took says nothing.
-hypothesis.settings.register_profile("livecart", deadline=None, max_examples=150)
+hypothesis.settings.register_profile("livecart", deadline=None, max_examples=50)
 hypothesis.settings.load_profile("livecart")
 
 
@@ -32,6 +34,18 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SnapshotCo
     """The contents of a gallery with codes and print, and the gallery."""
     with large_gallery(tmp_path_factory.mktemp("large")) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> LoadedCatalog:
+    """Two drawn packages."""
+    return two_packages(tmp_path_factory.mktemp("catalog"))
+
+
+@pytest.fixture(scope="session")
+def with_named(tmp_path_factory: pytest.TempPathFactory) -> LoadedCatalog:
+    """Two drawn packages, and a product that is known by its name alone."""
+    return two_packages(tmp_path_factory.mktemp("catalog"), NAMED)
 
 
 @pytest.fixture

@@ -12,19 +12,9 @@ from recognition.find.views import intersection_over_union
 from recognition.recognizer import Recognizer
 from recognition.request.forms import Options, Request
 from recognition.settings import parse_settings
-from tests.recognition.drawn_catalog import BLUE, NAMED, RED, RED_SHOWN, two_packages
+from tests.recognition.drawn_catalog import BLUE, RED, RED_SHOWN
 from tests.recognition.drawn_packages import INFO, WEIGHTS, PackageRuntime, ScriptedReader, frame, shown_in
 from tests.stand_ins import COLOURS, encoded, model_config
-
-
-@pytest.fixture(scope="module")
-def catalog(tmp_path_factory):
-    return two_packages(tmp_path_factory.mktemp("catalog"))
-
-
-@pytest.fixture(scope="module")
-def with_named(tmp_path_factory):
-    return two_packages(tmp_path_factory.mktemp("catalog"), NAMED)
 
 
 def recognizer(catalog, runtime: PackageRuntime, reader: ScriptedReader | None = None) -> Recognizer:

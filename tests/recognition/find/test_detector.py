@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 from recognition.find.detector import Detector, FrameQuery
 from recognition.find.views import intersection_over_union
 from recognition.text.ocr import ReadLine
-from tests.recognition.drawn_catalog import BLUE, NAMED, RED, RED_SHOWN, query, skus, two_packages
+from tests.recognition.drawn_catalog import BLUE, NAMED, RED, RED_SHOWN, query, skus
 from tests.recognition.drawn_packages import WEIGHTS, PackageRuntime, ScriptedReader, build, frame, package, shown_in
 from tests.snapshot_files import product
 
@@ -20,16 +20,6 @@ SHOWN = [
     pytest.param("blue", BLUE, {"at": (400, 260), "scale": 0.7, "turned_deg": -20}, id="blue"),
     pytest.param("blue", BLUE, {"at": (300, 420), "scale": 1.6, "turned_deg": 4}, id="blue-near"),
 ]
-
-
-@pytest.fixture(scope="module")
-def catalog(tmp_path_factory):
-    return two_packages(tmp_path_factory.mktemp("catalog"))
-
-
-@pytest.fixture(scope="module")
-def with_named(tmp_path_factory):
-    return two_packages(tmp_path_factory.mktemp("catalog"), NAMED)
 
 
 def find(catalog, *queries: FrameQuery, reader: ScriptedReader | None = None):

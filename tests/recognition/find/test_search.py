@@ -12,13 +12,8 @@ from recognition.find import match
 from recognition.find.detector import Detector
 from recognition.find.profiles import PROFILES
 from recognition.index.vectors import Background, VectorSpace
-from tests.recognition.drawn_catalog import RED, RED_SHOWN, query, skus, two_packages
+from tests.recognition.drawn_catalog import RED, RED_SHOWN, query, skus
 from tests.recognition.drawn_packages import WEIGHTS, PackageRuntime, frame, shown_in
-
-
-@pytest.fixture(scope="module")
-def catalog(tmp_path_factory):
-    return two_packages(tmp_path_factory.mktemp("catalog"))
 
 
 @pytest.fixture

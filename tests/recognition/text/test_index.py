@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recognition.text import index as module
-from recognition.text.index import KIND_WEIGHT, Document, TextIndex, build_index, key_of
+from recognition.text.index import KIND_WEIGHT, Document, TextIndex, build_index
 from recognition.text.lexicon import Lexicon
 
 PLAIN = Lexicon({}, {}, frozenset({("word", "generic")}), {})
@@ -85,13 +85,3 @@ def test_pieces_that_too_many_hold_are_not_looked_up(monkeypatch):
 
     assert np.flatnonzero(shared).tolist() == [2]
     assert index.score({("word", "tea"): 1.0})[0].tolist() == [0] * 4
-
-
-@given(st.lists(st.tuples(st.sampled_from(sorted(KIND_WEIGHT)), st.text(max_size=4)), min_size=2, unique=True))
-def test_keys_tell_pieces_apart(pieces):
-    try:
-        keys = [key_of(piece) for piece in pieces]
-    except UnicodeEncodeError:
-        return  # no normalised text holds a surrogate
-    assert len(set(keys)) == len(pieces)
-    assert all(0 <= key < 1 << 64 for key in keys)
