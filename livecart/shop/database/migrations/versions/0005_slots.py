@@ -1,7 +1,5 @@
 """Numbers of products in a room's list on the platform."""
 
-from typing import Any
-
 import sqlalchemy as sa
 
 from livecart.shop.database.migrate import create_table, drop_table
@@ -10,15 +8,6 @@ revision = "0005"
 down_revision = "0004"
 branch_labels = None
 depends_on = None
-
-_OPTIONS: dict[str, Any] = {
-    "mysql_engine": "InnoDB",
-    "mysql_charset": "utf8mb4",
-    "mysql_collate": "utf8mb4_bin",
-    "mariadb_engine": "InnoDB",
-    "mariadb_charset": "utf8mb4",
-    "mariadb_collate": "utf8mb4_bin",
-}
 
 
 def upgrade() -> None:
@@ -30,7 +19,6 @@ def upgrade() -> None:
         sa.Column("sku", sa.String(length=128), nullable=False),
         sa.PrimaryKeyConstraint("room", "slot", name="pk_slots"),
         sa.UniqueConstraint("room", "sku", name="uq_slots_room_sku"),
-        **_OPTIONS,
     )
 
 
