@@ -13,6 +13,16 @@ from contract.boxes import BoxXyxyPx
 WithdrawReason = Literal["gone", "replaced", "muted", "stream_lost", "room_closed", "off_sale", "host"]
 
 
+class PlatformOffer(Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """The product as one platform sells it."""
+
+    platform: Annotated[str, Meta(description='Lower case, such as "douyin", "taobao", "wechat".')]
+    item_id: Annotated[str, Meta(description="Text: many have more digits than a JavaScript number keeps.")]
+    sku_id: str | None = None
+    url: Annotated[str, Meta(description="Always https.")]
+    slot: Annotated[int | None, Meta(description="Its number in the room's list on that platform.")] = None
+
+
 class CardEvent(Struct, frozen=True, kw_only=True, omit_defaults=False):
     """`card` shows a product, `update` moves its box, `withdraw` takes it away; the three have the same `card_id`.
 
@@ -42,5 +52,24 @@ class CardEvent(Struct, frozen=True, kw_only=True, omit_defaults=False):
         Meta(description="Faces that a card must not cover; null: nobody looked for them, what was said before holds."),
     ] = None
     image_url: Annotated[str | None, Meta(description="The product's picture: https, or a path of the hub.")] = None
+    offers: Annotated[tuple[PlatformOffer, ...], Meta(description="Where else it is sold: one a platform.")] = ()
     reason: Annotated[str | None, Meta(description="Of a withdraw only: why, one of docs/events.md.")] = None
     schema: Literal[1] = 1
+
+
+class CardClosed(Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """A card after its withdrawal: what the webhook `card.closed` tells. Times are UNIX time."""
+
+    card_id: str
+    room: str
+    sku: str
+    name: str
+    url: str
+    price: str | None
+    currency: str | None
+    offers: tuple[PlatformOffer, ...]
+    shown_at_s: Annotated[float | None, Meta(description="Null: the catalog kept no card.")]
+    withdrawn_at_s: float
+    reason: str | None
+    impressions: Annotated[int, Meta(description="Viewers who saw it.")]
+    clicks: Annotated[int, Meta(description="Viewers who followed its link.")]

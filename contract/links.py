@@ -49,7 +49,7 @@ def check_link(url: str, allowed_hosts: Iterable[str]) -> LinkFault | None:
         url: as it would stand on a card.
         allowed_hosts: host names; ``host:port`` where the port is not 443; ``*.example.com`` for all below example.com.
     """
-    address = _host_and_port(url)
+    address = https_address(url)
     if isinstance(address, LinkFault):
         return address
     host, port = address
@@ -61,7 +61,7 @@ def check_link(url: str, allowed_hosts: Iterable[str]) -> LinkFault | None:
 
 def is_https_link(url: str) -> bool:
     """Whether ``url`` may be shown as far as the link alone tells: any host is allowed."""
-    return not isinstance(_host_and_port(url), LinkFault)
+    return not isinstance(https_address(url), LinkFault)
 
 
 def host_pattern(text: str) -> str:
@@ -92,7 +92,8 @@ def ascii_host(host: str) -> str | None:
     return name if _HOST.fullmatch(name) else None
 
 
-def _host_and_port(url: str) -> tuple[str, int] | LinkFault:
+def https_address(url: str) -> tuple[str, int] | LinkFault:
+    """Host and port of an https link, whatever the host is; or why it is none that may be shown."""
     if not url.isprintable() or not _UNSAFE.isdisjoint(url):
         return LinkFault("link_characters")
     try:

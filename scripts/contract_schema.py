@@ -7,13 +7,18 @@ from typing import Any
 
 import msgspec
 
-from contract.card import CardEvent
+from contract.card import CardClosed, CardEvent
 from contract.catalog import CatalogDocument
 from contract.errors import ErrorBody
 from contract.reply import Reply
 
 ROOT = Path(__file__).resolve().parents[1]
-_SCHEMAS: dict[str, type[msgspec.Struct]] = {"reply": Reply, "error": ErrorBody, "card-event": CardEvent}
+_SCHEMAS: dict[str, type[msgspec.Struct]] = {
+    "reply": Reply,
+    "error": ErrorBody,
+    "card-event": CardEvent,
+    "card-closed": CardClosed,
+}
 _DIALECT = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
 _TYPESCRIPT = ROOT / "viewer" / "src" / "model" / "contract.ts"
 _HEADER = "/** Written by `make docs` from contract/card.py: change it there. */\n"

@@ -75,12 +75,13 @@ code 1: a feed failed, or was refused.
 """
 
 
-def _group(about: str) -> typer.Typer:
+def command_group(about: str) -> typer.Typer:
+    """A group of commands."""
     options = {"help_option_names": ["-h", "--help"]}
     return typer.Typer(help=about, no_args_is_help=True, rich_markup_mode=None, context_settings=options)
 
 
-catalog_cli, token_cli, hosts_cli = _group(_CATALOG), _group(_TOKEN), _group(_HOSTS)
+catalog_cli, token_cli, hosts_cli = command_group(_CATALOG), command_group(_TOKEN), command_group(_HOSTS)
 catalog_cli.add_typer(token_cli, name="token")
 catalog_cli.add_typer(hosts_cli, name="hosts")
 
@@ -111,7 +112,7 @@ def _moment(text: str) -> datetime:
 @catalog_cli.command("init", help="建表 make the tables, or bring them to this version.")
 @catalog_cli.command("upgrade", help="更新表 the same as init.")
 def upgrade(config: Config = None, url: Url = None, folder: Folder = None, json: Json = False) -> None:
-    _run((config, url, folder), json, lambda work, service: work.upgrade(service))
+    run_on_catalog((config, url, folder), json, lambda work, service: work.upgrade(service))
 
 
 @catalog_cli.command("import", help=_IMPORT)
@@ -127,7 +128,7 @@ def import_command(
     folder: Folder = None,
     json: Json = False,
 ) -> None:
-    _run(
+    run_on_catalog(
         (config, url, folder),
         json,
         lambda work, service: work.bring_in(service, source, allow=allow or [], dry_run=dry_run),
@@ -143,7 +144,7 @@ def export_command(
     folder: Folder = None,
     json: Json = False,
 ) -> None:
-    _run((config, url, folder), json, lambda work, service: work.take_out(service, target))
+    run_on_catalog((config, url, folder), json, lambda work, service: work.take_out(service, target))
 
 
 @catalog_cli.command("sync", help=_SYNC)
@@ -156,7 +157,7 @@ def sync(
     folder: Folder = None,
     json: Json = False,
 ) -> None:
-    _run((config, url, folder), json, lambda work, service: work.sync(service, feed, dry_run=dry_run))
+    run_on_catalog((config, url, folder), json, lambda work, service: work.sync(service, feed, dry_run=dry_run))
 
 
 @catalog_cli.command("chapters", help=_CHAPTERS)
@@ -177,7 +178,7 @@ def chapters(
     folder: Folder = None,
     json: Json = False,
 ) -> None:
-    _run((config, url, folder), json, lambda work, service: work.chapters(service, room, start, end, form))
+    run_on_catalog((config, url, folder), json, lambda work, service: work.chapters(service, room, start, end, form))
 
 
 @token_cli.command("create", help=_TOKEN_CREATE)
@@ -193,12 +194,12 @@ def create_token(
     folder: Folder = None,
     json: Json = False,
 ) -> None:
-    _run((config, url, folder), json, lambda work, service: work.create_token(service, name, role, days))
+    run_on_catalog((config, url, folder), json, lambda work, service: work.create_token(service, name, role, days))
 
 
 @token_cli.command("list", help="列出 all tokens: id, role, whether valid, name.")
 def list_tokens(config: Config = None, url: Url = None, folder: Folder = None, json: Json = False) -> None:
-    _run((config, url, folder), json, lambda work, service: work.list_tokens(service))
+    run_on_catalog((config, url, folder), json, lambda work, service: work.list_tokens(service))
 
 
 @token_cli.command("revoke", help="作废 make a token void; its id is in `token list`.")
@@ -209,12 +210,12 @@ def revoke_token(
     folder: Folder = None,
     json: Json = False,
 ) -> None:
-    _run((config, url, folder), json, lambda work, service: work.revoke_token(service, token_id))
+    run_on_catalog((config, url, folder), json, lambda work, service: work.revoke_token(service, token_id))
 
 
 @hosts_cli.command("list", help="列出 the list.")
 def list_hosts(config: Config = None, url: Url = None, folder: Folder = None, json: Json = False) -> None:
-    _run((config, url, folder), json, lambda work, service: work.list_hosts(service))
+    run_on_catalog((config, url, folder), json, lambda work, service: work.list_hosts(service))
 
 
 def _host_command(name: str, about: str, is_allowed: bool) -> None:
@@ -226,16 +227,19 @@ def _host_command(name: str, about: str, is_allowed: bool) -> None:
         folder: Folder = None,
         json: Json = False,
     ) -> None:
-        _run((config, url, folder), json, lambda work, service: work.change_host(service, host, is_allowed=is_allowed))
+        run_on_catalog(
+            (config, url, folder), json, lambda work, service: work.change_host(service, host, is_allowed=is_allowed)
+        )
 
 
 _host_command("allow", "允许 put a host on the list.", True)
 _host_command("forbid", "取消 take a host off: cards that lead there are shown no more.", False)
 
 
-def _run(
+def run_on_catalog(
     place: tuple[Path | None, str | None, Path | None], as_json: bool, do: Callable[[Any, CatalogService], Answer]
 ) -> None:
+    """Do something with the catalog of --config, --url and --folder; print the answer and exit."""
     set_up_logging(logging.WARNING)
     try:
         answer = _answer(_settings(*place), do)

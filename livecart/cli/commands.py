@@ -13,6 +13,7 @@ from livecart.cli.catalog_commands import catalog_cli
 from livecart.cli.evaluate import EVALUATE_HELP, evaluate_command
 from livecart.cli.running import run_command, set_up_logging
 from livecart.cli.watch import WATCH_HELP, watch_command
+from livecart.cli.webhook_commands import webhooks_cli
 from livecart.server.app import run_rooms
 
 _LIVECART = """看直播，识别主播手里的商品，弹出购买卡片。
@@ -39,6 +40,7 @@ cli = typer.Typer(
 )
 
 cli.add_typer(catalog_cli, name="catalog")
+cli.add_typer(webhooks_cli, name="webhooks")
 
 cli.command("watch", help=WATCH_HELP)(watch_command)
 cli.command("evaluate-clip", help=EVALUATE_HELP)(evaluate_command)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contract.boxes import BoxXyxy, BoxXyxyPx
+from contract.card import PlatformOffer
 from contract.reply import Evidence, TextLine
 
 #: x1, y1, x2, y2 as shares of the picture's width and height, 0 to 1.
@@ -74,6 +75,8 @@ class Detection:
     threshold: float | None = None
     #: The shop's photo of it, https or a path of the hub's own.
     image_url: str | None = None
+    #: The catalog's, of other platforms.
+    offers: tuple[PlatformOffer, ...] = ()
     evidence: Evidence | None = None
 
 

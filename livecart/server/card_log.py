@@ -1,8 +1,9 @@
-"""Cards that went out are kept in the catalog: in batches, apart from the way of the events."""
+"""Cards that went out are kept in the catalog and put into the outbox of webhooks: one transaction, in batches."""
 
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -13,7 +14,7 @@ from contract.card import CardEvent
 from livecart.core.background import Backoff
 from livecart.shop.database.store import Store
 from livecart.shop.errors import InvalidValue, StoreUnavailable
-from livecart.shop.repositories import cards
+from livecart.shop.repositories import cards, webhooks
 
 _log = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ _WHO = "livecart"
 _MOST_WAITING = 10_000
 _BATCH = 200
 #: Cards come one by one; so long they are collected for one transaction.
-_COLLECT_S = 0.25
+_COLLECT_S = 0.05
 _FIRST_RETRY_S, _LAST_RETRY_S = 0.5, 10.0
 
 
@@ -36,11 +37,25 @@ class CardLogStats:
 
 
 class CardLog:
-    """Listens to the outbox, and writes. At most 10,000 events wait; beyond that the oldest is dropped and counted."""
+    """Listens to the outbox, and writes. At most 10,000 events wait; beyond that the oldest is dropped and counted.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        store: of the catalog.
+        takes_updates: whether an `update` is worth a transaction: only webhooks tell of it.
+        on_written: called when events were written.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        takes_updates: Callable[[], bool] = lambda: False,
+        on_written: Callable[[], None] = lambda: None,
+    ) -> None:
         self.stats = CardLogStats()
         self._store = store
+        self._takes_updates = takes_updates
+        self._on_written = on_written
         self._waiting: deque[CardEvent] = deque()
         self._wake = asyncio.Event()
 
@@ -49,8 +64,8 @@ class CardLog:
         return len(self._waiting)
 
     def put(self, event: CardEvent) -> None:
-        """Take an event; an `update` is none of a record. Never waits."""
-        if event.event == "update":
+        """Take an event. Never waits."""
+        if event.event == "update" and not self._takes_updates():
             return
         if len(self._waiting) >= _MOST_WAITING:
             self._waiting.popleft()
@@ -94,6 +109,7 @@ class CardLog:
                 refused = 1
             backoff.reset()
             self._done(batch, refused)
+            self._on_written()
 
     def _done(self, batch: list[CardEvent], refused: int) -> None:
         written = set(map(id, batch))
@@ -110,6 +126,7 @@ def _record(batch: list[CardEvent], session: Session) -> int:
     for event in batch:
         try:
             cards.record(session, event)
+            webhooks.enqueue(session, event)
         except InvalidValue as error:
             refused += 1
             _log.error("card %s of room %s is not kept: %s", event.card_id, event.room, error)

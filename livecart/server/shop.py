@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 
 from fastapi import APIRouter
@@ -31,6 +31,8 @@ from livecart.shop.files import files_router
 from livecart.shop.service import CatalogService, open_catalog
 from livecart.shop.settings import CatalogSettings
 from livecart.shop.slots import slots_router
+from livecart.shop.webhooks.post import Poster
+from livecart.shop.webhooks.sender import WebhookSender
 from livecart.web.access import TicketCheck
 
 _log = logging.getLogger(__name__)
@@ -98,17 +100,25 @@ async def run_catalog(file: RoomsFile, metrics: LiveMetrics, crops: CropCache) -
     settings = file.catalog
     if settings is None:
         raise SettingsError("[catalog]: there is none")
-    with _opened(settings) as service:
+    async with AsyncExitStack() as stack:
+        service = stack.enter_context(_opened(settings))
+        poster = await stack.enter_async_context(Poster(settings.internal_hosts))
         jobs, api_stats = CatalogJobs(service), ApiStats()
-        log = CardLog(service.store)
+        webhooks = WebhookSender(service.store, poster.post)
+        log = CardLog(service.store, takes_updates=lambda: webhooks.has_endpoints, on_written=webhooks.wake)
         answers = ShopAvailability(service.cache, refresh_after_s=every_s(settings.max_age_s) / 2)
         availability = AvailabilityPoller(answers.ask, metrics, max_age_s=settings.max_age_s)
         feedback = store_feedback(
             service, crops, settings=file.feedback, registry=metrics.registry, on_failure=metrics.background_failure
         )
         unsubscribe = _tell_of_edits(service, availability)
-        metrics.registry.register(CatalogCollector(service, jobs, log, api_stats))
-        works = {**jobs.works, "card_log": log.run}
+        metrics.registry.register(CatalogCollector(service, jobs, log, api=api_stats, webhooks=webhooks))
+
+        async def send() -> None:
+            await jobs.prepared()
+            await webhooks.run()
+
+        works = {**jobs.works, "card_log": log.run, "webhooks": send}
         tasks = [
             asyncio.create_task(keep_running(name, work, metrics), name=f"livecart {name}")
             for name, work in works.items()
@@ -123,6 +133,7 @@ async def run_catalog(file: RoomsFile, metrics: LiveMetrics, crops: CropCache) -
             for task in tasks:
                 await end_task(task)
             await asyncio.gather(log.close(), feedback.close())
+            await webhooks.close()
             await jobs.close()
 
 

@@ -46,4 +46,5 @@ def _offer(answer: ProductAvailability) -> Offer | str:
         currency=answer.currency,
         image_url=None if answer.photo is None else photo_path(answer.photo),
         confirmed_at_s=answer.read_at_s,
+        offers=answer.offers,
     )

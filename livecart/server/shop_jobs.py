@@ -68,8 +68,8 @@ class CatalogJobs:
         self.schedule.start()
         _log.info("the catalog is open")
 
-    async def prepared(self, within_s: float) -> bool:
-        """Wait until the tables are there; whether they are."""
+    async def prepared(self, within_s: float | None = None) -> bool:
+        """Wait until the tables are there, None: however long; whether they are."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._prepared.wait(), within_s)
         return self._prepared.is_set()

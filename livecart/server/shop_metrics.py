@@ -13,6 +13,7 @@ from livecart.server.card_log import CardLog
 from livecart.server.shop_jobs import CatalogJobs
 from livecart.shop.api import ApiStats
 from livecart.shop.service import CatalogService
+from livecart.shop.webhooks.sender import WebhookSender
 
 _PREFIX = "livecart_catalog_"
 
@@ -20,11 +21,14 @@ _PREFIX = "livecart_catalog_"
 class CatalogCollector(Collector):
     """Counters of store, cache, publisher, feeds, retention and the record of cards."""
 
-    def __init__(self, service: CatalogService, jobs: CatalogJobs, log: CardLog, api: ApiStats) -> None:
+    def __init__(
+        self, service: CatalogService, jobs: CatalogJobs, log: CardLog, *, api: ApiStats, webhooks: WebhookSender
+    ) -> None:
         self._service = service
         self._jobs = jobs
         self._log = log
         self._api = api
+        self._webhooks = webhooks
 
     def collect(self) -> Iterator[Metric]:
         yield _by(
@@ -44,6 +48,21 @@ class CatalogCollector(Collector):
         api = {"answered": self._api.answered, "replayed": self._api.replayed, "failures": self._api.failures}
         yield _by("api_requests", "Requests of the API", "what", api)
         yield _by("api_refused", "Requests that the API refused", "code", dict(self._api.refused))
+        yield _by(
+            "webhooks",
+            "Webhooks: `delivered`, tries that `failed`, `given_up` and `collapsed` of the live class, `dead` "
+            "letters of records, endpoints `disabled`, `database_failures`",
+            "what",
+            asdict(self._webhooks.stats),
+        )
+        gauges = GaugeMetricFamily(
+            f"{_PREFIX}webhooks_now",
+            "Deliveries that wait (`live`, `record`), `dead` letters, endpoints `disabled`. Alert on the last two",
+            labels=["what"],
+        )
+        for what, count in self._webhooks.gauges.items():
+            gauges.add_metric([what], count)
+        yield gauges
         yield from self._feeds()
         yield from self._snapshots()
 

@@ -12,6 +12,7 @@ from livecart.shop.database.store import Store
 from livecart.shop.models.base import Base
 from livecart.shop.models.events import CardRow, ReviewRow, ViewerEventRow
 from livecart.shop.models.service import AuditRow, IdempotencyRow, SyncRunRow
+from livecart.shop.models.webhooks import WebhookMessageRow
 from livecart.shop.repositories import negatives, photos
 from livecart.shop.repositories.blobs import BlobFolder
 from livecart.shop.repositories.viewer_events import TRANSACTION_KINDS
@@ -37,6 +38,7 @@ class Purged:
     reviews: int = 0
     audit: int = 0
     sync_runs: int = 0
+    webhooks: int = 0
     idempotency: int = 0
     files: int = 0
 
@@ -71,6 +73,9 @@ def purge(
             SyncRunRow,
             SyncRunRow.id,
             (SyncRunRow.started_at_s < now_s - keep.sync_runs_s) & SyncRunRow.finished_at_s.is_not(None),
+        ),
+        webhooks=run.rows(
+            WebhookMessageRow, WebhookMessageRow.id, WebhookMessageRow.created_at_s < now_s - keep.webhooks_s
         ),
         idempotency=run.idempotency(now_s - keep.idempotency_s),
         files=0 if stop() else _sweep(store, crops, photo_blobs),

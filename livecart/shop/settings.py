@@ -33,6 +33,8 @@ class Keep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     crops_s: float = 30 * _DAY_S
     #: Readings of feeds.
     sync_runs_s: float = 90 * _DAY_S
+    #: Messages of webhooks, and dead letters.
+    webhooks_s: float = 30 * _DAY_S
     #: Idempotency keys and their answers.
     idempotency_s: float = 2 * _DAY_S
 
@@ -99,6 +101,9 @@ class CatalogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     model_config: str | None = None
     #: Limit of one build, in seconds.
     build_limit_s: float = 600.0
+    #: Hosts of the shop's own network, `host` or `host:port`, that webhooks may go to, over http too. To others they go
+    #: by https, and to public addresses alone.
+    internal_hosts: tuple[str, ...] = ()
     keep: Keep = Keep()
     api: ApiSettings = ApiSettings()
     feeds: tuple[HttpJsonSettings | MerchantXmlSettings | TableFeed, ...] = ()

@@ -15,7 +15,4 @@ def test_each_event_has_an_example_with_every_field():
     events = [msgspec.json.decode(example, type=CardEvent) for example in EXAMPLES]
     assert [event.event for event in events] == ["card", "update", "withdraw"]
     for example, event in zip(EXAMPLES, events, strict=True):
-        assert msgspec.json.decode(example) == msgspec.to_builtins(event, builtin_types=()) | {
-            "box": list(event.box),
-            "avoid": None if event.avoid is None else [list(face) for face in event.avoid],
-        }
+        assert msgspec.json.decode(example) == msgspec.json.decode(msgspec.json.encode(event))

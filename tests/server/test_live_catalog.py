@@ -6,8 +6,12 @@ import threading
 import time
 from decimal import Decimal
 
+import msgspec
 import pytest
+from aiohttp import web
+from standardwebhooks import Webhook
 
+from contract.card import CardEvent, PlatformOffer
 from contract.offers import Offers, ProductOffer
 from follow.sources import LinkSource
 from livecart.core.errors import SettingsError
@@ -15,12 +19,13 @@ from livecart.server.rooms_file import read_rooms_file
 from livecart.shop.database.store import Store
 from livecart.shop.errors import StoreUnavailable
 from livecart.shop.publish.snapshot_folder import SnapshotFolder
-from livecart.shop.repositories import audit, cards, hosts, photos, tokens, viewer_events
+from livecart.shop.repositories import audit, cards, hosts, photos, tokens, viewer_events, webhooks
 from livecart.shop.repositories.blobs import BlobFolder
 from tests.live.video.streams import ByteServer
 from tests.server.catalog_rooms import MAX_AGE_S, ROOM, Shop, on_air, rooms_file
 from tests.server.conftest import until
 from tests.shop.photo_files import photo
+from tests.shop.test_webhooks import serving
 from tests.web.hub_clients import feedback_batch, feedback_event
 
 #: From an edit by another process to what viewers see: the age, and a look at the standing cards.
@@ -42,7 +47,7 @@ def stream(flv):
 
 @pytest.fixture
 def config(tmp_path, archive, stream, shop):
-    catalog = f'url = "sqlite:///{tmp_path / "catalog.db"}"\npublish = false\n'
+    catalog = f'url = "sqlite:///{tmp_path / "catalog.db"}"\npublish = false\ninternal_hosts = ["127.0.0.1"]\n'
     return rooms_file(tmp_path, recognizer=archive.url, source=stream.url, catalog=catalog)
 
 
@@ -72,6 +77,27 @@ async def test_a_card_comes_with_the_shops_word_goes_when_sold_out_and_comes_aga
         kept = cards.latest(session)
     assert [card.reason for card in kept] == ["room_closed", "off_sale"]
     assert kept[0].price == Decimal("12.90")
+
+
+async def test_a_card_goes_to_other_systems_with_its_offers_and_so_does_its_end(config, shop, monkeypatch):
+    offer = PlatformOffer(platform="douyin", item_id="3712345678901234567", url="https://shop.example.com/d", slot=7)
+    shop.sell("red", offers=(offer,))
+    got = []
+
+    async def take(request):
+        got.append(Webhook(secret).verify(await request.read(), dict(request.headers)))
+        return web.Response(status=204)
+
+    async with serving(take) as hook:
+        with shop.store.write("shop") as session:
+            _, secret = webhooks.add(session, hook, [], ["127.0.0.1"])
+        async with on_air(config, monkeypatch) as show:
+            await until(lambda: [message["type"] for message in got] == ["card.shown"], 5.0)
+            shown = show.events[0]
+        # The program has ended: what it told at last was sent before.
+        assert got[-1]["type"] == "card.withdrawn"
+    assert msgspec.convert(got[0]["data"], CardEvent) == shown
+    assert shown.offers == (offer,)
 
 
 async def test_what_hosts_ask_by_the_api_is_in_the_audit_log(config, shop, monkeypatch):

@@ -19,10 +19,31 @@ def body(sku="1001", **more):
     return {"sku": sku, "name": f"好欢螺螺蛳粉 {sku}", "url": link(sku)} | more
 
 
+def offer(platform="douyin", **more):
+    return {"platform": platform, "item_id": "3712345678901234567", "url": link("d1"), **more}
+
+
 def add(client, sku="1001", **more):
     answer = client.post("products", json=body(sku, **more))
     assert answer.status_code == 201, answer.text
     return answer.json()
+
+
+def test_offers_of_platforms_are_kept_and_held_to_the_same_links(client):
+    made = add(client, offers=[offer(slot=7), offer("taobao", sku_id="9")])
+    assert made["offers"] == [offer(slot=7, sku_id=None), offer("taobao", sku_id="9", slot=None)]
+    for offers, reason in (
+        ([offer(), offer()], "platform_twice"),
+        ([offer(url="https://elsewhere.example.com/")], "link_host_not_allowed"),
+        ([offer(url="http://shop.example.com/")], "link_not_https"),
+    ):
+        refused = client.patch("products/1001", json={"offers": offers}, headers={"If-Match": "*"})
+        assert (refused.status_code, refused.json()["error"]["reason"]) == (422, reason)
+    for wrong in (offer("Dou Yin"), offer(slot=0), offer(item_id="1 2"), offer(price="1")):
+        assert client.patch("products/1001", json={"offers": [wrong]}, headers={"If-Match": "*"}).status_code == 422
+    kept = client.patch("products/1001", json={"stock": 1}, headers={"If-Match": "*"}).json()
+    assert kept["offers"] == made["offers"]
+    assert client.patch("products/1001", json={"offers": []}, headers={"If-Match": "*"}).json()["offers"] == []
 
 
 def if_match(version):

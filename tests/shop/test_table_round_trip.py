@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from contract.card import PlatformOffer
 from livecart.shop.errors import InvalidValue
 from livecart.shop.import_export import excel
 from livecart.shop.import_export.spreadsheet import read_table, write_csv
@@ -67,6 +68,15 @@ products = st.builds(
     on_sale=st.booleans(),
     threshold=st.none() | st.integers(0, 100).map(lambda hundredths: hundredths / 100),
     rooms=st.none() | st.lists(names.filter(lambda name: len(name) < 100), max_size=2, unique=True).map(tuple),
+    offers=st.just(())
+    | st.builds(
+        lambda item_id, slot: (
+            PlatformOffer(platform="douyin", item_id=item_id, url=link("1|2?a=1&copy=1"), slot=slot),
+            PlatformOffer(platform="taobao", item_id="9", sku_id=item_id, url=link("2")),
+        ),
+        st.from_regex(r"[!-~]{1,64}", fullmatch=True),
+        st.none() | st.integers(1, 9999),
+    ),
 )
 catalogs = st.lists(products, min_size=1, max_size=4, unique_by=lambda product: product.sku)
 

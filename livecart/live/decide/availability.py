@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from contract.card import PlatformOffer
 from livecart.core.types import Detection
 
 #: Why nothing may be shown while the shop's answer is on its way.
@@ -20,6 +21,7 @@ class Offer:
     #: Where viewers load a photo of it: https, or a path of the hub's own.
     image_url: str | None
     confirmed_at_s: float
+    offers: tuple[PlatformOffer, ...] = ()
 
 
 class Availability(Protocol):
@@ -46,4 +48,5 @@ def with_offer(detection: Detection, offer: Offer | None) -> Detection:
         price=offer.price,
         currency=offer.currency,
         image_url=offer.image_url,
+        offers=offer.offers,
     )

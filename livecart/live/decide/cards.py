@@ -72,6 +72,7 @@ class CardWriter:
             decided_at_s=decided_at_s,
             emitted_at_s=decided_at_s,
             image_url=detection.image_url,
+            offers=detection.offers,
             reason=reason,
         )
 

@@ -8,7 +8,7 @@ from starlette_admin.exceptions import FormValidationError
 
 from livecart.shop.admin.texts import refusal, t
 from livecart.shop.errors import InvalidValue
-from livecart.shop.import_export.columns import parse_field
+from livecart.shop.import_export.columns import cell_of, parse_field
 from livecart.shop.schemas.product import PATCH_FIELDS, Product, ProductPatch
 
 #: Of a form, beside the sku.
@@ -34,6 +34,8 @@ def values_of(product: Product) -> Values:
             values[name] = list(value or ())
         elif name in _SWITCHES:
             values[name] = value
+        elif name == "offers":
+            values[name] = cell_of(name, value)
         else:
             values[name] = "" if value is None else f"{value:g}" if name == "threshold" else str(value)
     return values
@@ -62,7 +64,7 @@ def posted(data: Mapping[str, Any]) -> Values:
         elif name in _SWITCHES:
             values[name] = bool(value)
         else:
-            values[name] = str(value or "").strip()
+            values[name] = "\n".join(str(value or "").split("\r\n")).strip()
     return values
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from contract.card import PlatformOffer
 from livecart.shop.schemas.money import parse_price
 from livecart.shop.schemas.product import ProductPatch
 
@@ -41,6 +42,16 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+class OfferBody(Body):
+    """The product as one platform sells it."""
+
+    platform: Annotated[str, Field(pattern="^[a-z][a-z0-9_-]{0,31}$", examples=["douyin"])]
+    item_id: Annotated[str, Field(pattern="^[!-~]{1,64}$", examples=["3712345678901234567"])]
+    sku_id: Annotated[str | None, Field(pattern="^[!-~]{1,64}$", examples=["1790000000000000001"])] = None
+    url: Url
+    slot: Annotated[int | None, Field(ge=1, le=9999, description="Its number in the room's list there.")] = None
+
+
 def _without_defaults(schema: dict[str, Any]) -> None:
     """Leaves out defaults: a field that is not given stays as it is."""
     for field in schema["properties"].values():
@@ -63,6 +74,7 @@ class PatchBody(Body):
     on_sale: bool = True
     threshold: Threshold | None = None
     rooms: Annotated[RoomNames | None, Field(description="null: every room; []: none.")] = None
+    offers: Annotated[list[OfferBody], Field(max_length=16, description="The same elsewhere, one a platform.")] = []
 
     def patch(self, sku: str) -> ProductPatch:
         """The same for the catalog."""
@@ -70,6 +82,8 @@ class PatchBody(Body):
         for name in ("words", "labels", "rooms"):
             if values.get(name) is not None:
                 values[name] = tuple(values[name])
+        if "offers" in values:
+            values["offers"] = tuple(PlatformOffer(**offer.model_dump()) for offer in self.offers)
         if values.get("price") is not None:
             values["price"] = parse_price(values["price"])
         return ProductPatch(sku=sku, **values)

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, aliased
 
+from contract.card import PlatformOffer
 from contract.links import check_link
 from livecart.shop.models.products import PhotoRow, ProductRow
 from livecart.shop.repositories import hosts
@@ -27,6 +28,7 @@ _COLUMNS = (
     ProductRow.currency,
     ProductRow.stock,
     ProductRow.on_sale,
+    ProductRow.offers,
     PhotoRow.digest,
     PhotoRow.kind,
 )
@@ -47,6 +49,8 @@ class ProductAvailability(msgspec.Struct, frozen=True, kw_only=True):
     stock: int | None = None
     #: File name of its first photo; see `files.photo_path`.
     photo: str | None = None
+    #: Those whose links are allowed.
+    offers: tuple[PlatformOffer, ...] = ()
 
 
 def read_availability(session: Session, skus: Sequence[str], read_at_s: float) -> list[ProductAvailability]:
@@ -80,5 +84,6 @@ def _availability(row: Any, allowed: tuple[str, ...], read_at_s: float) -> Produ
         price=as_written(row.price, row.price_digits),
         currency=row.currency,
         stock=row.stock,
+        offers=tuple(offer for offer in row.offers if check_link(offer.url, allowed) is None),
         photo=None if row.digest is None else f"{row.digest}.{SUFFIX[row.kind]}",
     )

@@ -103,6 +103,18 @@ def drop_table(name: str) -> None:
     op.drop_table(name, if_exists=True)
 
 
+def add_column(table: str, column: sa.Column[Any]) -> None:
+    """Add a column, unless the table has it."""
+    if column.name not in _columns(table):
+        op.add_column(table, column)
+
+
+def drop_column(table: str, name: str) -> None:
+    """Remove a column, if the table has it."""
+    if name in _columns(table):
+        op.drop_column(table, name)
+
+
 def create_index(name: str, table: str, columns: Sequence[str]) -> None:
     """Make an index, unless the table has it."""
     if name not in _indexes(table):
@@ -113,6 +125,10 @@ def drop_index(name: str, table: str) -> None:
     """Remove an index, if the table has it."""
     if name in _indexes(table):
         op.drop_index(name, table)
+
+
+def _columns(table: str) -> set[str]:
+    return {column["name"] for column in sa.inspect(op.get_bind()).get_columns(table)}
 
 
 def _indexes(table: str) -> set[str | None]:

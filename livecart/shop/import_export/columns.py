@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
+from contract.card import PlatformOffer
 from livecart.shop.errors import FeedError, InvalidValue
 from livecart.shop.schemas.money import parse_price
 from livecart.shop.schemas.product import PATCH_FIELDS, ProductPatch
@@ -52,6 +55,7 @@ TITLES: dict[str, tuple[str, ...]] = {
     "on_sale": ("在售 上架 是否在售 是否上架", "published"),
     "threshold": ("阈值",),
     "rooms": ("直播间 房间",),
+    "offers": ("平台商品",),
 }
 #: Title as `_plain_title` has it: field, and how far back it stands.
 _FIELD_OF = {
@@ -197,6 +201,8 @@ def parse_field(name: str, value: Any) -> Any:
     """A field of a patch from text, a number or a list."""
     if name in _LISTS:
         return _list(name, value)
+    if name == "offers":
+        return _offers(value)
     if name == "on_sale":
         return _yes_or_no(value)
     text = _text(value)
@@ -245,6 +251,31 @@ def _list(name: str, value: Any) -> tuple[str, ...] | None:
     return tuple(entry.strip() for entry in text.split("|") if entry.strip())
 
 
+def _offers(value: Any) -> tuple[PlatformOffer, ...]:
+    """Of a feed a list of objects; else a line each: platform, item id, link, and if wanted sku=… and slot=…."""
+    if isinstance(value, list | tuple):
+        try:
+            return msgspec.convert(value, tuple[PlatformOffer, ...])
+        except msgspec.ValidationError as error:
+            raise InvalidValue("offers", "not_an_offer", value=str(value)[:40]) from error
+    return tuple(_offer(line) for line in _text(value).splitlines() if line.strip())
+
+
+def _offer(line: str) -> PlatformOffer:
+    parts = line.split()
+    more = dict(part.partition("=")[::2] for part in parts[3:])
+    if len(parts) < 3 or not more.keys() <= {"sku", "slot"}:
+        raise InvalidValue("offers", "not_an_offer", value=line[:80])
+    slot = _whole("offers", more["slot"]) if "slot" in more else None
+    return PlatformOffer(platform=parts[0], item_id=parts[1], url=parts[2], sku_id=more.get("sku"), slot=slot)
+
+
+def _written_offer(offer: PlatformOffer) -> str:
+    more = {"sku": offer.sku_id, "slot": offer.slot}
+    named = [f"{name}={value}" for name, value in more.items() if value is not None]
+    return " ".join([offer.platform, offer.item_id, offer.url, *named])
+
+
 def _yes_or_no(value: Any) -> bool:
     text = _text(value).casefold()
     if text in _YES:
@@ -282,6 +313,8 @@ def cell_of(name: str, value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "1" if value else "0"
+    if name == "offers":
+        return "\n".join(map(_written_offer, value))
     if isinstance(value, tuple):
         return json.dumps(value, ensure_ascii=False) if _needs_json(value) else "|".join(value)
     return str(value)

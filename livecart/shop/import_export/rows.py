@@ -91,8 +91,10 @@ def _field(name: str, value: Any) -> Any:
     if name == "threshold" and isinstance(value, NumberCell):
         return value.plain()
     if isinstance(value, list | tuple):
+        if name == "offers":
+            return value
         return tuple(clean_text(name, each) for each in value)
-    if name in ("words", "labels", "rooms") and not isinstance(value, Verbatim):
+    if name in ("words", "labels", "rooms", "offers") and not isinstance(value, Verbatim):
         # Lines separate; the others are cleaned when the list is taken apart.
         return "\n".join(
             clean_text(name, line) for line in (str(value).splitlines() if isinstance(value, str) else [value])

@@ -1,1 +1,1 @@
-"""Tables: products.py (sold), events.py (happened), service.py (audit, tokens, feeds, snapshots); base.py."""
+"""Tables: products.py (sold), events.py (happened), webhooks.py, service.py (the rest); base.py."""

@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import Boolean, Double, ForeignKey, Index, Integer, SmallInteger, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from livecart.shop.models.base import Base, Digest, Json, Room, RowId, Seconds, Sku, options
+from contract.card import PlatformOffer
+from livecart.shop.models.base import Base, Digest, Json, Offers, Room, RowId, Seconds, Sku, options
 from livecart.shop.schemas.money import Money
 from livecart.shop.schemas.product import BRAND_CHARS, NAME_CHARS, SEARCH_CHARS, URL_CHARS
 
@@ -41,6 +42,7 @@ class ProductRow(Base):
     threshold: Mapped[float | None] = mapped_column(Double)
     #: False: only in the rooms of product_rooms, which may be none.
     all_rooms: Mapped[bool] = mapped_column(Boolean)
+    offers: Mapped[tuple[PlatformOffer, ...]] = mapped_column(Offers, nullable=True)
     source: Mapped[str | None] = mapped_column(String(64))
     #: Key and form in product_links.json, where it came from there.
     link_form: Mapped[dict[str, Any] | None] = mapped_column(Json)

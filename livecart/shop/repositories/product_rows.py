@@ -14,7 +14,7 @@ from livecart.shop.schemas.money import as_written, digits_of
 from livecart.shop.schemas.product import PATCH_FIELDS, PhotoInfo, Product, search_text
 
 #: Columns that hold a patch's field under its own name.
-_PLAIN = ("name", "url", "brand", "price", "currency", "stock", "on_sale", "threshold")
+_PLAIN = ("name", "url", "brand", "price", "currency", "stock", "on_sale", "threshold", "offers")
 #: Most ids in one `IN (...)`, and rows in one round of statements: SQLite's default limit of variables is above,
 #: MySQL's packet far above.
 CHUNK = 500

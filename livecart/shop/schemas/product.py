@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from contract.card import PlatformOffer
 from contract.links import check_link
 from livecart.core.printable import is_printable
 from livecart.shop.errors import InvalidValue
@@ -32,6 +33,10 @@ URL_CHARS = 2048
 #: Of all words, or labels, of a product together, as JSON: what a MySQL TEXT column surely holds.
 _LIST_BYTES = 16_000
 _LIST_ENTRIES = 500
+_MOST_OFFERS = 16
+_PLATFORM = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+_PLATFORM_ID = re.compile(r"[!-~]{1,64}")
+_HIGHEST_SLOT = 9999
 _STOCK_HIGHEST = 2_000_000_000
 SEARCH_CHARS = 500
 
@@ -64,6 +69,7 @@ class Product(msgspec.Struct, frozen=True, kw_only=True):
         None
     )
     rooms: Annotated[tuple[str, ...] | None, Meta(description="null: in every room.")] = None
+    offers: Annotated[tuple[PlatformOffer, ...], Meta(description="The same on other platforms, one on each.")] = ()
     photos: tuple[PhotoInfo, ...] = ()
     source: Annotated[str | None, Meta(description="The feed that owns it; null: staff.")] = None
     version: Annotated[int, Meta(description="Grows with each change.", examples=[3])] = 1
@@ -93,6 +99,7 @@ class ProductPatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     on_sale: bool | UnsetType = UNSET
     threshold: float | UnsetType | None = UNSET
     rooms: tuple[str, ...] | UnsetType | None = UNSET
+    offers: tuple[PlatformOffer, ...] | UnsetType = UNSET
 
     def given(self) -> dict[str, Any]:
         """The fields to write, by name, without the sku."""
@@ -200,10 +207,9 @@ def _checked(field: str, value: Any, allowed_hosts: Iterable[str]) -> Any:
     if field == "name":
         return _text(field, value, NAME_CHARS)
     if field == "url":
-        if len(value) > URL_CHARS:
-            raise InvalidValue(field, "too_long", value=value[:40], most_chars=URL_CHARS)
-        if fault := check_link(value, allowed_hosts):
-            raise InvalidValue(field, fault.code, value=fault.value)
+        _check_link(field, value, allowed_hosts)
+    elif field == "offers":
+        _check_offers(value, allowed_hosts)
     elif field == "brand":
         return _text(field, value, BRAND_CHARS) if value and value.strip() else None
     elif field in {"words", "labels", "rooms"}:
@@ -217,6 +223,31 @@ def _checked(field: str, value: Any, allowed_hosts: Iterable[str]) -> Any:
     elif field == "threshold" and value is not None and not 0.0 <= value <= 1.0:
         raise InvalidValue(field, "out_of_range", value=value, least=0, most=1)
     return value
+
+
+def _check_link(field: str, url: str, allowed_hosts: Iterable[str]) -> None:
+    if len(url) > URL_CHARS:
+        raise InvalidValue(field, "too_long", value=url[:40], most_chars=URL_CHARS)
+    if fault := check_link(url, allowed_hosts):
+        raise InvalidValue(field, fault.code, value=fault.value)
+
+
+def _check_offers(offers: tuple[PlatformOffer, ...], allowed_hosts: Iterable[str]) -> None:
+    if len(offers) > _MOST_OFFERS or len(msgspec.json.encode(offers)) > _LIST_BYTES:
+        raise InvalidValue("offers", "too_many_entries", most=_MOST_OFFERS, most_bytes=_LIST_BYTES)
+    seen: set[str] = set()
+    for offer in offers:
+        if not _PLATFORM.fullmatch(offer.platform):
+            raise InvalidValue("offers", "platform_malformed", value=offer.platform[:40])
+        if offer.platform in seen:
+            raise InvalidValue("offers", "platform_twice", platform=offer.platform)
+        seen.add(offer.platform)
+        for item in (offer.item_id, offer.sku_id):
+            if item is not None and not _PLATFORM_ID.fullmatch(item):
+                raise InvalidValue("offers", "platform_id_malformed", value=item[:40])
+        if offer.slot is not None and not 1 <= offer.slot <= _HIGHEST_SLOT:
+            raise InvalidValue("offers", "out_of_range", value=offer.slot, least=1, most=_HIGHEST_SLOT)
+        _check_link("offers", offer.url, allowed_hosts)
 
 
 def _text(field: str, value: str, most_chars: int) -> str:

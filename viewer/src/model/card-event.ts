@@ -3,7 +3,7 @@
 import type { CardEvent as SentCardEvent } from './contract'
 
 /** A card event as far as the viewer uses it. */
-export type CardEvent = Omit<SentCardEvent, 'confidence' | 'decided_at_s' | 'emitted_at_s' | 'schema'>
+export type CardEvent = Omit<SentCardEvent, 'confidence' | 'decided_at_s' | 'emitted_at_s' | 'offers' | 'schema'>
 
 /** x1, y1, x2, y2 in pixels of the stream's picture, x to the right, y down. */
 export type BoxXyxyPx = NonNullable<CardEvent['box']>

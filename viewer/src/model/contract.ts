@@ -35,7 +35,24 @@ export interface CardEvent {
   readonly avoid: readonly (readonly [number, number, number, number])[] | null
   /** The product's picture: https, or a path of the hub. */
   readonly image_url: string | null
+  /** Where else it is sold: one a platform. */
+  readonly offers: readonly PlatformOffer[]
   /** Of a withdraw only: why, one of docs/events.md. */
   readonly reason: string | null
   readonly schema: 1
+}
+
+/**
+ * The product as one platform sells it.
+ */
+export interface PlatformOffer {
+  /** Lower case, such as "douyin", "taobao", "wechat". */
+  readonly platform: string
+  /** Text: many have more digits than a JavaScript number keeps. */
+  readonly item_id: string
+  readonly sku_id: string | null
+  /** Always https. */
+  readonly url: string
+  /** Its number in the room's list on that platform. */
+  readonly slot: number | null
 }

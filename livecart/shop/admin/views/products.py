@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from starlette.requests import Request
 from starlette_admin.actions import ActionSelection, action, link_row_action
 from starlette_admin.exceptions import ActionFailed, FormValidationError
-from starlette_admin.fields import BaseField, BooleanField, StringField, TagsField
+from starlette_admin.fields import BaseField, BooleanField, StringField, TagsField, TextAreaField
 from starlette_admin.filters import FilterGroup
 from starlette_admin.flash import flash
 from starlette_admin.types import RequestAction, RowActionsDisplayType
@@ -25,7 +25,7 @@ from livecart.shop.repositories import bulk, products
 from livecart.shop.repositories.product_rows import in_chunks, load_by_sku
 from livecart.shop.schemas.product import BRAND_CHARS, NAME_CHARS, SKU_CHARS, URL_CHARS, Product, ProductPatch
 
-_NOT_LISTED = ("url", "words", "labels", "threshold", "all_rooms", "currency")
+_NOT_LISTED = ("url", "words", "labels", "threshold", "all_rooms", "currency", "offers")
 _ONLY_LISTED = ("photos", "source", "updated_at_s")
 
 
@@ -68,6 +68,14 @@ def _fields() -> list[BaseField]:
             getter=lambda _, product: product.rooms is None,
         ),
         _tags("rooms", label="product_rooms", hint="product_rooms_hint", formatter={RequestAction.LIST: _listed_rooms}),
+        TextAreaField(
+            "offers",
+            later("offers"),
+            help_text=later("offers_hint"),
+            orderable=False,
+            searchable=False,
+            getter=lambda _, product: values_of(product)["offers"],
+        ),
         _text("photos", getter=lambda _, product: str(len(product.photos))),
         _text("source"),
         _text("updated_at_s", getter=lambda _, product: local_time(product.updated_at_s)[:16]),
@@ -111,6 +119,7 @@ class ProductView(EditedListing):
         "rooms",
         "words",
         "labels",
+        "offers",
     )
     actions = ("off_sale", "on_sale")
     row_actions = ("edit", "photos", "delete")
