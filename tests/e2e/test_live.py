@@ -1,5 +1,6 @@
 """A clip, streamed in real time by a real server, watched by `livecart watch`, recognised by a real TorchServe."""
 
+import asyncio
 import json
 import shutil
 import socket
@@ -15,10 +16,19 @@ from typing import Any
 
 import av
 import pytest
+from PIL import Image
 
 import make_clip
 import torchserve_control as control
 from livecart.cli.clip_score import read_truth
+from livecart.core.overlay import share_box
+from livecart.core.settings import RoomSettings
+from livecart.live.decide import DecisionSettings
+from livecart.live.gate.settings import GateSettings
+from livecart.live.plan import plan_room
+from livecart.live.recognise.settings import RecognizerSettings
+from livecart.live.video import IngestSettings
+from livecart.server.app import open_engine
 from tests.e2e.served_catalog import ServedCatalog
 
 pytestmark = pytest.mark.xdist_group("torchserve")
@@ -185,3 +195,48 @@ def test_a_file_brings_all_its_shows(shop: Shop) -> None:
         found
     )
     assert (found["precision"], found["recall"], found["wrong"], found["duplicates"]) == (1.0, 1.0, 0, 0), found
+
+
+async def test_an_overlays_card_in_the_stream_is_no_product_where_its_place_is_ignored(
+    shop: Shop, tmp_path: Path
+) -> None:
+    """One product is held, another one's card drawn over the picture; two rooms watch, one looks past the card."""
+    truth, clip = read_truth(shop.truth), tmp_path / "overlay.mp4"
+    held = truth.shows[0]
+    in_clip = {each.sku for each in (*truth.shows, *truth.bystanders)}
+    products = json.loads((shop.catalog / "catalog.json").read_text(encoding="utf-8"))["products"]
+    other = next(each for each in products if each["sku"] not in in_clip and each["photos"])
+    _draw_card(shop.clip, clip, shop.catalog / other["photos"][0], until_s=min(held.from_s + 4, held.to_s))
+    cards: dict[str, set[str]] = {"sees": set(), "ignores": set()}
+    async with open_engine(RecognizerSettings(base_url=shop.url, timeout_s=20.0)) as engine:
+        engine.outbox.listen(lambda event: cards[event.room].add(event.sku))
+        running = []
+        for name, regions in (("sees", ()), ("ignores", ("upper-right",))):
+            room = RoomSettings(id=name, source=str(clip), rate_hz=2, ignore_regions=regions)
+            decision = DecisionSettings(max_cards=2)
+            plan = plan_room(room, ingest=IngestSettings(), gate=GateSettings(), decision=decision)
+            running.append(await engine.rooms.put(plan))
+        await asyncio.wait_for(asyncio.gather(*(runner.finished.wait() for runner in running)), 120)
+        await engine.outbox.flush(5)
+    assert cards == {"sees": {held.sku, other["sku"]}, "ignores": {held.sku}}
+
+
+def _draw_card(clip: Path, to: Path, photo: Path, *, until_s: float) -> None:
+    """The clip's beginning with a white card and the photo on it, where the overlay at the upper right has its own."""
+    with av.open(str(clip)) as source, av.open(str(to), "w") as made, Image.open(photo) as opened:
+        video = source.streams.video[0]
+        stream = made.add_stream("libx264", rate=video.average_rate, options={"preset": "veryfast", "crf": "20"})
+        stream.width, stream.height, stream.pix_fmt = video.width, video.height, "yuv420p"
+        size = video.width, video.height
+        box = share_box("upper-right", *size)
+        x1, y1, x2, y2 = (round(share * side) for share, side in zip(box, size * 2, strict=True))
+        side_px = y2 - y1 - 8
+        picture = opened.convert("RGB").resize((round(side_px * opened.width / opened.height), side_px))
+        for frame in source.decode(video):
+            if frame.time > until_s:
+                break
+            image = frame.to_image()
+            image.paste((255, 255, 255), (x1, y1, x2, y2))
+            image.paste(picture, (x1 + 4, y1 + 4))
+            made.mux(stream.encode(av.VideoFrame.from_image(image)))
+        made.mux(stream.encode(None))
