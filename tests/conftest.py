@@ -5,6 +5,8 @@ import faulthandler
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,6 +93,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.path.stem in SLOW:
             item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: (item.path.parent.name != "e2e", item.path.stem not in SLOW))
+
+
+@pytest.fixture(autouse=True)
+def no_reader_left() -> Iterator[None]:
+    """No stream's reader outlives the test that started it: its log would go to another one's."""
+    before = set(threading.enumerate())
+    yield
+
+    def left() -> list[str]:
+        return [each.name for each in set(threading.enumerate()) - before if each.name.startswith("ingest-")]
+
+    end_s = time.monotonic() + 5
+    while left() and time.monotonic() < end_s:
+        time.sleep(0.01)
+    assert not left()
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -46,16 +46,50 @@ def test_every_show_found_once():
     assert result.calls_per_min == 30.0
 
 
-def test_only_events_that_show_a_card_count():
-    events = [card("a", 5.5, event="update"), card("a", 6.0), card("b", 7.0, event="withdraw")]
-    result = judged(events, truth(shown("a", 5, 10)))
-    assert (result.precision, result.shows[0].cards_pts_s) == (1.0, [6.0])
+A_SHOWN = shown("a", 5, 10)
+#: The cards, what was shown, and precision, recall, wrong, duplicates, bystanders of it.
+SCORES = {
+    "updates and withdrawals do not count": (
+        [card("a", 5.5, event="update"), card("a", 6.0), card("b", 7.0, event="withdraw")],
+        truth(A_SHOWN),
+        (1.0, 1.0, 0, 0, 0),
+    ),
+    "a second card of a show": ([card("a", 9.0), card("a", 6.0)], truth(A_SHOWN), (0.5, 1.0, 0, 1, 0)),
+    "a product that nobody shows": ([card("x", 6.0)], truth(A_SHOWN), (0.0, 0.0, 1, 0, 0)),
+    "a bystander while it is there and after": (
+        [card("a", 6.0), card("x", 7.0), card("x", 30.0)],
+        truth(A_SHOWN, bystanders=[shown("x", 0, 20)]),
+        (0.5, 1.0, 1, 0, 1),
+    ),
+    "a bystander that is then shown": (
+        [card("a", 6.0)],
+        truth(A_SHOWN, bystanders=[shown("a", 0, 60)]),
+        (1.0, 1.0, 0, 0, 0),
+    ),
+    # The second card lies in the tolerance of the first show as well.
+    "two shows of a product": (
+        [card("a", 6.0), card("a", 10.5)],
+        truth(A_SHOWN, shown("a", 10.4, 15)),
+        (1.0, 1.0, 0, 0, 0),
+    ),
+    "a show that was missed": ([card("a", 6.0)], truth(A_SHOWN, shown("b", 20, 25)), (1.0, 0.5, 0, 0, 0)),
+    "nothing shown, nothing announced": ([], truth(), (None, None, 0, 0, 0)),
+}
 
 
-def test_a_second_card_of_a_show_is_a_duplicate_and_costs_precision():
-    result = judged([card("a", 9.0), card("a", 6.0)], truth(shown("a", 5, 10)))
-    assert (result.duplicates, result.wrong, result.precision, result.recall) == (1, 0, 0.5, 1.0)
-    assert result.appear_to_card_s.median == pytest.approx(1.25)
+@pytest.mark.parametrize("case", SCORES)
+def test_cards_are_judged_by_the_shows(case):
+    events, of, expected = SCORES[case]
+    result = judged(events, of)
+    assert (result.precision, result.recall, result.wrong, result.duplicates, result.bystanders) == expected
+
+
+def test_what_was_wrong_is_named():
+    of = truth(A_SHOWN, bystanders=[shown("y", 0, 20)])
+    result = judged([card("x", 6.0), card("y", 7.0)], of)
+    assert [(each.sku, each.pts_s, each.clip) for each in result.wrong_cards] == [("x", 6.0, "a.mp4")]
+    assert [each.pts_s for each in result.bystander_cards] == [7.0]
+    assert result.appear_to_card_s.median is None
 
 
 @pytest.mark.parametrize(
@@ -64,45 +98,6 @@ def test_a_second_card_of_a_show_is_a_duplicate_and_costs_precision():
 def test_the_edges_of_a_show(pts_s, found):
     result = judged([card("a", pts_s)], truth(shown("a", 5, 10)), tolerance_s=1.0)
     assert (result.recall, result.wrong) == ((1.0, 0) if found else (0.0, 1))
-
-
-def test_a_product_that_nobody_shows_is_wrong_and_named():
-    result = judged([card("x", 6.0)], truth(shown("a", 5, 10)))
-    assert (result.precision, result.recall, result.wrong) == (0.0, 0.0, 1)
-    assert [(each.sku, each.pts_s, each.clip) for each in result.wrong_cards] == [("x", 6.0, "a.mp4")]
-    assert result.appear_to_card_s.median is None
-
-
-def test_a_bystander_is_neither_right_nor_wrong_while_it_is_there():
-    of = truth(shown("a", 5, 10), bystanders=[shown("x", 0, 20)])
-    result = judged([card("a", 6.0), card("x", 7.0), card("x", 30.0)], of)
-    assert (result.bystanders, result.wrong, result.precision) == (1, 1, 0.5)
-    assert [each.pts_s for each in result.bystander_cards] == [7.0]
-
-
-def test_a_product_that_lies_about_and_is_then_shown_counts_for_its_show():
-    of = truth(shown("a", 5, 10), bystanders=[shown("a", 0, 60)])
-    result = judged([card("a", 6.0)], of)
-    assert (result.recall, result.bystanders) == (1.0, 0)
-
-
-def test_two_shows_of_a_product_each_get_their_card():
-    # The second card lies in the tolerance of the first show as well.
-    of = truth(shown("a", 5, 10), shown("a", 10.4, 15))
-    result = judged([card("a", 6.0), card("a", 10.5)], of)
-    assert (result.recall, result.duplicates) == (1.0, 0)
-    assert [show.cards_pts_s for show in result.shows] == [[6.0], [10.5]]
-
-
-def test_nothing_shown_and_nothing_announced_has_no_shares():
-    result = score([], truth(), calls=0, sampled_frames=0, skipped_frames=0)
-    assert (result.precision, result.recall, result.skipped_share, result.calls_per_min) == (None, None, None, 0.0)
-
-
-def test_missed_shows_leave_the_delays_of_the_others():
-    result = judged([card("a", 6.0)], truth(shown("a", 5, 10), shown("b", 20, 25)))
-    assert (result.recall, result.precision, result.shows_found, result.shows_total) == (0.5, 1.0, 1, 2)
-    assert result.shows[1].appear_to_card_s is None
 
 
 def test_merging_weighs_shows_and_minutes_alike():
@@ -123,13 +118,6 @@ def test_merging_weighs_shows_and_minutes_alike():
     assert [show.clip for show in both.shows] == ["a.mp4", "b.mp4", "b.mp4"]
     with pytest.raises(ValueError, match="at least one"):
         merge([])
-
-
-def test_a_score_has_the_keys_of_the_command():
-    result = json.loads(msgspec.json.encode(judged([card("a", 6.0)], truth(shown("a", 5, 10)))))
-    keys = {"precision", "recall", "wrong", "duplicates", "appear_to_card_s", "skipped_share", "calls_per_min"}
-    assert keys <= set(result)
-    assert set(result["appear_to_card_s"]) == {"median", "p95"}
 
 
 def test_a_truth_file_is_read_as_it_was_written(tmp_path):

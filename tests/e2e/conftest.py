@@ -75,7 +75,7 @@ def jpegs() -> list[bytes]:
     return made
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
 async def browser() -> AsyncIterator[Any]:
     playwright_api = pytest.importorskip("playwright.async_api", reason="playwright is not installed: make setup")
     executable = chromium()
@@ -104,7 +104,7 @@ def hub() -> FakeHub:
     return FakeHub()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def visit(browser: Any, hub: FakeHub, viewer_script: Path, viewer_stream: Path) -> AsyncIterator[Open]:
     """Opens the viewer's page over `hub`."""
     async with visiting(browser, hub, viewer_script, viewer_stream) as visit_page:

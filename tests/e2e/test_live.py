@@ -1,9 +1,7 @@
-"""A clip, streamed in real time by a real server, watched by `livecart watch`, recognised by a real TorchServe."""
+"""A clip, streamed in real time through nginx, watched by `livecart watch`, recognised by a real TorchServe."""
 
 import asyncio
 import json
-import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -30,13 +28,12 @@ from livecart.live.recognise.settings import RecognizerSettings
 from livecart.live.video import IngestSettings
 from livecart.server.app import open_engine
 from tests.e2e.served_catalog import ServedCatalog
+from tests.live.video.nginx_rtmp import rtmp_server
 
 pytestmark = pytest.mark.xdist_group("torchserve")
 
 ROOT = Path(__file__).resolve().parents[2]
-RTMP_MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
-NGINX = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
-DURATION_S = 20
+DURATION_S = 14
 
 
 @dataclass(frozen=True)
@@ -61,49 +58,6 @@ def shop(
     assert make_clip.main([*asked, *drawn, "--keyframe-distance", "1"]) == 0
     catalog.build(archive, products)
     return Shop(clip, truth, products, server.inference_url)
-
-
-@dataclass(frozen=True)
-class Media:
-    """Where a stream is sent to, and read from."""
-
-    publish: str
-    rtmp: str
-    hls: str
-
-
-@pytest.fixture
-def media(tmp_path: Path) -> Iterator[Media]:
-    if NGINX is None or not RTMP_MODULE.exists():
-        pytest.skip("needs nginx with its RTMP module (Debian: libnginx-mod-rtmp)")
-    rtmp, http = _two_ports()
-    configuration = tmp_path / "nginx.conf"
-    configuration.write_text(
-        f"load_module {RTMP_MODULE};\nuser root;\ndaemon off;\nmaster_process off;\npid {tmp_path}/nginx.pid;\n"
-        f"error_log {tmp_path}/error.log;\nevents {{}}\n"
-        f"rtmp {{ server {{ listen 127.0.0.1:{rtmp}; application live {{ live on; hls on; hls_path {tmp_path}/hls;"
-        f" hls_fragment 1s; hls_playlist_length 8s; }} }} }}\n"
-        f"http {{ access_log off; server {{ listen 127.0.0.1:{http}; location /hls {{ root {tmp_path};"
-        f" types {{ application/vnd.apple.mpegurl m3u8; video/mp2t ts; }} }} }} }}\n"
-    )
-    server = subprocess.Popen([NGINX, "-p", str(tmp_path), "-c", str(configuration), "-e", f"{tmp_path}/error.log"])
-    try:
-        _wait_for(lambda: _answers(rtmp) and _answers(http), 20, "nginx")
-        stream = f"rtmp://127.0.0.1:{rtmp}/live/room"
-        yield Media(stream, stream, f"http://127.0.0.1:{http}/hls/room.m3u8")
-    finally:
-        server.terminate()
-        server.wait(10)
-
-
-def _two_ports() -> tuple[int, int]:
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
-        return one.getsockname()[1], other.getsockname()[1]
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as attempt:
-        return attempt.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _wait_for(done: Callable[[], bool], patience_s: float, what: str) -> None:
@@ -160,16 +114,12 @@ def _all_withdrawn(path: Path) -> bool:
     return bool(cards) and cards <= {event["card_id"] for event in _events(path, "withdraw")}
 
 
-@pytest.mark.parametrize("protocol", ["rtmp", "hls"])
-def test_a_streamed_clip_brings_the_right_cards(shop: Shop, media: Media, protocol: str, tmp_path: Path) -> None:
-    broadcast = Broadcast(shop.clip, media.publish)
-    broadcast.start()
-    if protocol == "hls":
-        _wait_for((tmp_path / "hls" / "room.m3u8").exists, 30, "the playlist")
-    with watching(shop, getattr(media, protocol), tmp_path) as (watcher, written, log):
-        broadcast.join(DURATION_S + 30)
+def test_a_streamed_clip_brings_the_right_cards(shop: Shop, tmp_path: Path) -> None:
+    with rtmp_server(tmp_path) as url, watching(shop, url, tmp_path) as (watcher, written, log):
+        broadcast = Broadcast(shop.clip, url)
+        broadcast.start()
+        broadcast.join(DURATION_S + 20)
         assert not broadcast.is_alive()
-        # What HLS holds back, and the last card's withdrawal.
         with suppress(TimeoutError):
             _wait_for(lambda: _all_withdrawn(written), 10, "the last withdrawal")
         assert watcher.poll() is None, log.read_text(encoding="utf-8")

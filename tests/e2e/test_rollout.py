@@ -55,7 +55,7 @@ def rollout(server: control.Server, store: Path, tmp_path: Path) -> Rollout:
         store=store,
         canary=sample_photos(),
         min_agreement=1.0,
-        drain_s=5.0,
+        drain_s=2.0,
         timeout_s=240,
         say=print,
     )
@@ -119,7 +119,8 @@ def test_an_archive_that_does_not_start_is_given_up(
 ) -> None:
     before = served_version(server)
     broken = with_version(archive, "9.0", tmp_path / "broken.mar", without="product_links.json")
-    rollout.timeout_s = 40
+    rollout.timeout_s = 15
+    rollout.drain_s = 0.5
     with pytest.raises(RolloutError):
         rollout.run(broken)
     assert served_version(server) == before
@@ -159,7 +160,7 @@ def test_two_rollouts_at_once_do_not_meet(rollout: Rollout, archive: Path, tmp_p
         rollout.run(with_version(archive, "4.0", tmp_path / "four.mar"))
 
 
-@pytest.mark.parametrize("step", ["_wait_ready", "_check_canary", "_check_default"])
+@pytest.mark.parametrize("step", ["_check_canary", "_check_default"])
 def test_an_interrupt_leaves_the_old_version_alone(
     rollout: Rollout,
     server: control.Server,

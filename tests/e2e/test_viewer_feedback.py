@@ -1,13 +1,16 @@
-"""What a viewer does with cards in a real browser: close, buy, hold, mute, call wrong; and what the hub is told."""
+"""What viewers do with cards in a real browser, and its connection to the hub. The rest of both: viewer/test/."""
+
+import asyncio
 
 import pytest
 
 from tests.e2e.viewer_page import FakeHub
-from tests.e2e.viewer_visits import CARD, Open, expect, gone, pass_by, until
+from tests.e2e.viewer_visits import CARD, Open, expect, gone, pass_by
+from tests.waiting import until
 
 pytest.importorskip("playwright.async_api", reason="playwright is not installed: make setup")
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_close_is_for_good_and_is_reported(visit: Open, hub: FakeHub) -> None:
@@ -87,29 +90,42 @@ async def test_one_card_at_a_time_the_others_in_the_tray(visit: Open, hub: FakeH
     await until(lambda: ("wrong", "1") in hub.feedback)
 
 
-async def test_mute_for_this_show(visit: Open, hub: FakeHub) -> None:
+async def test_reconnects_and_resumes(visit: Open, hub: FakeHub) -> None:
     page = await visit()
-    await hub.publish("card", "a")
-    card = await expect(page.locator(CARD))
-    await card.get_by_role("button", name="更多选项").click()
-    await card.get_by_role("button", name="本场不再弹出").click()
-    await gone(page.locator(CARD))
-    await hub.publish("card", "b")
-    await page.get_by_role("button", name="本场商品，共 2 件").click()
-    assert await page.locator(CARD).count() == 0
-    await page.get_by_role("button", name="恢复弹出").click()
-    await page.keyboard.press("Escape")
+    first = await hub.publish("card", "a")
     await expect(page.locator(CARD))
+    hub.acknowledges = False
+    await until(lambda: len(hub.batches) == 1)
+    await hub.drop()
+    await until(lambda: hub.connected == 0)
+    hub.acknowledges = True
+    await hub.publish("withdraw", "a", reason="gone")
+    await hub.publish("card", "missed", name="断线时的商品")
+    await expect(page.locator(CARD).get_by_text("断线时的商品"))
+    assert [query.get("after") for query in hub.queries] == [None, str(first["event_id"])]
+    await until(lambda: len(hub.batches) >= 2)
+    assert hub.batches[0] == hub.batches[1]
 
 
-async def test_wrong_product_is_reported_and_stays_away(visit: Open, hub: FakeHub) -> None:
-    page = await visit(lang="en")
-    await hub.publish("card", "a", sku="1001")
-    card = await expect(page.locator(CARD))
-    assert await card.locator(".reason").text_content() == "Recognised on screen"
-    await card.get_by_role("button", name="More options").click()
-    await card.get_by_role("button", name="Not this product").click()
-    await hub.publish("card", "b", sku="1001")
-    await hub.publish("card", "c", sku="1002", name="other")
-    await expect(page.locator(CARD).get_by_text("other"))
-    await until(lambda: ("wrong", "a") in hub.feedback)
+async def test_server_sent_events_do_as_well(visit: Open, hub: FakeHub) -> None:
+    page = await visit(transport="eventsource")
+    await hub.publish("card", "a")
+    await (await expect(page.locator(CARD))).get_by_role("button", name="关闭").click()
+    await until(lambda: ("close", "a") in hub.feedback)
+    # A stream has no end of its own: the page has to be gone before the hub can.
+    await page.close()
+
+
+async def test_refused_ticket_is_told_to_the_page(visit: Open, hub: FakeHub) -> None:
+    page = await visit(ticket="old")
+    told = asyncio.create_task(
+        page.evaluate(
+            """() => new Promise(resolve =>
+                 document.addEventListener('livecart-problem', ({detail}) => resolve(detail)))"""
+        )
+    )
+    await asyncio.sleep(0.1)
+    await hub.drop(4401)
+    assert (await told)["problem"] == "ticket"
+    await page.locator("live-cart").evaluate("element => { element.ticket = 'new' }")
+    await until(lambda: [query.get("ticket") for query in hub.queries] == ["old", "new"])

@@ -16,18 +16,17 @@ import pytest
 
 from livecart.live.video import IngestSettings
 from livecart.live.video.whip import WhipEndpoint
-from livecart.web import HttpServer
 from livecart.web.hub import element_router, watch_router, whep_router
 from tests.e2e.browsing import axe_source
 from tests.e2e.live_hls import FPS, HEIGHT_PX, READ_NUMBER, WIDTH_PX, LiveHls, write_hls
-from tests.web.hub_clients import event, running_hub
+from tests.waiting import PATIENCE_S
+from tests.web.hub_clients import event, running_hub, serving
 
 pytest.importorskip("playwright.async_api", reason="playwright is not installed: make setup")
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 CARD = ".place:not([inert]) .card"
-PATIENCE_S = 60.0
 #: Page code: the card, once it is drawn.
 _DRAWN = "document.querySelector('live-cart').shadowRoot.querySelector('.place:not([inert]):not([hidden])')"
 
@@ -58,15 +57,13 @@ async def watched(browser: Any, element_folder: Path, stream: LiveHls, **context
     async with running_hub() as hub:
         hub.api.include_router(watch_router(hub.hub.admission, {"room-1": stream.url}.get))
         hub.api.include_router(element_router(str(element_folder)))
-        server = HttpServer(hub.api, "127.0.0.1", 0)
-        serving = asyncio.create_task(server.run())
         made = await browser.new_context(**context)
-        try:
+        async with serving(hub.api) as url:
             page = await made.new_page()
             page.set_default_timeout(PATIENCE_S * 1000)
             page.on("console", lambda message: message.type == "error" and errors.append(message.text))
             page.on("pageerror", lambda error: errors.append(str(error)))
-            await page.goto(f"{server.url}/rooms/room-1/watch")
+            await page.goto(f"{url}/rooms/room-1/watch")
             await playing(page)
             numbers = iter(range(1, 10_000))
 
@@ -79,10 +76,7 @@ async def watched(browser: Any, element_folder: Path, stream: LiveHls, **context
                 await hub.bus.publish(event(kind, next(numbers), **fields))
 
             yield SimpleNamespace(page=page, publish=publish)
-        finally:
             await made.close()
-            await server.stop(serving)
-            await asyncio.gather(serving, return_exceptions=True)
     assert errors == []
 
 
@@ -206,11 +200,10 @@ class _OneSender:
 
 
 async def test_a_room_that_is_sent_by_whip_is_watched_by_whep(browser: Any, element_folder: Path) -> None:
-    aiortc = pytest.importorskip("aiortc", reason="needs aiortc: pip install '.[webrtc]'")
+    peers = pytest.importorskip("tests.live.video.peers", reason="aiortc is not installed")
     endpoint = WhipEndpoint("room-1", IngestSettings(), lambda _: None, lambda *_: None)
-    sender = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=[]))
 
-    class Camera(aiortc.VideoStreamTrack):
+    class Camera(peers.aiortc.VideoStreamTrack):
         """Small, five times a second: encoded three times, in this process and the browser's machine."""
 
         async def recv(self) -> av.VideoFrame:
@@ -219,29 +212,21 @@ async def test_a_room_that_is_sent_by_whip_is_watched_by_whep(browser: Any, elem
             frame.pts, frame.time_base = round(time.monotonic() * 90_000), Fraction(1, 90_000)
             return frame
 
-    sender.addTrack(Camera())
-    async with running_hub() as hub:
+    async with running_hub() as hub, peers.peer(Camera()) as sender:
         hub.api.include_router(watch_router(hub.hub.admission, {"room-1": "/rooms/room-1/whep"}.get))
         hub.api.include_router(whep_router(hub.hub.admission, _OneSender(endpoint)))
         hub.api.include_router(element_router(str(element_folder)))
-        server = HttpServer(hub.api, "127.0.0.1", 0)
-        serving = asyncio.create_task(server.run())
-        context = await browser.new_context()
-        try:
+        async with serving(hub.api) as url:
+            context = await browser.new_context()
             page = await context.new_page()
-            await page.goto(f"{server.url}/rooms/room-1/watch")
+            await page.goto(f"{url}/rooms/room-1/watch")
             await page.get_by_text("Nobody sends yet").wait_for(timeout=PATIENCE_S * 1000)
-            await sender.setLocalDescription(await sender.createOffer())
-            _, answer_sdp = await endpoint.accept(sender.localDescription.sdp)
-            await sender.setRemoteDescription(aiortc.RTCSessionDescription(sdp=answer_sdp, type="answer"))
+            _, answer_sdp = await endpoint.accept(peers.offer_of(sender))
+            await peers.take_answer(sender, answer_sdp)
             await playing(page)
             assert await page.evaluate("document.querySelector('video').videoWidth") == WIDTH_PX // 2
             assert not await page.locator("#problem").is_visible()
             await hub.bus.publish(event("card", 1, frame_width=120, frame_height=160, box=(30.0, 60.0, 75.0, 120.0)))
             await page.locator(CARD).wait_for(timeout=PATIENCE_S * 1000)
-        finally:
             await context.close()
-            await sender.close()
             await endpoint.close(5.0)
-            await server.stop(serving)
-            await asyncio.gather(serving, return_exceptions=True)

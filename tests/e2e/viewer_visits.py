@@ -8,11 +8,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from tests.e2e.viewer_page import FakeHub, served
+from tests.waiting import PATIENCE_S, until
 
 VIEWPORTS = [(360, 800), (820, 1180), (1440, 900)]
 CARD = ".place:not([inert]) .card"
-#: Patience with a busy machine; nothing here measures speed.
-PATIENCE_S = 60.0
 
 Open = Callable[..., Awaitable[Any]]
 
@@ -47,12 +46,6 @@ async def visiting(browser: Any, hub: FakeHub, script: Path, stream: Path) -> As
         for made in contexts:
             await made.close()
     assert errors == []
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 async def expect(locator: Any) -> Any:

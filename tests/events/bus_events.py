@@ -27,10 +27,3 @@ async def quiet(items, for_s=0.15):
     except TimeoutError:
         return True
     return False
-
-
-async def until(condition, timeout_s=60):
-    """Wait for what another task does."""
-    async with asyncio.timeout(timeout_s):
-        while not condition():
-            await asyncio.sleep(0.01)

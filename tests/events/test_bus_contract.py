@@ -6,7 +6,8 @@ import pytest
 
 from livecart.core.errors import BusError
 from livecart.events import Gap
-from tests.events.bus_events import made, quiet, take, until
+from tests.events.bus_events import made, quiet, take
+from tests.waiting import until
 
 
 async def sent(bus, *events):

@@ -12,7 +12,8 @@ import redis
 
 from livecart.core.errors import BusError
 from livecart.events import Gap, open_bus
-from tests.events.bus_events import made, quiet, take, until
+from tests.events.bus_events import made, quiet, take
+from tests.waiting import until
 
 
 class Server:

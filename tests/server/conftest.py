@@ -1,6 +1,5 @@
 """Clips, archives and engines for tests of whole rooms; whatever a test starts is gone after it."""
 
-import asyncio
 import threading
 import time
 from pathlib import Path
@@ -66,14 +65,6 @@ def plan(room: str, source: Path | str, *, gate: bool = True, ingest=None, decis
         gate=GateSettings() if gate else None,
         decision=DecisionSettings(**(decision or {})),
     )
-
-
-async def until(condition, timeout_s: float = 60.0):
-    """Wait for something that will happen; fails the test if it does not."""
-    end_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end_s, "it did not happen in time"
-        await asyncio.sleep(0.02)
 
 
 def told(events, room: str | None = None) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ from livecart.server.viewers import make_tickets, make_viewer_hub
 from livecart.web import create_api
 from livecart.web.access import TicketCheck, TokenCheck
 from livecart.web.hub import hub_router
-from tests.server.conftest import until
+from tests.waiting import until
 
 TOKEN = "let-me-in-please"
 SECRET = "a-secret-of-enough-characters"

@@ -9,9 +9,9 @@ from livecart.core.background import end_task
 from livecart.server.card_log import CardLog
 from livecart.shop.errors import StoreUnavailable
 from livecart.shop.repositories import cards
-from tests.server.conftest import until
 from tests.server.test_outbox import event
 from tests.shop.catalog_stores import open_upgraded
+from tests.waiting import until
 
 
 class Away:

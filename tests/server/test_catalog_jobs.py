@@ -14,9 +14,9 @@ from livecart.shop.errors import StoreUnavailable
 from livecart.shop.repositories import cards, products
 from livecart.shop.service import CatalogSettings, open_catalog
 from livecart.shop.settings import Keep, TableFeed
-from tests.server.conftest import until
 from tests.server.test_outbox import event
 from tests.shop.catalog_stores import allow_shop
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -17,10 +17,9 @@ from livecart.web.console.feed import ConsoleFeed
 from livecart.web.console.messages import ConsoleUpdate
 from livecart.web.hub import TicketSigner
 from tests.conftest import ROOT
-from tests.live.recognise.archive_stand_in import answering, product
 from tests.live.video.streams import ByteServer
-from tests.server.conftest import until
 from tests.server.consoles import SECRET, TOKEN, Host, client_of, console
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -50,16 +49,6 @@ async def test_a_host_sees_looks_state_and_events(engine, archive, tmp_path, str
         assert min(b - a for a, b in zip(host.at_s, host.at_s[1:], strict=False)) >= 0.49
         assert engine.rooms.watchers.watchers_of("r") == 1
     assert engine.rooms.watchers.watchers_of("r") == 0
-
-
-async def test_a_product_below_its_threshold_is_told_as_unsure(engine, archive, tmp_path, stream):
-    uncertain = product("red", confidence=0.6, threshold=0.95)
-    reply = {"schema": 1, "image": {"width": 192, "height": 256}, "products": [uncertain]}
-    archive.always = answering(200, reply)
-    async with console(engine, tmp_path, stream) as running, Host(running.api) as host:
-        await until(lambda: host.looks)
-        (seen,) = host.looks[0]["products"]
-        assert (seen["is_shown"], seen["threshold"]) == (False, 0.95)
 
 
 async def test_a_slow_host_gets_the_newest_look_and_holds_up_nobody(engine, tmp_path):

@@ -37,8 +37,8 @@ from recognition.snapshot.read import open_snapshot
 from recognition.snapshot.write import write_snapshot
 from recognition.text.ocr import TextReader
 from tests.conftest import ARCHIVE
-from tests.server.conftest import until
 from tests.server.test_feedback_store import acked, did, feeding, queue
+from tests.waiting import until
 from tests.web.hub_clients import Viewer
 
 #: Flavours of one brand's biscuits that are told apart by colour and one word. Text is not read here: print alone.

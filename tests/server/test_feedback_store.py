@@ -18,9 +18,9 @@ from livecart.server.review_gate import ReviewGate
 from livecart.shop.errors import StoreUnavailable
 from livecart.shop.repositories import cards, hosts, products, reviews, viewer_events
 from livecart.shop.service import CatalogSettings, open_catalog
-from tests.server.conftest import until
 from tests.shop.catalog_stores import SHOP, patch
 from tests.shop.photo_files import photo
+from tests.waiting import until
 from tests.web.hub_clients import Viewer, event, feedback_batch, feedback_event, running_hub
 
 

@@ -9,36 +9,20 @@ import aiohttp
 import pytest
 
 from livecart.server.app import run_rooms
-from livecart.server.rooms_file import read_rooms_file
-from livecart.web import HttpServer
 from tests.live.video.streams import ByteServer
-from tests.server.conftest import until
-from tests.web.hub_clients import event, feedback_batch, feedback_event, running_hub
+from tests.waiting import until
+from tests.web.hub_clients import event, feedback_batch, feedback_event, running_hub, serving
 
 needs_websockets = pytest.mark.skipif(
     importlib.util.find_spec("websockets") is None, reason="websockets is not installed: uvicorn takes no WebSocket"
 )
 
 
-class Serving:
-    def __init__(self, api):
-        self._server = HttpServer(api, "127.0.0.1", 0)
-        self.url = self._server.url
-
-    async def __aenter__(self):
-        self._task = asyncio.create_task(self._server.run())
-        return self
-
-    async def __aexit__(self, *_):
-        await self._server.stop(self._task)
-        await asyncio.gather(self._task, return_exceptions=True)
-
-
 @needs_websockets
 async def test_a_browsers_way_through_a_socket(nothing_left):
-    async with running_hub() as hub, Serving(hub.api) as server, aiohttp.ClientSession() as session:
+    async with running_hub() as hub, serving(hub.api) as url, aiohttp.ClientSession() as session:
         await hub.bus.publish(event("card", 1))
-        async with session.ws_connect(f"{server.url}/rooms/room-1/events") as viewer:
+        async with session.ws_connect(f"{url}/rooms/room-1/events") as viewer:
             assert (await viewer.receive_json(timeout=5))["current"][0]["event_id"] == 1
             await hub.bus.publish(event("withdraw", 2, reason="gone"))
             assert (await viewer.receive_json(timeout=5))["event"]["reason"] == "gone"
@@ -47,9 +31,9 @@ async def test_a_browsers_way_through_a_socket(nothing_left):
             assert await viewer.receive_json(timeout=5) == {"type": "ack", "batch_id": batch["batch_id"]}
             assert hub.hub.viewers_by_room() == {"room-1": 1}
         await until(lambda: hub.hub.viewers_by_room() == {})
-        async with session.ws_connect(f"{server.url}/rooms/none/events") as viewer:
+        async with session.ws_connect(f"{url}/rooms/none/events") as viewer:
             assert (await viewer.receive(timeout=5)).data == 4404
-        async with session.ws_connect(f"{server.url}/rooms/room-1/events") as viewer:
+        async with session.ws_connect(f"{url}/rooms/room-1/events") as viewer:
             await viewer.receive_json(timeout=5)
             await hub.hub.close()
             assert (await viewer.receive(timeout=5)).data == 1001
@@ -59,8 +43,8 @@ async def test_a_browsers_way_through_a_socket(nothing_left):
 @needs_websockets
 async def test_a_peer_that_stops_reading_its_socket_delays_nobody():
     text = "长" * 4000
-    async with running_hub(queue_messages=8) as hub, Serving(hub.api) as server, aiohttp.ClientSession() as session:
-        host, port = server.url.removeprefix("http://").split(":")
+    async with running_hub(queue_messages=8) as hub, serving(hub.api) as url, aiohttp.ClientSession() as session:
+        host, port = url.removeprefix("http://").split(":")
         stuck = socket.create_connection((host, int(port)))
         stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         stuck.sendall(
@@ -68,7 +52,7 @@ async def test_a_peer_that_stops_reading_its_socket_delays_nobody():
             b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
         )
         try:
-            async with session.ws_connect(f"{server.url}/rooms/room-1/events") as viewer:
+            async with session.ws_connect(f"{url}/rooms/room-1/events") as viewer:
                 await viewer.receive_json(timeout=5)
                 await until(lambda: hub.hub.viewers_by_room() == {"room-1": 2})
                 number = 0
@@ -80,20 +64,6 @@ async def test_a_peer_that_stops_reading_its_socket_delays_nobody():
                 await until(lambda: hub.hub.viewers_by_room() == {"room-1": 1})
         finally:
             stuck.close()
-
-
-async def test_server_sent_events_and_reports_through_a_socket(nothing_left):
-    async with running_hub() as hub, Serving(hub.api) as server, aiohttp.ClientSession() as session:
-        async with session.get(f"{server.url}/rooms/room-1/events") as answer:
-            assert (await asyncio.wait_for(answer.content.readline(), 5)).startswith(b'data: {"type":"hello"')
-            await answer.content.readline()
-            await hub.bus.publish(event("card", 1))
-            assert b'"event_id":1' in await asyncio.wait_for(answer.content.readline(), 5)
-        await until(lambda: hub.hub.viewers_by_room() == {})
-        batch = feedback_batch(feedback_event("wrong", at_s=time.time()))
-        async with session.post(f"{server.url}/rooms/room-1/feedback", json=batch) as answer:
-            assert answer.status == 200
-    assert [event.kind for event in hub.sink.events] == ["wrong"]
 
 
 async def test_a_card_of_a_running_room_reaches_a_viewer(tmp_path, archive, flv):
@@ -124,11 +94,3 @@ async def test_a_card_of_a_running_room_reaches_a_viewer(tmp_path, archive, flv)
         finally:
             stop.set()
             await asyncio.wait({running}, timeout=10)
-
-
-def test_the_section_is_read_and_its_secret_may_come_from_the_environment(tmp_path):
-    path = tmp_path / "rooms.toml"
-    path.write_text('[viewers]\norigins = ["https://shop.example.com"]\nmost_per_ip = 7\n')
-    file = read_rooms_file(path, {"LIVECART_TICKET_SECRET": "a-secret-of-enough-characters"})
-    assert file.viewers.secret == "a-secret-of-enough-characters"
-    assert (file.viewers.origins, file.viewers.most_per_ip) == (("https://shop.example.com",), 7)

@@ -23,9 +23,9 @@ from livecart.shop.repositories import audit, cards, hosts, photos, tokens, view
 from livecart.shop.repositories.blobs import BlobFolder
 from tests.live.video.streams import ByteServer
 from tests.server.catalog_rooms import MAX_AGE_S, ROOM, Shop, on_air, rooms_file
-from tests.server.conftest import until
 from tests.shop.photo_files import photo
 from tests.shop.test_webhooks import serving
+from tests.waiting import until
 from tests.web.hub_clients import feedback_batch, feedback_event
 
 #: From an edit by another process to what viewers see: the age, and a look at the standing cards.

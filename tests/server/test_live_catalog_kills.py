@@ -16,8 +16,8 @@ import pytest
 from livecart.shop.errors import StoreUnavailable
 from tests.live.video.streams import ByteServer
 from tests.server.catalog_rooms import MAX_AGE_S, Shop, on_air, rooms_file
-from tests.server.conftest import until
 from tests.shop.own_servers import both_running
+from tests.waiting import until
 
 ROUNDS = int(os.environ.get("LIVECART_KILL_ROUNDS", "4"))
 #: The age, the look at standing cards, and what a loaded machine adds.

@@ -14,9 +14,10 @@ import pytest
 
 from contract.card import CardEvent
 from livecart.cli.commands import main
-from tests.live.video.streams import ByteServer, wait_until
+from tests.live.video.streams import ByteServer
 from tests.server.stand_in import archive_in_thread
 from tests.server.test_room_runner import ALL_SHOWN
+from tests.waiting import wait_until
 
 #: A program that does not say what a test waits for must not hold up the run.
 pytestmark = pytest.mark.timeout(90)

@@ -3,7 +3,8 @@
 from livecart.live.enrich.faces import FacesSettings
 from livecart.live.recognise.settings import RecognizerSettings
 from livecart.server.app import open_engine
-from tests.server.conftest import plan, until
+from tests.server.conftest import plan
+from tests.waiting import until
 
 
 async def test_cards_of_a_clip_know_of_faces_and_have_crops(archive, clip):

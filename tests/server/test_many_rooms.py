@@ -9,18 +9,19 @@ import psutil
 from livecart.live.recognise.settings import RecognizerSettings
 from livecart.server.app import open_engine
 from tests.live.video.streams import ByteServer
-from tests.server.conftest import plan, told, until
+from tests.server.conftest import plan, told
 from tests.server.stand_in import ColourArchive
 from tests.server.test_room_runner import ALL_SHOWN
+from tests.waiting import until
 
 
-async def test_a_room_with_a_wrong_url_among_nine_good_ones(engine, events, clip):
+async def test_a_room_with_a_wrong_url_among_good_ones(engine, events, clip):
     path, _ = clip
     await engine.rooms.put(plan("wrong", "rtmp://127.0.0.1:9/nowhere"))
-    good = [await engine.rooms.put(plan(f"room-{number}", path)) for number in range(9)]
+    good = [await engine.rooms.put(plan(f"room-{number}", path)) for number in range(4)]
     await asyncio.wait_for(asyncio.gather(*(runner.finished.wait() for runner in good)), 60)
     await engine.outbox.flush(1)
-    for number in range(9):
+    for number in range(4):
         assert told(events, f"room-{number}") == ALL_SHOWN
     wrong = next(view for view in engine.rooms.views() if view.id == "wrong")
     assert wrong.failures >= 1
@@ -45,7 +46,7 @@ async def test_a_rooms_own_fault_is_counted_and_touches_no_other(engine, events,
     assert engine.metrics.registry.get_sample_value("livecart_live_incidents_total", sample) > 0
 
 
-async def test_two_hundred_rooms_come_and_go(clip, nothing_left):
+async def test_a_hundred_rooms_come_and_go(clip, nothing_left):
     path, _ = clip
     process = psutil.Process()
     async with (
@@ -57,11 +58,11 @@ async def test_two_hundred_rooms_come_and_go(clip, nothing_left):
         # Files played in real time keep their readers busy; every tenth room waits for a server that is not there.
         plans = [
             plan(f"room-{number}", "rtmp://127.0.0.1:9/x" if number % 10 == 0 else path, **extra)
-            for number in range(200)
+            for number in range(100)
             for extra in [{} if number % 10 == 0 else {"realtime": True, "rate_hz": 0.2}]
         ]
         await asyncio.gather(*(engine.rooms.put(each) for each in plans))
-        await until(lambda: sum(view.state == "live" for view in engine.rooms.views()) == 180, 40)
+        await until(lambda: sum(view.state == "live" for view in engine.rooms.views()) == 90, 40)
         assert all(await asyncio.gather(*(engine.rooms.remove(each.room) for each in plans)))
         assert engine.rooms.views() == []
         # Two threads that make JPEGs are kept, and so are connections to the recogniser.
@@ -93,35 +94,3 @@ async def test_changing_a_room_keeps_its_card_and_changing_its_source_does_not(e
         await engine.outbox.flush(1)
     ids = [event.event_id for event in events]
     assert ids == list(range(1, len(ids) + 1))
-
-
-async def test_frames_that_grow_too_old_are_not_sent(clip, flv):
-    async with ColourArchive() as archive:
-        archive.delay_s = 0.4
-        settings = RecognizerSettings(base_url=archive.url)
-        async with open_engine(settings, max_age_s=0.1) as engine:
-            with ByteServer(flv, bytes_per_s=len(flv) / 6.0, then="hang") as server:
-                runners = [
-                    await engine.rooms.put(plan(f"room-{number}", server.url, rate_hz=10)) for number in range(24)
-                ]
-                names = [runner.plan.room for runner in runners]
-
-                def total(*outcomes):
-                    return sum(engine.metrics.outcomes(name).get(each, 0) for name in names for each in outcomes)
-
-                # 24 rooms of ten frames a second at a recogniser that answers 16 in 0.4 s.
-                await until(lambda: total("replaced", "stale") > 0 and total("answered") > 0)
-
-
-async def test_closing_is_quick_and_withdraws_everything(flv, nothing_left):
-    seen = []
-    async with ColourArchive() as archive:
-        with ByteServer(flv, bytes_per_s=len(flv) / 6.0, then="hang") as server:
-            async with open_engine(RecognizerSettings(base_url=archive.url)) as engine:
-                engine.outbox.listen(seen.append)
-                for number in range(5):
-                    await engine.rooms.put(plan(f"room-{number}", server.url, rate_hz=2))
-                await until(lambda: len(told(seen)) == 5)
-    for number in range(5):
-        assert told(seen, f"room-{number}") == [("card", "red"), ("withdraw", "red")]
-    assert {event.reason for event in seen if event.event == "withdraw"} == {"room_closed"}

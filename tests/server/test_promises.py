@@ -10,7 +10,7 @@ import pytest
 from livecart.shop.repositories import viewer_events
 from tests.live.video.streams import ByteServer
 from tests.server.catalog_rooms import ROOM, Shop, on_air, rooms_file
-from tests.server.conftest import until
+from tests.waiting import until
 from tests.web.hub_clients import feedback_batch, feedback_event
 
 TOKEN, SECRET, KEY = "token-of-the-operator", "secret-of-the-tickets", "STREAMKEY-of-the-encoder"

@@ -30,10 +30,6 @@ def owners(book):
     return {view.id: (view.owner, view.source.removeprefix(NOWHERE)) for view in book.views()}
 
 
-async def test_the_files_rooms_run(book):
-    assert owners(book) == {"a": ("file", "a"), "b": ("file", "b")}
-
-
 async def test_an_edit_adds_changes_and_removes_and_leaves_the_others_alone(book, engine, tmp_path):
     kept = engine.rooms.get("a")
     await book.apply_file(read(tmp_path, ("a", NOWHERE + "a"), ("b", NOWHERE + "b2"), ("c", NOWHERE + "c")))

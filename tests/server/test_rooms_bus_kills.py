@@ -14,14 +14,13 @@ from livecart.live.recognise.settings import RecognizerSettings
 from livecart.server.app import Engine, open_engine
 from tests.live.recognise.archive_stand_in import Archive, product
 from tests.live.video.streams import ByteServer
-from tests.server.conftest import plan, until
+from tests.server.conftest import plan
 from tests.shop.own_servers import OwnRedis
+from tests.waiting import until
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(120)]
 
 ROOMS = ["room-1", "room-2", "room-3"]
-#: For what takes two seconds on an idle machine.
-PATIENCE_S = 60.0
 #: Cards follow the product quickly, and go soon after it.
 DECISION = {"agreeing_looks": 1, "absence_s": 0.5, "smoothing_s": 0.0, "update_min_interval_s": 0.2}
 
@@ -58,12 +57,12 @@ class Air:
     async def show(self, sku: str) -> None:
         """Show the product until every room emitted its card, and some looks more."""
         self.host.products = [product(sku)]
-        await until(lambda: rooms_of(self.emitted, sku) == set(ROOMS), PATIENCE_S)
+        await until(lambda: rooms_of(self.emitted, sku) == set(ROOMS))
         before = self.looks()
-        await until(lambda: all(now >= then + 5 for now, then in zip(self.looks(), before, strict=True)), PATIENCE_S)
+        await until(lambda: all(now >= then + 5 for now, then in zip(self.looks(), before, strict=True)))
 
     async def arrived(self, sku: str) -> None:
-        await until(lambda: rooms_of(self.got, sku) == set(ROOMS) and self.engine.bus.stats.queued == 0, PATIENCE_S)
+        await until(lambda: rooms_of(self.got, sku) == set(ROOMS) and self.engine.bus.stats.queued == 0)
 
 
 def rooms_of(items, sku: str) -> set[str]:

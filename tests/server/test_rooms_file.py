@@ -37,6 +37,10 @@ host = "0.0.0.0"
 port = 8123
 token = "a-long-secret"
 
+[viewers]
+origins = ["https://shop.example.com"]
+most_per_ip = 7
+
 [[rooms]]
 id = "room-1"
 source = "rtmp://127.0.0.1/live/1"
@@ -50,6 +54,7 @@ product_list = "stars"
 """
 
 MISTAKES = {
+    "a renamed key": ("[ingest]\neconomy = 'never'", r"\[ingest\]: the key 'economy' is now called 'load_shedding'"),
     "no TOML": ("rooms = [", "is no TOML"),
     "an unknown section": (
         "[recogniser]\nbase_url = 'http://x'",
@@ -97,6 +102,7 @@ def test_a_whole_file(tmp_path):
     assert (file.dispatcher.in_flight, file.queue.max_age_s) == (8, 1.5)
     assert (file.ingest.rate_hz, file.gate.forced_every_s, file.decision.agreeing_looks) == (2.0, 20.0, 3)
     assert (file.bus.url, file.http.port) == ("redis://127.0.0.1:6379/0", 8123)
+    assert (file.viewers.origins, file.viewers.most_per_ip) == (("https://shop.example.com",), 7)
     assert list(file.rooms) == ["room-1", "明星直播间"]
     assert file.rooms["明星直播间"].products == ("1001", "1002")
 
@@ -112,9 +118,15 @@ def test_an_empty_file_is_all_defaults(tmp_path):
 
 
 def test_tokens_may_come_from_the_environment_and_the_file_wins(tmp_path):
-    environment = {"LIVECART_TOKEN": "for-the-archive", "LIVECART_HTTP_TOKEN": "for-the-api"}
+    secret = "a-secret-of-enough-characters"
+    environment = {
+        "LIVECART_TOKEN": "for-the-archive",
+        "LIVECART_HTTP_TOKEN": "for-the-api",
+        "LIVECART_TICKET_SECRET": secret,
+    }
     file = read_rooms_file(written(tmp_path, "[http]\nhost = '0.0.0.0'"), environment)
-    assert (file.recognizer.token, file.http.token) == ("for-the-archive", "for-the-api")
+    tokens = (file.recognizer.token, file.http.token, file.viewers.secret)
+    assert tokens == ("for-the-archive", "for-the-api", secret)
     file = read_rooms_file(written(tmp_path, "[http]\ntoken = 'from-the-file'"), environment)
     assert file.http.token == "from-the-file"
 
@@ -126,15 +138,3 @@ def test_each_mistake_names_file_place_and_key(tmp_path, mistake):
     with pytest.raises(SettingsError, match=told) as caught:
         read_rooms_file(path, {})
     assert str(path) in str(caught.value)
-
-
-def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(SettingsError, match=r"rooms.toml: cannot be read: No such file"):
-        read_rooms_file(tmp_path / "rooms.toml", {})
-
-
-def test_a_renamed_key_is_refused_with_its_new_name(tmp_path):
-    path = tmp_path / "rooms.toml"
-    path.write_text('[ingest]\neconomy = "never"\n', encoding="utf-8")
-    with pytest.raises(SettingsError, match=r"rooms.toml, \[ingest\]: the key 'economy' is now called 'load_shedding'"):
-        read_rooms_file(path)

@@ -9,6 +9,7 @@ from livecart.core.errors import RecognizerBusy
 from livecart.server import snapshot_changes
 from livecart.server.snapshot_changes import Edition, FreshLooks
 from livecart.shop.errors import PublishError
+from tests.waiting import until
 
 
 @pytest.fixture(autouse=True)
@@ -50,12 +51,6 @@ async def running(around: Around):
     finally:
         assert not task.done(), task
         task.cancel()
-
-
-async def until(done, within_s: float = 2.0) -> None:
-    async with asyncio.timeout(within_s):
-        while not done():
-            await asyncio.sleep(0.002)
 
 
 async def test_a_new_catalog_is_looked_at_twice_once_it_is_served():

@@ -1,7 +1,6 @@
 """Tickets of hosts and publishers: what each opens, and how they are revoked."""
 
 import asyncio
-import importlib.util
 import time
 
 import pytest
@@ -9,8 +8,8 @@ import pytest
 from livecart.core.errors import SettingsError
 from livecart.core.settings import RoomSettings
 from livecart.web.hub import TicketSigner
-from tests.server.conftest import until
 from tests.server.consoles import SECRET, TOKEN, Host, client_of, console
+from tests.waiting import until
 
 VIEWERS = f'[viewers]\nsecret = "{SECRET}"\n'
 SDP = {"Content-Type": "application/sdp"}
@@ -127,32 +126,21 @@ def test_where_a_room_runs_elsewhere_its_hosts_watch():
     assert TicketSigner(SECRET).admits("r", ticket)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("aiortc") is None, reason="aiortc is not installed")
 async def test_who_sends_by_a_revoked_ticket_is_ended(engine, tmp_path):
-    from aiortc import RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
-
+    peers = pytest.importorskip("tests.live.video.peers", reason="aiortc is not installed")
     async with (
         console(engine, tmp_path, "whip", VIEWERS, token=TOKEN) as running,
         client_of(running, TOKEN) as operator,
+        peers.peer(peers.aiortc.VideoStreamTrack()) as sender,
+        client_of(running, await mint(operator, "publisher")) as encoder,
     ):
-        ticket = await mint(operator, "publisher")
-        sender = RTCPeerConnection()
-        sender.addTrack(VideoStreamTrack())
-        await sender.setLocalDescription(await sender.createOffer())
-        try:
-            async with client_of(running, ticket) as encoder:
-                answer = await encoder.post("/rooms/r/whip", content=sender.localDescription.sdp, headers=SDP)
-                assert answer.status_code == 201
-                await sender.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
-                await until(lambda: engine.rooms.get("r").view().state == "live", 30)
-                since_s = time.monotonic()
-                view = (await operator.delete("/rooms/r/tickets")).json()
-                assert (view["state"], view["detail"]) == (
-                    "reconnecting",
-                    "its ticket was revoked; waiting for a sender",
-                )
-                assert time.monotonic() - since_s < 5
-                again = await encoder.post("/rooms/r/whip", content=sender.localDescription.sdp, headers=SDP)
-                assert again.status_code == 401
-        finally:
-            await sender.close()
+        answer = await encoder.post("/rooms/r/whip", content=peers.offer_of(sender), headers=SDP)
+        assert answer.status_code == 201
+        await peers.take_answer(sender, answer.text)
+        await until(lambda: engine.rooms.get("r").view().state == "live")
+        since_s = time.monotonic()
+        view = (await operator.delete("/rooms/r/tickets")).json()
+        assert (view["state"], view["detail"]) == ("reconnecting", "its ticket was revoked; waiting for a sender")
+        assert time.monotonic() - since_s < 5
+        again = await encoder.post("/rooms/r/whip", content=peers.offer_of(sender), headers=SDP)
+        assert again.status_code == 401

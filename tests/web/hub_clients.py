@@ -10,13 +10,13 @@ from prometheus_client import CollectorRegistry
 
 from contract.card import CardEvent
 from livecart.events import open_bus
-from livecart.web import create_api
+from livecart.web import HttpServer, create_api
 from livecart.web.access import TokenCheck
 from livecart.web.hub import HubMetrics, RecentFeedback, TicketSigner, ViewerHub, ViewersSettings, hub_router
 from livecart.web.hub.admission import Admission
 from livecart.web.hub.feedback import FeedbackIntake
 from tests.card_events import card_event
-from tests.server.conftest import until
+from tests.waiting import until
 
 TOKEN = "let-me-in-please"
 _ids = itertools.count(1)
@@ -63,6 +63,18 @@ async def running_hub(
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await bus.close()
+
+
+@asynccontextmanager
+async def serving(api, *trusted_proxies):
+    """The application behind a socket; its address."""
+    server = HttpServer(api, "127.0.0.1", 0, trusted_proxies)
+    task = asyncio.create_task(server.run())
+    try:
+        yield server.url
+    finally:
+        await server.stop(task)
+        await asyncio.gather(task, return_exceptions=True)
 
 
 class Viewer:

@@ -9,26 +9,28 @@ import pytest
 
 from livecart.core.http_bodies import BodyLimit
 from livecart.core.rate_limits import TokenBucket
-from livecart.web import HttpServer
 from livecart.web import server as web_server
-from tests.server.conftest import until
-from tests.web.hub_clients import running_hub
+from tests.waiting import until
+from tests.web.hub_clients import running_hub, serving
 
 HEAD = b"Host: 127.0.0.1\r\n"
 POST = b"POST /rooms/room-1/feedback HTTP/1.1\r\n" + HEAD
 EVENTS = b"GET /rooms/room-1/events HTTP/1.1\r\n" + HEAD
-HALF_REQUESTS = {
-    "nothing": b"",
-    "half a line": b"GET /roo",
-    "half of the headers": EVENTS,
-    "half of the second request": b"GET /nowhere HTTP/1.1\r\n" + HEAD + b"\r\nGET /rooms",
-    "half a handshake": EVENTS + b"Upgrade: websocket\r\nConnection: Upgrade\r\n",
-    "half a body": POST + b"Content-Length: 1000\r\n\r\n{",
-    "half a body of a stream": EVENTS + b"Content-Length: 1000\r\n\r\n{",
-    "half a body before anybody knows who asks": b"POST /rooms/x/tickets HTTP/1.1\r\n"
-    + HEAD
-    + b"Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{",
-}
+HANDSHAKE = (
+    b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+HALF_REQUESTS = [
+    b"",
+    b"GET /roo",
+    EVENTS,
+    b"GET /nowhere HTTP/1.1\r\n" + HEAD + b"\r\nGET /rooms",
+    EVENTS + b"Upgrade: websocket\r\nConnection: Upgrade\r\n",
+    POST + b"Content-Length: 1000\r\n\r\n{",
+    EVENTS + b"Content-Length: 1000\r\n\r\n{",
+    # Before anybody knows who asks.
+    b"POST /rooms/x/tickets HTTP/1.1\r\n" + HEAD + b"Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{",
+]
 
 
 @asynccontextmanager
@@ -36,21 +38,27 @@ async def served(monkeypatch, within_s: float):
     """A hub behind a socket that waits for requests for so long; its port."""
     monkeypatch.setattr(web_server, "REQUEST_WITHIN_S", within_s)
     monkeypatch.setattr(BodyLimit.__init__, "__defaults__", ((), 1024 * 1024, within_s))
-    async with running_hub() as hub:
-        server = HttpServer(hub.api, "127.0.0.1", 0)
-        task = asyncio.create_task(server.run())
-        yield hub, int(server.url.rsplit(":", 1)[1])
-        await server.stop(task)
+    async with running_hub() as hub, serving(hub.api) as url:
+        yield hub, int(url.rsplit(":", 1)[1])
 
 
-@pytest.mark.parametrize("sent", HALF_REQUESTS.values(), ids=HALF_REQUESTS)
-async def test_half_a_request_is_let_go(monkeypatch, sent):
-    async with served(monkeypatch, 0.3) as (hub, port):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+async def exchange(port, sent, within_s, *, frames=b""):
+    """Send, and `frames` once a WebSocket has greeted; fails unless the connection ends within so long."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    with contextlib.suppress(ConnectionError):
         writer.write(sent)
+        if frames:
+            assert b"hello" in await reader.readuntil(b"current")
+            writer.write(frames)
+        await writer.drain()
+        await asyncio.wait_for(reader.read(), within_s)
+    writer.close()
+
+
+async def test_half_a_request_is_let_go(monkeypatch):
+    async with served(monkeypatch, 0.3) as (hub, port):
         # Between two requests uvicorn waits for 5 s.
-        await asyncio.wait_for(reader.read(), 8)
-        writer.close()
+        await asyncio.gather(*(exchange(port, sent, 8) for sent in HALF_REQUESTS))
         assert hub.failures == []
 
 
@@ -82,10 +90,8 @@ async def test_strangers_do_not_take_the_last_descriptors(monkeypatch, caplog):
 
 async def test_who_asked_whole_is_not_hurried(monkeypatch):
     async with served(monkeypatch, 0.3) as (_, port):
-        handshake = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-        key = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
         readers = []
-        for sent in (EVENTS + b"\r\n", EVENTS + handshake + key + b"\r\n"):
+        for sent in (EVENTS + b"\r\n", EVENTS + HANDSHAKE):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(sent)
             readers.append((reader, writer))
@@ -96,28 +102,16 @@ async def test_who_asked_whole_is_not_hurried(monkeypatch):
             writer.close()
 
 
-HANDSHAKE = (
-    b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
 EMPTY = b"\x80\0\0\0\0"  # a masked frame's length and mask
 PING, PONG, TEXT, MORE = b"\x89" + EMPTY, b"\x8a" + EMPTY, b"\x01" + EMPTY, b"\x00" + EMPTY
 
 
-@pytest.mark.parametrize(
-    ("begin", "frame"), [(b"", PING), (b"", PONG), (TEXT, MORE)], ids=["pings", "pongs", "fragments"]
-)
-async def test_who_sends_frames_without_end_is_let_go(monkeypatch, begin, frame):
+async def test_who_sends_frames_without_end_is_let_go(monkeypatch):
     async with served(monkeypatch, 5.0) as (hub, port):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(EVENTS + HANDSHAKE)
-        assert b"hello" in await reader.readuntil(b"current")
-        writer.write(begin + frame * 1000)
-        with contextlib.suppress(ConnectionError):
-            await asyncio.wait_for(reader.read(), 4)
+        floods = [PING * 1000, PONG * 1000, TEXT + MORE * 1000]
+        await asyncio.gather(*(exchange(port, EVENTS + HANDSHAKE, 4, frames=flood) for flood in floods))
         await until(lambda: hub.hub.viewers_by_room() == {})
         assert hub.failures == []
-        writer.close()
 
 
 async def test_of_a_read_full_of_frames_no_more_is_parsed_than_it_takes_to_end_it(monkeypatch):
@@ -127,13 +121,7 @@ async def test_of_a_read_full_of_frames_no_more_is_parsed_than_it_takes_to_end_i
         web_server.LimitedWebSocket, "_takes_frame", lambda self: parsed.append(self) or takes_frame(self)
     )
     async with served(monkeypatch, 5.0) as (_, port):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(EVENTS + HANDSHAKE)
-        assert b"hello" in await reader.readuntil(b"current")
-        writer.write(PONG * 20_000)
-        with contextlib.suppress(ConnectionError):
-            await asyncio.wait_for(reader.read(), 4)
-        writer.close()
+        await exchange(port, EVENTS + HANDSHAKE, 4, frames=PONG * 20_000)
     assert 40 < len(parsed) < 400
 
 
@@ -152,21 +140,13 @@ async def test_who_pings_now_and_then_is_answered_and_a_message_may_come_in_piec
         writer.close()
 
 
-@pytest.mark.parametrize(
-    "to", [POST, b"POST /nowhere HTTP/1.1\r\n" + HEAD], ids=["feedback", "what is answered at once"]
-)
-async def test_a_body_in_pieces_of_one_byte_is_let_go(monkeypatch, to):
+async def test_a_body_in_pieces_of_one_byte_is_let_go(monkeypatch):
+    chunks = b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * 150
     async with served(monkeypatch, 5.0) as (hub, port):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(to + b"Transfer-Encoding: chunked\r\n\r\n")
-        with contextlib.suppress(ConnectionError):
-            writer.write(b"1\r\na\r\n" * 150)
-            await writer.drain()
-        # The connection ends long before the 5 s that a body may take.
-        with contextlib.suppress(ConnectionError):
-            await asyncio.wait_for(reader.read(), 2)
+        # Feedback, and what is answered at once: long before the 5 s that a body may take.
+        for to in (POST, b"POST /nowhere HTTP/1.1\r\n" + HEAD):
+            await exchange(port, to + chunks, 2)
         assert hub.failures == []
-        writer.close()
 
 
 @pytest.mark.parametrize(("pieces", "size"), [(20, 1024), (5000, 200)], ids=["of a network", "of lines"])

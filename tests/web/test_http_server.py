@@ -1,6 +1,5 @@
 """The socket that everything is answered through."""
 
-import asyncio
 import json
 import socket
 from contextlib import AsyncExitStack
@@ -13,7 +12,7 @@ from fastapi import FastAPI, Request
 from livecart.core.errors import SettingsError
 from livecart.core.settings import HttpSettings
 from livecart.web import HttpServer
-from tests.web.hub_clients import running_hub
+from tests.web.hub_clients import running_hub, serving
 
 
 async def test_what_is_answered_waits_for_no_acknowledgement():
@@ -44,11 +43,8 @@ async def test_a_client_behind_a_trusted_proxy_is_known_by_its_own_address(trust
     async def who(request: Request) -> str:
         return request.client.host
 
-    server = HttpServer(api, "127.0.0.1", 0, trusted)
-    task = asyncio.create_task(server.run())
-    async with httpx.AsyncClient() as client:
-        answer = await client.get(server.url, headers={"X-Forwarded-For": forwarded})
-    await server.stop(task)
+    async with serving(api, *trusted) as url, httpx.AsyncClient() as client:
+        answer = await client.get(url, headers={"X-Forwarded-For": forwarded})
     assert answer.json() == seen
 
 
@@ -56,13 +52,15 @@ async def test_a_client_behind_a_trusted_proxy_is_known_by_its_own_address(trust
     ("trusted", "told"), [(("127.0.0.0/8",), ["hello"] * 7), (("10.0.0.1",), ["hello"] * 2 + [1013] * 5)]
 )
 async def test_a_hub_behind_a_proxy_counts_viewers_by_their_own_addresses(caplog, trusted, told):
-    async with running_hub(open=True, most_per_ip=2) as hub, AsyncExitStack() as viewers:
-        server = HttpServer(hub.api, "127.0.0.1", 0, trusted)
-        task = asyncio.create_task(server.run())
+    async with (
+        running_hub(open=True, most_per_ip=2) as hub,
+        serving(hub.api, *trusted) as url,
+        AsyncExitStack() as viewers,
+    ):
         heard = []
         for number in range(7):
             opened = websockets.connect(
-                f"{server.url.replace('http', 'ws')}/rooms/room-1/events",
+                f"{url.replace('http', 'ws')}/rooms/room-1/events",
                 additional_headers={"X-Forwarded-For": f"203.0.113.{number}"},
             )
             viewer = await viewers.enter_async_context(opened)
@@ -70,8 +68,6 @@ async def test_a_hub_behind_a_proxy_counts_viewers_by_their_own_addresses(caplog
                 heard.append(json.loads(await viewer.recv())["type"])
             except websockets.ConnectionClosed as closed:
                 heard.append(closed.rcvd.code)
-        await viewers.aclose()
-        await server.stop(task)
     assert heard == told
     # Once, for whoever looks why.
     named = [record.getMessage() for record in caplog.records if "http.trusted_proxies" in record.getMessage()]

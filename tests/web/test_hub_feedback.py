@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from livecart.web.hub import RecentFeedback
-from tests.server.conftest import until
+from tests.waiting import until
 from tests.web.hub_clients import Viewer, feedback_batch, feedback_event, running_hub, sample
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from livecart.core.errors import BusError
 from livecart.events import Gap, open_bus
-from tests.server.conftest import until
+from tests.waiting import until
 from tests.web.hub_clients import Viewer, event, running_hub, sample
 
 
@@ -221,11 +221,3 @@ async def test_a_flood_of_messages_ends_the_connection():
 async def test_after_must_be_an_events_id(after):
     async with running_hub() as hub, Viewer(hub.api, query=f"after={after}") as viewer:
         assert await viewer.ended() == 1008
-
-
-async def test_an_unwatched_room_costs_nothing():
-    async with running_hub() as hub:
-        async with Viewer(hub.api):
-            assert hub.hub.viewers_by_room() == {"room-1": 1}
-        assert hub.hub.viewers_by_room() == {}
-        assert hub.hub.admission.limiter.taken == 0

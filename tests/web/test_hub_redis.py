@@ -3,7 +3,7 @@
 import fakeredis
 
 from livecart.events.redis_bus import RedisBus
-from tests.server.conftest import until
+from tests.waiting import until
 from tests.web.hub_clients import Viewer, event, running_hub
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from tests.server.conftest import until
+from tests.waiting import until
 from tests.web.hub_clients import event, running_hub, sample
 
 
@@ -107,10 +107,3 @@ async def test_refusals_are_statuses_that_allowed_pages_can_read():
             assert viewer.status == 404
         async with StreamViewer(hub.api, query="after=x") as viewer:
             assert viewer.status == 400
-
-
-async def test_the_end_of_the_process_ends_the_stream():
-    async with running_hub() as hub, StreamViewer(hub.api) as viewer:
-        await hub.hub.close()
-        await asyncio.wait_for(viewer.task, 5)
-        assert viewer.ended

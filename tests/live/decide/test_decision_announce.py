@@ -126,13 +126,6 @@ def test_looks_close_together_are_nearly_one():
     assert needed > 4
 
 
-@pytest.mark.parametrize("looks", [1, 2, 3, 5])
-def test_the_count_of_looks_is_a_setting(looks):
-    room = Driver(agreeing_looks=looks, window_s=20)
-    assert room.show(1, looks - 1, product("A")) == [] if looks > 1 else True
-    assert room.look(looks, product("A")) == CARD_A
-
-
 def test_gone_after_an_absence_not_after_a_missed_look():
     room = Driver(absence_s=3)
     room.show(0, 1, product("A"))
@@ -171,11 +164,6 @@ def test_announced_again_after_minutes_in_sight():
     assert room.show(0, 60, product("A")) == CARD_A
     assert room.look(61, product("A")) == [("withdraw", "A", "replaced"), *CARD_A]
     assert room.show(62, 120, product("A")) == []
-
-
-def test_never_again_by_time_alone():
-    room = Driver(again_every_s=None, update_every_s=3600)
-    assert room.show(0, 1000, product("A")) == CARD_A
 
 
 def test_unchanged_frames_keep_a_product_in_sight_and_cast_no_vote():

@@ -13,6 +13,7 @@ from livecart.live.enrich.crops import CropCache
 from livecart.live.enrich.enricher import Enricher
 from livecart.live.enrich.faces import Face, FaceFinder, FacesSettings
 from livecart.live.video.picture import ArrayPicture
+from tests.waiting import until
 
 BOX = (100.0, 100.0, 200.0, 300.0)
 FACE = (250.0, 20.0, 320.0, 110.0)
@@ -101,11 +102,6 @@ class Bench:
     def told(self, room="room-1"):
         return [(event.event, event.avoid) for event in self.events if event.room == room]
 
-    async def until(self, condition):
-        async with asyncio.timeout(5):
-            while not condition():
-                await asyncio.sleep(0.005)
-
 
 @pytest.fixture
 async def bench():
@@ -124,7 +120,7 @@ async def bench():
 async def test_a_card_says_where_faces_are_and_its_crop_is_kept(bench):
     room = bench()
     room.look("card")
-    await room.until(lambda: len(room.cache) == 1)
+    await until(lambda: len(room.cache) == 1)
     assert room.told() == [("card", (FACE,))]
     crop = room.cache.crop_of("a")
     assert (crop.room, crop.sku, crop.card_id, crop.confidence, crop.reason) == ("room-1", "1001", "a", 0.9, "card")
@@ -138,7 +134,7 @@ async def test_no_face_is_known_to_be_none(bench):
     room = bench()
     room.detector.faces = ()
     room.look("card")
-    await room.until(room.told)
+    await until(room.told)
     assert room.told() == [("card", ())]
 
 
@@ -151,7 +147,7 @@ async def test_a_rooms_events_keep_their_order_and_other_rooms_do_not_wait(bench
     await asyncio.sleep(0.02)
     assert (room.told(), room.told("room-2")) == ([], [("withdraw", None)])
     room.detector.may_answer.set()
-    await room.until(lambda: len(room.told()) == 2)
+    await until(lambda: len(room.told()) == 2)
     assert room.told() == [("card", (FACE,)), ("withdraw", None)]
 
 
@@ -159,12 +155,12 @@ async def test_a_card_waits_no_longer_than_it_may(bench):
     room = bench(wait_s=0.05)
     room.detector.may_answer.clear()
     room.look("card")
-    await room.until(room.told)
+    await until(room.told)
     assert room.told() == [("card", None)]
     room.detector.may_answer.set()
-    await room.until(lambda: room.meter.searches["late"])
+    await until(lambda: room.meter.searches["late"])
     # The faces came too late for the card, but not for its crop, nor for the next event.
-    await room.until(lambda: room.cache.crop_of("a"))
+    await until(lambda: room.cache.crop_of("a"))
     room.put("update")
     assert room.told()[1:] == [("update", (FACE,))]
 
@@ -172,7 +168,7 @@ async def test_a_card_waits_no_longer_than_it_may(bench):
 async def test_a_still_picture_is_searched_once(bench):
     room = bench()
     room.look("card")
-    await room.until(room.told)
+    await until(room.told)
     for _ in range(3):
         room.now_s += 10
         room.put("update")
@@ -183,13 +179,13 @@ async def test_a_still_picture_is_searched_once(bench):
 async def test_updates_are_searched_once_a_second_and_repeat_the_last_between(bench):
     room = bench()
     room.look("card")
-    await room.until(room.told)
+    await until(room.told)
     moved = (10.0, 10.0, 50.0, 60.0)
     room.detector.faces = (Face(moved, 0.8),)
     room.look("update", after_s=0.4)
     assert room.told()[1:] == [("update", (FACE,))]
     room.look("update", after_s=0.7)
-    await room.until(lambda: len(room.told()) == 3)
+    await until(lambda: len(room.told()) == 3)
     assert room.told()[2:] == [("update", (moved,))]
     assert room.detector.asked == 2
 
@@ -197,7 +193,7 @@ async def test_updates_are_searched_once_a_second_and_repeat_the_last_between(be
 async def test_a_frame_that_was_followed_without_a_look_is_searched_for_its_update(bench):
     room = bench()
     room.look("card")
-    await room.until(lambda: room.cache.crop_of("a"))
+    await until(lambda: room.cache.crop_of("a"))
     moved = (10.0, 10.0, 50.0, 60.0)
     room.detector.faces = (Face(moved, 0.8),)
     room.now_s += 1
@@ -205,7 +201,7 @@ async def test_a_frame_that_was_followed_without_a_look_is_searched_for_its_upda
     room.enricher.saw_frame(Frame("room-1", pixels, room.now_s, room.now_s))
     room.put("update")
     room.put("card:b")
-    await room.until(lambda: len(room.told()) == 3)
+    await until(lambda: len(room.told()) == 3)
     assert room.told()[1:] == [("update", (moved,)), ("card", (moved,))]
     # The product's box is that of the look, whose picture is another one.
     assert room.meter.crops == {("card", "kept"): 1, ("card", "unsearched"): 1}
@@ -224,7 +220,7 @@ async def test_looks_without_events_are_not_searched(bench):
 async def test_what_was_known_long_ago_is_not_told(bench):
     room = bench()
     room.look("card")
-    await room.until(room.told)
+    await until(room.told)
     room.look("update", picture=False, after_s=29)
     room.look("update", picture=False, after_s=2)
     assert room.told()[1:] == [("update", (FACE,)), ("update", None)]
@@ -235,7 +231,7 @@ async def test_a_failing_detector_is_counted_and_cards_go_without(bench, caplog)
     room.detector.faces = RuntimeError("out of memory")
     room.look("card")
     room.look("card:b")
-    await room.until(lambda: len(room.told()) == 2)
+    await until(lambda: len(room.told()) == 2)
     assert room.told() == [("card", None)] * 2
     assert room.meter.searches == {"failed": 2}
     assert room.meter.failures == {"faces": 2}
@@ -246,7 +242,7 @@ async def test_a_failing_detector_is_counted_and_cards_go_without(bench, caplog)
     ) == 1
     room.detector.faces = (Face(FACE, 0.9),)
     room.look("card:c")
-    await room.until(lambda: room.cache.crop_of("c"))
+    await until(lambda: room.cache.crop_of("c"))
     assert room.told()[2:] == [("card", (FACE,))]
 
 
@@ -264,7 +260,7 @@ async def test_a_crop_with_a_face_is_dropped_and_counted(bench):
     room = bench()
     room.detector.faces = (Face((110.0, 110.0, 190.0, 200.0), 0.5),)
     room.look("card")
-    await room.until(lambda: room.meter.crops)
+    await until(lambda: room.meter.crops)
     assert room.meter.crops == {("card", "face"): 1}
     assert len(room.cache) == 0
 
@@ -272,7 +268,7 @@ async def test_a_crop_with_a_face_is_dropped_and_counted(bench):
 async def test_an_uncertain_product_goes_to_review_once_it_is_gone(bench):
     room = bench()
     room.look(confidence=0.6)
-    await room.until(lambda: room.meter.crops["uncertain", "kept"])
+    await until(lambda: room.meter.crops["uncertain", "kept"])
     room.look(confidence=0.61)
     room.look(confidence=0.0)
     room.look(confidence=0.0, after_s=5)
@@ -302,7 +298,7 @@ async def test_a_room_that_goes_leaves_nothing_waiting(bench):
     room.enricher.forget_room("room-1")
     assert room.told() == [("card", None), ("withdraw", None)]
     room.detector.may_answer.set()
-    await room.until(lambda: room.meter.searches)
+    await until(lambda: room.meter.searches)
     assert room.told() == [("card", None), ("withdraw", None)]
 
 

@@ -14,9 +14,9 @@ from livecart.live.recognise.latest_frames import LatestFrames
 from livecart.live.recognise.settings import DispatcherSettings
 from livecart.live.video.picture import ArrayPicture
 from tests.live.recognise.tally import Tally
+from tests.waiting import PATIENCE_S
 
 PICTURE = ArrayPicture(np.full((72, 128, 3), 90, np.uint8))
-PATIENCE_S = 60
 QUICK = DispatcherSettings(in_flight=4, backoff_first_s=0.01, backoff_max_s=0.02, drain_s=1.0)
 
 

@@ -9,10 +9,10 @@ from livecart.core.types import Frame
 from livecart.live.recognise.latest_frames import Job, LatestFrames
 from livecart.live.video.picture import ArrayPicture
 from tests.live.recognise.tally import Tally
+from tests.waiting import PATIENCE_S
 
 PICTURE = ArrayPicture(np.zeros((4, 4, 3), np.uint8))
 ROOMS = ("a", "b", "c", "d")
-PATIENCE_S = 60
 
 
 class Clock:

@@ -15,15 +15,6 @@ from tests.live.recognise.dispatching import PICTURE, Recognizer, Service, fails
 from tests.live.recognise.queues import in_thread
 
 
-async def test_a_frame_becomes_a_look():
-    async with running(Recognizer(), "a") as service:
-        service.queue.offer(frame("a", 3.0))
-        await service.outcome("answered")
-    assert service.seen() == [("a", 3.0)]
-    assert service.tally.outcomes == {"answered": 1}
-    assert service.lost == []
-
-
 async def test_no_more_than_in_flight_at_once():
     recognizer, held = Recognizer(), asyncio.Event()
     rooms = [f"room {number}" for number in range(12)]
@@ -101,15 +92,6 @@ async def test_a_frame_that_waits_to_be_sent_again_is_in_nobodys_way():
             service.queue.offer(frame("good", number))
             await service.outcome("answered", number + 1)
     assert service.tally.outcomes == {"answered": 20, "closed": 1}
-
-
-async def test_with_one_place_a_retry_gets_it_while_no_frame_comes():
-    recognizer = Recognizer()
-    recognizer.behave["a"] = fails(RecognizerBusy("full"), times=2)
-    lone = DispatcherSettings(in_flight=1, backoff_first_s=0.01, backoff_max_s=0.01)
-    async with running(recognizer, "a", settings=lone) as service:
-        service.queue.offer(frame("a"))
-        await service.outcome("answered")
 
 
 async def test_a_frame_that_waits_for_its_place_is_replaced_by_a_newer_one():

@@ -5,10 +5,8 @@ from collections import Counter
 
 import pytest
 
-from livecart.core.errors import SettingsError
-from livecart.live.recognise.latest_frames import LatestFrames
-from tests.live.recognise.queues import PATIENCE_S, ROOMS, frame, in_thread, joined, queue_of, take
-from tests.live.recognise.tally import Tally
+from tests.live.recognise.queues import ROOMS, frame, in_thread, joined, queue_of, take
+from tests.waiting import PATIENCE_S
 
 
 async def test_the_newest_frame_wins_and_the_other_is_counted():
@@ -32,26 +30,6 @@ async def test_a_frame_waits_until_it_is_polled():
     queue.done(taken)
 
 
-async def test_an_old_frame_is_never_handed_out():
-    queue, tally, clock = queue_of("a", "b")
-    queue.offer(frame("a"))
-    clock.now_s += 2.001
-    fresh = frame("b", clock.now_s)
-    queue.offer(fresh)
-    assert (await take(queue)).frame is fresh
-    assert tally.outcomes == {"stale": 1}
-
-
-async def test_a_room_that_was_served_goes_last():
-    queue, _, _ = queue_of("busy", "quiet")
-    queue.offer(frame("busy"))
-    queue.offer(frame("quiet"))
-    assert (await take(queue)).frame.room == "busy"
-    queue.offer(frame("busy"))
-    queue.offer(frame("busy"))
-    assert (await take(queue)).frame.room == "quiet"
-
-
 async def test_polling_waits_for_a_frame_from_another_thread():
     queue, _, _ = queue_of("a")
     taking = asyncio.create_task(take(queue))
@@ -72,16 +50,6 @@ async def test_a_cancelled_poller_loses_nothing():
     with pytest.raises(asyncio.CancelledError):
         await taking
     assert (await take(queue)).frame.room == "a"
-
-
-async def test_two_takers_share_what_comes():
-    queue, _, _ = queue_of("a", "b")
-    takers = [asyncio.create_task(take(queue)) for _ in range(2)]
-    await asyncio.sleep(0)
-    for room in "ab":
-        queue.offer(frame(room))
-    jobs = await asyncio.wait_for(asyncio.gather(*takers), PATIENCE_S)
-    assert {job.frame.room for job in jobs} == {"a", "b"}
 
 
 async def test_a_closed_room_takes_no_frames_and_its_waiting_one_is_dropped():
@@ -155,8 +123,3 @@ def test_a_queue_outlives_its_loop():
     asyncio.run(wait_once())
     assert queue.offer(frame("a"))
     assert asyncio.run(take(queue)).frame.room == "a"
-
-
-def test_a_setting_out_of_bounds_is_named():
-    with pytest.raises(SettingsError, match="max_age_s is 0"):
-        LatestFrames(0, metrics=Tally())

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from livecart.live.recognise.latest_frames import LatestFrames
-from tests.live.recognise.queues import PATIENCE_S, frame, in_thread, joined, queue_of, take
+from tests.live.recognise.queues import frame, in_thread, joined, queue_of, take
+from tests.waiting import PATIENCE_S
 
 
 async def test_a_lossless_reader_waits_and_nothing_is_lost_or_stale():

@@ -224,12 +224,6 @@ async def test_ready_is_what_a_frame_would_find(archive, managed):
         assert not await asked.ready()
 
 
-async def test_an_address_that_answers_something_else_is_not_ready(archive):
-    archive.workers = []
-    async with client(archive, management_url=archive.url) as asked:
-        assert not await asked.ready()
-
-
 async def test_no_thread_outlives_the_client(archive):
     before = threading.active_count()
     async with client(archive) as asked:

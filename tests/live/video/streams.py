@@ -163,14 +163,6 @@ class Seen:
         return [(frame.picture.width_px, frame.picture.height_px) for frame in self.frames]
 
 
-def wait_until(condition, timeout_s: float = 60.0) -> None:
-    """Wait for something that will happen; fails the test if it does not."""
-    end_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end_s, "it did not happen in time"
-        time.sleep(0.01)
-
-
 class ByteServer:
     """An HTTP server on one port that sends bytes to whoever connects: all at once, then nothing, or paced.
 

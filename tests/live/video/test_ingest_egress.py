@@ -11,7 +11,8 @@ import pytest
 from livecart.core.errors import SettingsError, StreamError
 from livecart.live.video import IngestSettings, StreamReader, parse_source
 from livecart.live.video.egress import AddressRule
-from tests.live.video.streams import Seen, encoded, wait_until
+from tests.live.video.streams import Seen, encoded
+from tests.waiting import wait_until
 
 
 @contextmanager

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from av.bitstream import BitStreamFilterContext
 
-from livecart.core.errors import SettingsError
 from livecart.live.video import IngestSettings, StreamReader, connection
-from tests.live.video.streams import Seen, encode, encoded, wait_until
+from tests.live.video.streams import Seen, encode, encoded
+from tests.waiting import wait_until
 
 
 def read(path, **settings):
@@ -31,8 +31,10 @@ def shown_number(frame):
     return float(corner.mean()) - 40
 
 
-@pytest.mark.parametrize("container", ["mp4", "mpegts", "flv", "matroska"])
-@pytest.mark.parametrize(("rate_hz", "mode"), [(0.5, "key_frames"), (1.0, "all_frames"), (2.0, "all_frames")])
+@pytest.mark.parametrize(
+    ("container", "rate_hz", "mode"),
+    [("mp4", 0.5, "key_frames"), ("mpegts", 0.5, "key_frames"), ("flv", 1.0, "all_frames"), ("mp4", 2.0, "all_frames")],
+)
 def test_frames_come_at_exactly_the_wanted_times(tmp_path, container, rate_hz, mode):
     path = tmp_path / "clip"
     encode(path, seconds=8.0, key_every_s=2.0, container=container)
@@ -58,17 +60,6 @@ def test_no_more_is_decoded_than_needed(tmp_path):
     assert halves.stats.snapshot().frames_decoded == pytest.approx(120 + 28 * 31, abs=31)
 
 
-def test_key_frames_twice_a_second_are_sampled_at_the_nearest(tmp_path):
-    path = tmp_path / "clip.mp4"
-    encode(path, seconds=30.0, key_every_s=0.8, size_px=(96, 64))
-    seen, reader = read(path, rate_hz=1.0)
-    assert reader.stats.snapshot().decode_mode == "key_frames"
-    assert len(seen.frames) == pytest.approx(30, abs=1)
-    later = [pts for pts in seen.pts_s if pts > 4.0]
-    assert all(min(pts % 0.8, 0.8 - pts % 0.8) < 0.01 for pts in later)
-    assert max(np.diff(later)) < 1.7
-
-
 def test_a_key_frame_distance_that_grows_loses_no_sample(tmp_path):
     path = tmp_path / "clip.ts"
     short = encoded("mpegts", seconds=10.0, key_every_s=1.0)
@@ -80,33 +71,6 @@ def test_a_key_frame_distance_that_grows_loses_no_sample(tmp_path):
     assert len(seen.frames) == 40
     assert reader.stats.snapshot().decode_mode == "key_frames"
     assert reader.stats.snapshot().frames_decoded < 40 * 30 * 0.8
-
-
-def test_only_one_key_frame_in_the_whole_file(tmp_path):
-    path = tmp_path / "clip.mp4"
-    encode(path, seconds=5.0, key_every_s=100.0)
-    assert read(path, rate_hz=2.0)[0].pts_s == pytest.approx(np.arange(0, 5, 0.5), abs=0.001)
-
-
-@pytest.mark.parametrize("rate_hz", [0.5, 2.0])
-def test_open_groups_of_pictures_give_no_broken_frames(tmp_path, rate_hz):
-    path = tmp_path / "clip.mp4"
-    open_groups = {"x264-params": "open-gop=1:keyint=30:min-keyint=30:scenecut=0:bframes=3", "preset": "fast"}
-    encode(path, seconds=12.0, options=open_groups)
-    seen, reader = read(path, rate_hz=rate_hz)
-    assert np.diff(seen.pts_s) == pytest.approx(1 / rate_hz, abs=0.04)
-    for frame in seen.frames:
-        assert shown_number(frame) == pytest.approx((frame.pts_s * 30) % 160, abs=2.0)
-    assert reader.stats.snapshot().corrupt == 0
-
-
-def test_hevc_is_read_alike(tmp_path):
-    path = tmp_path / "clip.mp4"
-    keys = {"x265-params": "keyint=30:min-keyint=30:scenecut=0:log-level=none"}
-    encode(path, seconds=4.0, codec="libx265", options=keys)
-    for rate_hz in (1.0, 2.0):
-        seen, _ = read(path, rate_hz=rate_hz)
-        assert seen.pts_s == pytest.approx(np.arange(0, 4, 1 / rate_hz), abs=0.04)
 
 
 def test_size_changes_and_garbage_between_the_parts(tmp_path):
@@ -134,7 +98,7 @@ def test_damaged_packets_are_counted_and_survived(tmp_path):
     assert last - first > 10.5
 
 
-@pytest.mark.parametrize("rate_hz", [0.5, 1.0, 5.0])
+@pytest.mark.parametrize("rate_hz", [0.5, 5.0])
 def test_timestamps_that_go_back_and_jump_ahead(tmp_path, rate_hz):
     path = tmp_path / "clip.ts"
     parts = [encoded("mpegts", seconds=4.0, start_s=start_s) for start_s in (50.0, 3.0, 5000.0)]
@@ -142,24 +106,6 @@ def test_timestamps_that_go_back_and_jump_ahead(tmp_path, rate_hz):
     seen, _ = read(path, rate_hz=rate_hz)
     assert len(seen.frames) == pytest.approx(12 * rate_hz, abs=2)
     assert sum(step < 0 for step in np.diff(seen.pts_s)) == 1
-
-
-def test_sound_is_left_alone(tmp_path):
-    path = tmp_path / "clip.mp4"
-    encode(path, seconds=4.0, audio=True)
-    with av.open(str(path)) as container:
-        assert container.streams.audio
-    seen, reader = read(path, rate_hz=1.0)
-    assert seen.pts_s == pytest.approx([0, 1, 2, 3], abs=0.001)
-    assert reader.stats.snapshot().packets == 120
-
-
-def test_capture_time_of_a_file_is_when_it_was_read(tmp_path):
-    path = tmp_path / "clip.mp4"
-    encode(path, seconds=4.0)
-    before = time.time()
-    seen, _ = read(path)
-    assert all(before <= frame.captured_at_s <= time.time() for frame in seen.frames)
 
 
 def test_realtime_plays_at_the_files_pace(tmp_path):
@@ -202,11 +148,6 @@ def test_a_slow_receiver_loses_nothing(tmp_path):
     assert seen.pts_s == pytest.approx(np.arange(0, 6, 0.5), abs=0.001)
 
 
-def test_a_missing_file_is_a_settings_error(tmp_path):
-    with pytest.raises(SettingsError, match="does not exist"):
-        StreamReader(str(tmp_path / "no.mp4"), "room", IngestSettings(), print, print)
-
-
 def sound_alone(path):
     with av.open(str(path), "w", format="mp4") as output:
         stream = output.add_stream("aac", rate=44100)
@@ -242,11 +183,10 @@ def test_a_file_that_is_cut_off_is_read_as_far_as_it_goes(tmp_path):
     assert 3 <= len(seen.frames) <= 7
 
 
-@pytest.mark.parametrize("hwaccel", ["cuda", "vaapi", "qsv", "drm"])
-def test_hardware_that_is_not_there_leaves_decoding_to_the_cpu(tmp_path, hwaccel):
+def test_hardware_that_is_not_there_leaves_decoding_to_the_cpu(tmp_path):
     path = tmp_path / "clip.mp4"
     encode(path, seconds=2.0)
-    seen, reader = read(path, hwaccel=hwaccel)
+    seen, reader = read(path, hwaccel="cuda")
     assert seen.pts_s == pytest.approx([0, 1], abs=0.001)
     assert [shown_number(frame) for frame in seen.frames] == pytest.approx([0, 30], abs=2)
     assert reader.failure is None
@@ -351,3 +291,14 @@ def test_intra_refresh_joined_in_mid_stream(tmp_path, keeps_sei):
     assert len(seen.frames) >= 4
     for frame in seen.frames:
         assert columns_off(frame, round(frame.pts_s * 30)) < 6
+
+
+def test_every_frame_decodes_everything_and_samples_the_same(tmp_path):
+    path = tmp_path / "clip.mp4"
+    encode(path, seconds=6.0)
+    whole, reader = read(path, rate_hz=0.5, every_frame=True)
+    sampled, sparing = read(path, rate_hz=0.5)
+    assert whole.pts_s == sampled.pts_s == [0.0, 2.0, 4.0]
+    counts = reader.stats.snapshot()
+    assert (counts.frames_decoded, counts.decode_mode) == (180, "all_frames")
+    assert sparing.stats.snapshot().frames_decoded < 180

@@ -22,8 +22,8 @@ from tests.live.video.streams import (
     flv_tags,
     folder_server,
     late_video,
-    wait_until,
 )
+from tests.waiting import wait_until
 
 QUICK = {"stall_after_s": 0.6, "open_timeout_s": 3.0, "backoff_first_s": 0.05, "backoff_max_s": 0.2}
 
@@ -120,14 +120,6 @@ def test_a_server_that_dies_and_comes_back(flv):
         server.close()
 
 
-def test_garbage_and_a_server_that_refuses(flv):
-    with ByteServer(b"garbage" * 20_000) as server, reading(server.url) as (seen, reader):
-        wait_until(lambda: reader.stats.snapshot().failures >= 2)
-        assert not seen.frames
-        assert set(seen.states) == {"connecting", "reconnecting"}
-        assert "cannot be opened" in seen.details[1]
-
-
 def test_live_capture_times_follow_the_stream_not_the_jitter(flv):
     with (
         ByteServer(flv, then="hang", bytes_per_s=len(flv) / 3.0) as server,
@@ -185,23 +177,14 @@ def test_hls_live_playlist_with_a_discontinuity_and_an_end(tmp_path):
     ):
         wait_until(lambda: len(seen.frames) >= 2)
         for first in range(1, 8):
+            before = len(seen.frames)
             live_playlist(tmp_path, first, 3, discontinuity_at=5, ended=first == 7)
-            time.sleep(0.5)
+            wait_until(lambda before=before: len(seen.frames) > before, 20.0)
         wait_until(lambda: seen.states[-1] == "ended")
         assert reader.stats.snapshot().stalls == 0
     assert set(seen.sizes_px) == {(320, 240), (180, 320)}
     assert len(seen.frames) >= 16
     assert any(step < -20 for step in np.diff(seen.pts_s))
-
-
-@pytest.mark.parametrize("segment_type", ["mpegts", "fmp4"])
-def test_hls_with_sound_and_either_kind_of_segment(tmp_path, segment_type):
-    how = {"hls_time": "1", "hls_list_size": "0", "hls_segment_type": segment_type}
-    encode(tmp_path / "a.m3u8", seconds=4.0, key_every_s=1.0, container="hls", audio=True, muxer_options=how)
-    with folder_server(tmp_path) as address, reading(f"{address}/a.m3u8") as (seen, _):
-        wait_until(lambda: seen.states[-1] == "ended")
-        assert np.diff(seen.pts_s) == pytest.approx(1.0, abs=0.04)
-        assert len(seen.frames) == 4
 
 
 def test_a_recording_over_http_ends(tmp_path):
@@ -223,15 +206,6 @@ def test_a_playlist_from_the_network_cannot_open_files(tmp_path, named):
     with folder_server(web) as address, reading(f"{address}/list.m3u8") as (seen, reader):
         wait_until(lambda: reader.stats.snapshot().failures >= 1 or seen.states[-1] == "ended")
         assert not seen.frames
-
-
-def test_a_local_playlist_may_open_its_files(tmp_path):
-    (tmp_path / "part.ts").write_bytes(encoded("mpegts", seconds=2.0))
-    path = tmp_path / "list.m3u8"
-    path.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2.0,\npart.ts\n#EXT-X-ENDLIST\n")
-    with reading(str(path)) as (seen, _):
-        wait_until(lambda: seen.states[-1] == "ended")
-        assert len(seen.frames) == 2
 
 
 @pytest.mark.parametrize(("scheme", "open_timeout_s"), [("http", 60.0), ("rtmp", 1.5), ("rtsp", 1.5)])
@@ -278,38 +252,15 @@ def test_a_reader_that_never_started_can_be_stopped(tmp_path):
     assert seen.states == ["closed"]
 
 
-def test_twenty_readers_at_once(flv):
-    with ByteServer(flv, then="hang", bytes_per_s=len(flv)) as server:
-        seen = [Seen() for _ in range(20)]
-        settings = IngestSettings(**QUICK | {"stall_after_s": 30.0})
-        readers = [StreamReader(server.url, f"room{n}", settings, s.deliver, s.on_state) for n, s in enumerate(seen)]
-        for reader in readers:
-            reader.start()
-        wait_until(lambda: all(len(each.frames) >= 6 for each in seen), 30.0)
-        assert all(reader.stop(5.0) for reader in readers)
-        assert {frame.room for frame in seen[7].frames} == {"room7"}
-
-
-@pytest.mark.parametrize("codec", ["ffv1", "mpeg4"])
-def test_a_codec_that_no_live_stream_has_is_never_decoded(tmp_path, codec):
-    encode(tmp_path / "a.mkv", seconds=1.0, codec=codec, b_frames=0)
+def test_a_codec_that_no_live_stream_has_is_never_decoded(tmp_path):
+    encode(tmp_path / "a.mkv", seconds=1.0, codec="ffv1", b_frames=0)
     with folder_server(tmp_path) as address, reading(f"{address}/a.mkv") as (seen, reader):
         wait_until(lambda: reader.stats.snapshot().failures >= 1 or seen.states[-1] == "ended")
         assert not seen.frames
-        assert f"its video is {codec}; decoded are h264, hevc" in seen.details[1]
+        assert "its video is ffv1; decoded are h264, hevc" in seen.details[1]
 
 
-@pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9", "libsvtav1"])
-def test_codecs_of_live_streams_are_decoded(tmp_path, codec):
-    preset = {"preset": "12"} if codec == "libsvtav1" else {}
-    encode(tmp_path / "a.mkv", seconds=2.0, codec=codec, b_frames=0, options=preset)
-    with folder_server(tmp_path) as address, reading(f"{address}/a.mkv") as (seen, _):
-        wait_until(lambda: seen.states[-1] == "ended")
-        assert len(seen.frames) == 2
-
-
-@pytest.mark.parametrize("container", ["flv", "mpegts"])
-@pytest.mark.parametrize("sound_s", [5.0, 20.0])
+@pytest.mark.parametrize(("container", "sound_s"), [("flv", 20.0), ("mpegts", 5.0)])
 def test_a_camera_that_is_switched_on_later(container, sound_s):
     """Sound alone at first, told of by no failure; live within 2 s of the first picture."""
     header, pieces = broadcast(late_video(container, sound_s=sound_s, video_s=8.0), container, sound_s)
@@ -323,9 +274,8 @@ def test_a_camera_that_is_switched_on_later(container, sound_s):
         assert reader.stats.snapshot().failures == 0
 
 
-@pytest.mark.parametrize("container", ["flv", "mpegts"])
-def test_a_camera_that_stays_off_is_told_of_and_waited_for(container):
-    header, pieces = broadcast(late_video(container, sound_s=60.0, video_s=1.0), container, 60.0)
+def test_a_camera_that_stays_off_is_told_of_and_waited_for():
+    header, pieces = broadcast(late_video("flv", sound_s=60.0, video_s=1.0), "flv", 60.0)
     with (
         BroadcastServer(header, pieces, times_faster=8.0) as server,
         reading(server.url, stall_after_s=3.0, first_frame_within_s=1.0) as (seen, reader),

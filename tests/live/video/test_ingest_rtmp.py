@@ -1,16 +1,12 @@
 """RTMP and RTSP: a round trip through nginx with its RTMP module, and a small RTSP server."""
 
-import re
-import shutil
 import socket
 import ssl
 import struct
-import subprocess
 import threading
 import time
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
-from pathlib import Path
 
 import av
 import numpy as np
@@ -21,44 +17,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from livecart.live.video import IngestSettings, StreamReader
-from tests.conftest import ROOT
-from tests.live.video.streams import Seen, encoded, flv_tags, numbered_picture, wait_until
+from tests.live.video.nginx_rtmp import rtmp_server
+from tests.live.video.streams import Seen, encoded, flv_tags, numbered_picture
+from tests.waiting import wait_until
 
 SETTINGS = IngestSettings(rate_hz=2.0, stall_after_s=3.0, backoff_first_s=0.1, backoff_max_s=0.3)
-RTMP_MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
-DOC = (ROOT / "docs" / "streams.md").read_text(encoding="utf-8")
-NGINX = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
-@pytest.fixture
-def rtmp_url(tmp_path):
-    if NGINX is None or not RTMP_MODULE.exists():
-        pytest.skip("needs nginx with its RTMP module (Debian: libnginx-mod-rtmp)")
-    port = free_port()
-    (recipe,) = re.findall(r"run by tests/live/video/test_ingest_rtmp.py -->\n```nginx\n(.*?)```", DOC, re.DOTALL)
-    configuration = tmp_path / "nginx.conf"
-    configuration.write_text(
-        f"load_module {RTMP_MODULE};\nuser root;\ndaemon off;\nmaster_process off;\npid {tmp_path}/nginx.pid;\n"
-        f"error_log {tmp_path}/error.log;\nevents {{}}\n{recipe.replace('listen 1935', f'listen 127.0.0.1:{port}')}"
-    )
-    server = subprocess.Popen([NGINX, "-p", str(tmp_path), "-c", str(configuration), "-e", f"{tmp_path}/error.log"])
-    try:
-        wait_until(lambda: answers(port))
-        yield f"rtmp://127.0.0.1:{port}/live/room"
-    finally:
-        server.terminate()
-        server.wait(10)
-
-
-def answers(port):
-    with socket.socket() as attempt:
-        return attempt.connect_ex(("127.0.0.1", port)) == 0
-
 
 ENCODERS = {
     "libx264": {"preset": "ultrafast", "tune": "zerolatency"},
@@ -94,6 +57,12 @@ class Publisher:
     def close(self):
         self._stop.set()
         self._thread.join(10)
+
+
+@pytest.fixture
+def rtmp_url(tmp_path):
+    with rtmp_server(tmp_path) as url:
+        yield url
 
 
 def test_rtmp_through_nginx_and_a_publisher_that_comes_back(rtmp_url):

@@ -11,7 +11,8 @@ import pytest
 
 from livecart.core.errors import SettingsError
 from livecart.live.video import IngestSettings, StreamReader, parse_source, srt
-from tests.live.video.streams import Seen, encoded, wait_until
+from tests.live.video.streams import Seen, encoded
+from tests.waiting import wait_until
 
 SETTINGS = IngestSettings(rate_hz=2.0, open_timeout_s=2.0, stall_after_s=1.0, backoff_first_s=0.1, backoff_max_s=0.3)
 _SENDER, _SNDTIMEO, _REUSE = 21, 13, 15

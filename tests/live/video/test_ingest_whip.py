@@ -3,7 +3,6 @@
 import asyncio
 import io
 import sys
-import time
 from contextlib import asynccontextmanager
 
 import av
@@ -14,10 +13,9 @@ from livecart.live.video import IngestSettings
 from livecart.live.video.settings import IceServer
 from livecart.live.video.whep import WhepViewers
 from livecart.live.video.whip import WhipEndpoint, _check_offer
+from tests.live.video.peers import aiortc, offer_of, peer, take_answer
 from tests.live.video.streams import Seen, encode
-
-aiortc = pytest.importorskip("aiortc", reason="needs aiortc: pip install '.[webrtc]'")
-pytest.importorskip("aiortc.contrib.media")
+from tests.waiting import until
 
 SETTINGS = IngestSettings(rate_hz=5.0, stall_after_s=1.0, open_timeout_s=5.0)
 
@@ -34,23 +32,10 @@ async def endpoint_of_room():
 @asynccontextmanager
 async def sending(endpoint):
     """Send aiortc's test picture, with sound; gives the sender's id."""
-    connection = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=[]))
-    connection.addTrack(aiortc.AudioStreamTrack())
-    connection.addTrack(aiortc.VideoStreamTrack())
-    try:
-        await connection.setLocalDescription(await connection.createOffer())
-        sender, answer_sdp = await endpoint.accept(connection.localDescription.sdp)
-        await connection.setRemoteDescription(aiortc.RTCSessionDescription(sdp=answer_sdp, type="answer"))
+    async with peer(aiortc.AudioStreamTrack(), aiortc.VideoStreamTrack()) as connection:
+        sender, answer_sdp = await endpoint.accept(offer_of(connection))
+        await take_answer(connection, answer_sdp)
         yield sender
-    finally:
-        await connection.close()
-
-
-async def until(condition, timeout_s=60.0):
-    end_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end_s, "it did not happen in time"
-        await asyncio.sleep(0.02)
 
 
 async def test_frames_arrive_at_the_wanted_rate_until_the_sender_ends():
@@ -83,12 +68,9 @@ async def test_what_is_no_offer_is_refused():
         with pytest.raises(StreamError):
             await endpoint.accept("hello")
         assert not await endpoint.end("nobody")
-        connection = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=[]))
-        connection.addTrack(aiortc.AudioStreamTrack())
-        await connection.setLocalDescription(await connection.createOffer())
-        with pytest.raises(StreamError, match="the offer has no video"):
-            await endpoint.accept(connection.localDescription.sdp)
-        await connection.close()
+        async with peer(aiortc.AudioStreamTrack()) as connection:
+            with pytest.raises(StreamError, match="the offer has no video"):
+                await endpoint.accept(offer_of(connection))
         assert seen.states == []
 
 
@@ -142,53 +124,36 @@ def fmtp_of(section, number):
 
 
 async def test_as_obs_sends():
-    async with endpoint_of_room() as (seen, endpoint):
-        connection = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=[]))
-        for track in (aiortc.AudioStreamTrack(), ObsTrack()):
-            connection.addTransceiver(track, direction="sendonly")
-        try:
-            await connection.setLocalDescription(await connection.createOffer())
-            offer = as_obs_offers(connection.localDescription.sdp)
-            assert "VP8" not in offer
-            sender, answer_sdp = await endpoint.accept(offer)
-            assert "H264" in answer_sdp
-            assert answer_sdp.count("a=recvonly") == 2
-            await connection.setRemoteDescription(aiortc.RTCSessionDescription(sdp=answer_sdp, type="answer"))
-            await until(lambda: len(seen.frames) >= 12)
-            assert set(seen.sizes_px) == {(320, 240)}
-            steps = [b - a for a, b in zip(seen.pts_s, seen.pts_s[1:], strict=False)]
-            assert steps == pytest.approx([0.2] * len(steps), abs=0.07)
-            assert await endpoint.end(sender)
-        finally:
-            await connection.close()
+    async with endpoint_of_room() as (seen, endpoint), peer(aiortc.AudioStreamTrack(), ObsTrack()) as connection:
+        offer = as_obs_offers(offer_of(connection))
+        assert "VP8" not in offer
+        sender, answer_sdp = await endpoint.accept(offer)
+        assert "H264" in answer_sdp
+        assert answer_sdp.count("a=recvonly") == 2
+        await take_answer(connection, answer_sdp)
+        await until(lambda: len(seen.frames) >= 12)
+        assert set(seen.sizes_px) == {(320, 240)}
+        steps = [b - a for a, b in zip(seen.pts_s, seen.pts_s[1:], strict=False)]
+        assert steps == pytest.approx([0.2] * len(steps), abs=0.07)
+        assert await endpoint.end(sender)
 
 
 async def test_video_that_cannot_be_decoded_is_named():
-    async with endpoint_of_room() as (_, endpoint):
-        connection = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=[]))
-        connection.addTrack(ObsTrack())
-        await connection.setLocalDescription(await connection.createOffer())
-        offer = connection.localDescription.sdp.replace("VP8/", "AV1/").replace("H264/", "H265/")
+    async with endpoint_of_room() as (_, endpoint), peer(ObsTrack()) as connection:
+        offer = offer_of(connection).replace("VP8/", "AV1/").replace("H264/", "H265/")
         with pytest.raises(StreamError, match="video is AV1, H265"):
             await endpoint.accept(offer)
-        await connection.close()
 
 
 @asynccontextmanager
 async def watching(endpoint):
     """A viewer by WHEP; gives its id and tracks."""
-    connection = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=[]))
-    tracks = {}
-    connection.on("track", lambda track: tracks.setdefault(track.kind, track))
-    for kind in ("video", "audio"):
-        connection.addTransceiver(kind, direction="recvonly")
-    try:
-        await connection.setLocalDescription(await connection.createOffer())
-        viewer, answer_sdp = await endpoint.show(connection.localDescription.sdp, lambda: None)
-        await connection.setRemoteDescription(aiortc.RTCSessionDescription(sdp=answer_sdp, type="answer"))
+    async with peer(receives=("video", "audio")) as connection:
+        tracks = {}
+        connection.on("track", lambda track: tracks.setdefault(track.kind, track))
+        viewer, answer_sdp = await endpoint.show(offer_of(connection), lambda: None)
+        await take_answer(connection, answer_sdp)
         yield viewer, tracks, connection
-    finally:
-        await connection.close()
 
 
 async def test_viewers_see_and_hear_who_sends():
@@ -221,12 +186,9 @@ async def test_viewers_see_and_hear_who_sends():
 @asynccontextmanager
 async def offer_to_watch():
     """An offer that names no candidate, nor says that there are no more: nothing can come of it."""
-    connection = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=[]))
-    connection.addTransceiver("video", direction="recvonly")
-    await connection.setLocalDescription(await connection.createOffer())
-    lines = connection.localDescription.sdp.split("\r\n")
-    yield "\r\n".join(line for line in lines if not line.startswith(("a=candidate", "a=end-of-candidates")))
-    await connection.close()
+    async with peer(receives=("video",)) as connection:
+        lines = offer_of(connection).split("\r\n")
+        yield "\r\n".join(line for line in lines if not line.startswith(("a=candidate", "a=end-of-candidates")))
 
 
 def few_viewers(connect_within_s):
