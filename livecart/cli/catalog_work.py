@@ -44,7 +44,6 @@ def who() -> str:
 
 
 def upgrade(service: CatalogService) -> Answer:
-    """Make the tables, or bring them to this version."""
     service.store.upgrade()
     with service.store.read() as session:
         count = products.count(session)
@@ -52,7 +51,6 @@ def upgrade(service: CatalogService) -> Answer:
 
 
 def bring_in(service: CatalogService, source: Path, *, allow: Sequence[str], dry_run: bool) -> Answer:
-    """Take in a folder, a product_links.json or a table."""
     is_table = source.suffix.casefold() in TABLE_ENDINGS
     if dry_run and not is_table:
         raise SettingsError("--dry-run is for tables (.csv, .tsv, .txt, .xlsx)")
@@ -78,7 +76,6 @@ def bring_in(service: CatalogService, source: Path, *, allow: Sequence[str], dry
 
 
 def take_out(service: CatalogService, target: Path) -> Answer:
-    """Write the catalog as a folder, a product_links.json or a .csv."""
     try:
         with service.store.read(consistent=True) as session:
             if target.suffix.casefold() == ".csv":
@@ -112,14 +109,12 @@ def chapters(service: CatalogService, room: str, start: datetime, end: datetime 
 
 
 def list_hosts(service: CatalogService) -> Answer:
-    """Hosts that links may lead to."""
     with service.store.read() as session:
         allowed = list(hosts.allowed(session))
     return Answer({"hosts": allowed}, allowed or ["（空 none）"])
 
 
 def change_host(service: CatalogService, pattern: str, *, is_allowed: bool) -> Answer:
-    """Put a host on the list, or take it off."""
     with service.store.write(who()) as session:
         if is_allowed:
             hosts.allow(session, pattern)
@@ -129,14 +124,12 @@ def change_host(service: CatalogService, pattern: str, *, is_allowed: bool) -> A
 
 
 def create_token(service: CatalogService, name: str, role: tokens.Role, days: float | None) -> Answer:
-    """Make a token for the API; it is shown this once."""
     with service.store.write(who()) as session:
         token, info = tokens.issue(session, name, role, lifetime_s=None if days is None else days * _DAY_S)
     return Answer({"token": token, **asdict(info)}, [], secret=token)
 
 
 def list_tokens(service: CatalogService) -> Answer:
-    """All tokens, without what they are."""
     with service.store.read() as session:
         every = tokens.every(session)
     data = [asdict(token) | {"valid": _is_valid(token, service.store.now_s())} for token in every]
@@ -148,14 +141,12 @@ def list_tokens(service: CatalogService) -> Answer:
 
 
 def revoke_token(service: CatalogService, token_id: int) -> Answer:
-    """Make a token void."""
     with service.store.write(who()) as session:
         tokens.revoke(session, token_id)
     return Answer({"revoked": token_id}, [f"已作废 revoked: {token_id}"])
 
 
 def sync(service: CatalogService, feed: str | None, *, dry_run: bool) -> Answer:
-    """Read the feeds now."""
     feeds = [one for one in service.settings.feeds if feed in (None, one.name)]
     if not feeds:
         known = ", ".join(one.name for one in service.settings.feeds) or "none"

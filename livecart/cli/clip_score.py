@@ -80,8 +80,6 @@ class ShowResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StrayCard(msgspec.Struct, frozen=True, kw_only=True):
-    """A card that belongs to no show."""
-
     clip: str
     sku: str
     name: str

@@ -61,7 +61,6 @@ class RoomOptions:
     gate: bool = True
 
     def plan(self, products: tuple[str, ...] | None = None) -> RoomPlan:
-        """Plan of the room."""
         room = RoomSettings(
             id=self.room, source=self.source, rate_hz=self.rate_hz, realtime=self.realtime, products=products
         )
@@ -121,7 +120,6 @@ def run_command(work: Work) -> int:
 
 
 def set_up_logging(level: int, before_line: Callable[[], None] = lambda: None) -> None:
-    """Log to standard error."""
     handler = _StderrHandler(before_line)
     handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=level, handlers=[handler], force=True)

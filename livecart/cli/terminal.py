@@ -57,7 +57,6 @@ def card_panel(event: CardEvent) -> Panel:
 
 
 def withdrawal_line(event: CardEvent) -> Text:
-    """That a card went, and why."""
     reason = _REASONS.get(event.reason or "", event.reason or "")
     return Text(f"✕ {shortened(event.name)}: {shortened(reason)}  {_clock(event.pts_s)}", style="dim")
 

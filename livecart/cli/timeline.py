@@ -28,7 +28,6 @@ def check_plot(path: Path) -> None:
 
 
 def save_timeline(path: Path, score: ClipScore, truth: ClipTruth) -> None:
-    """Write the picture."""
     console = Console(record=True, width=_CELLS + _NAME_CELLS + 8, file=io.StringIO())
     console.print(timeline(score, truth))
     try:

@@ -63,7 +63,6 @@ class TokenBuckets:
         return self.wait_s(key) == 0.0
 
     def wait_s(self, key: str) -> float:
-        """Take one of the key's and say 0; or take none, and say in how many seconds there is one."""
         bucket = self._buckets.get(key)
         if bucket is None:
             bucket = self._buckets[key] = TokenBucket(self._burst, self._per_s)

@@ -139,7 +139,6 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 def check_room_id(room: str) -> None:
-    """Refuse what cannot be a room's id."""
     if not _ROOM_ID.fullmatch(room):
         raise SettingsError(f"the room id {room!r} must be 1 to 64 letters, digits, '-', '_' or '.', no dot first")
 

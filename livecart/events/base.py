@@ -85,7 +85,6 @@ class Bus(Protocol):
 
 
 def check_after(room: str | None, after_event_id: int | None) -> None:
-    """Refuse what `Bus.subscribe` refuses."""
     if after_event_id is not None and (room is None or after_event_id < 0):
         raise ValueError(f"after_event_id {after_event_id} needs a room, and to be 0 or more; ids are each room's own")
 
@@ -112,5 +111,4 @@ class CurrentCards:
         return sorted(self._cards.get(room, {}).values(), key=lambda card: card.event_id)
 
     def rooms(self) -> list[str]:
-        """Rooms that show a card."""
         return list(self._cards)

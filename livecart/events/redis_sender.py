@@ -47,7 +47,6 @@ class RedisSender:
         self._stopping = False
 
     def put(self, event: CardEvent) -> None:
-        """Queue an event; never waits."""
         if len(self._outbox) >= self._outbox_size:
             self._drop_one()
         self._outbox.append(event)

@@ -63,7 +63,6 @@ class Subscription:
         self._wake = asyncio.Event()
 
     def push(self, item: BusItem) -> None:
-        """Add an item; never waits."""
         if self._closed:
             return
         if len(self._items) >= self._size:

@@ -98,22 +98,13 @@ class LiveMetrics:
         self._frames.labels(room if room in self._rooms else "", outcome).inc()
 
     def roi_frame(self, room: str) -> None:
-        """A frame passed the gate whose look may be limited to a region."""
         self._roi_frames.labels(room if room in self._rooms else "").inc()
 
     def stage(self, stage: Stage, seconds: float) -> None:
-        self._observe(stage, seconds)
+        self._stages.labels(stage).observe(seconds)
 
     def incident(self, room: str, incident: Incident) -> None:
         self._incidents.labels(room if room in self._rooms else "", incident).inc()
-
-    def gate(self, seconds: float) -> None:
-        """The gate judged one frame."""
-        self._observe("gate", seconds)
-
-    def decision(self, seconds: float) -> None:
-        """A room's decision took in one look."""
-        self._observe("decide", seconds)
 
     def result(self, age_s: float, stage_seconds: Mapping[str, float]) -> None:
         """A look came to its decision `age_s` after its frame was captured."""
@@ -122,10 +113,6 @@ class LiveMetrics:
             if stage in self._recognizer_stages or len(self._recognizer_stages) < _MOST_RECOGNIZER_STAGES:
                 self._recognizer_stages.add(stage)
                 self._recognizer.labels(stage).observe(seconds)
-
-    def faces(self, seconds: float) -> None:
-        """Faces were looked for in one picture."""
-        self._observe("faces", seconds)
 
     def face_search(self, outcome: str) -> None:
         """A search for faces came to its end: see `enricher.FacesOutcome`."""
@@ -136,17 +123,14 @@ class LiveMetrics:
         self._crops.labels(reason, outcome).inc()
 
     def emitted(self, event: CardEvent) -> None:
-        """An event was handed to the bus."""
         self._events.labels(event.event, event.reason or "").inc()
         if event.event == "card":
             self._card_age.observe(max(0.0, event.emitted_at_s - event.captured_at_s))
 
     def event_lost(self) -> None:
-        """The bus did not take an event."""
         self._events_lost.inc()
 
     def in_flight(self, change: int) -> None:
-        """One frame more, or less, is at the recogniser."""
         self._in_flight.inc(change)
 
     def load(self, *, concurrency_limit: int, is_shedding: bool) -> None:
@@ -159,11 +143,9 @@ class LiveMetrics:
         self._reloads.labels(outcome).inc()
 
     def background_failure(self, where: str) -> None:
-        """Something of livecart's own failed; the log has the traceback."""
         self._failures.labels(where).inc()
 
     def outcomes(self, room: str) -> dict[str, int]:
-        """The room's frames by outcome, so far."""
         samples = _samples(self._frames, "_total")
         return {labels["outcome"]: int(value) for labels, value in samples if labels["room"] == room}
 
@@ -183,15 +165,10 @@ class LiveMetrics:
         return stages
 
     def watch_rooms(self, views: Callable[[], Iterable[RoomView]]) -> None:
-        """Export what rooms say of themselves, from now on."""
         self.registry.register(_RoomsCollector(views))
 
     def watch_bus(self, stats: Callable[[], Mapping[str, int]]) -> None:
-        """Export the bus's counters, from now on."""
         self.registry.register(_BusCollector(stats))
-
-    def _observe(self, stage: str, seconds: float) -> None:
-        self._stages.labels(stage).observe(seconds)
 
     def _counter(self, name: str, what: str, *labels: str) -> Counter:
         return Counter(f"{_PREFIX}{name}", what, labels, registry=self.registry)

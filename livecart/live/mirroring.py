@@ -36,7 +36,6 @@ class Mirroring:
         return None if count % _BACK_EVERY == 0 else self._mirrored
 
     def on_result(self, detections: Detections) -> None:
-        """Take in what a result tells."""
         if self._setting is not None:
             return
         if detections.mirrored is not None:

@@ -29,13 +29,6 @@ class EventSink(Protocol):
         """Leave an event; never waits."""
 
 
-class ResumingSink(EventSink, Protocol):
-    """Where events go, and what is there already."""
-
-    async def resume(self, room: str) -> int:
-        """The id after which the room's events go on."""
-
-
 class EventBus(Protocol):
     """As much of a bus as is needed here."""
 
@@ -72,11 +65,9 @@ class EventOutbox:
         self._listeners.append(listener)
 
     def start(self) -> None:
-        """Begin to hand events over."""
         self._task = asyncio.create_task(keep_running("outbox", self._run, self._metrics), name="livecart outbox")
 
     def put(self, event: CardEvent) -> None:
-        """Leave an event; never waits."""
         if len(self._waiting) >= _MOST_WAITING:
             self._waiting.popleft()
             self._metrics.event_lost()

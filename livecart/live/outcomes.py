@@ -19,8 +19,8 @@ from typing import Literal, Protocol
 Outcome = Literal["answered", "replaced", "stale", "gave_up", "overtaken", "refused", "failed", "closed"]
 
 #: `queue`: from the queue's slot being filled to the frame leaving it. `encode`: making the JPEG. `request`: from
-#: sending it to the reply's last byte, whatever the answer.
-Stage = Literal["queue", "encode", "request"]
+#: sending it to the reply's last byte, whatever the answer. `faces`: one picture searched for them.
+Stage = Literal["gate", "queue", "encode", "request", "decide", "faces"]
 
 #: `busy`: one attempt that the recogniser turned away. `link_not_https`: a product dropped for its link.
 #: `callback_failed`: whoever was told of a look or a loss raised.

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from contract.card import CardEvent
 from livecart.core.background import LoopCalls
 from livecart.core.overlay import share_box
+from livecart.core.settings import WHIP_SOURCE
 from livecart.core.types import Detections, Frame, RoomView, StreamState
 from livecart.live.decide import RoomDecision, RoomState
 from livecart.live.decide.availability import Availability
@@ -30,7 +31,7 @@ from livecart.live.mirroring import Mirroring
 from livecart.live.plan import RoomPlan
 from livecart.live.recognise.latest_frames import LatestFrames
 from livecart.live.sampling_rate import SamplingController
-from livecart.live.video.feed import Feed, open_feed
+from livecart.live.video import StreamReader
 from livecart.live.video.picture import MaskedPicture
 from livecart.live.video.whip import WhipEndpoint
 
@@ -85,9 +86,12 @@ class RoomRunner:
         self._in_loop = LoopCalls(shared.loop, shared.metrics, f"room {plan.room}")
         self._sampling = SamplingController(plan.ingest, lossless=plan.lossless)
         self._newest_pts_s: float | None = None
-        self._feed: Feed = open_feed(
-            plan.source, plan.room, plan.ingest, self._on_frame, self._on_state, rate=self._sampling.rate
-        )
+        callbacks = (self._on_frame, self._on_state)
+        self._feed: StreamReader | WhipEndpoint
+        if plan.source == WHIP_SOURCE:
+            self._feed = WhipEndpoint(plan.room, plan.ingest, *callbacks, rate=self._sampling.rate)
+        else:
+            self._feed = StreamReader(plan.source, plan.room, plan.ingest, *callbacks, rate=self._sampling.rate)
 
     @property
     def decision(self) -> RoomDecision:
@@ -105,7 +109,6 @@ class RoomRunner:
         return self._feed if isinstance(self._feed, WhipEndpoint) else None
 
     def start(self) -> None:
-        """Begin to read."""
         self._shared.queue.open(self.plan.room)
         if self.plan.products is not None:
             self._emit(self._decision.set_products(self.plan.products))
@@ -182,7 +185,7 @@ class RoomRunner:
         # A frame that still waits here is replaced by this one.
         in_flight = self._in_flight.is_pending() and not self._shared.queue.has_waiting(self.plan.room)
         decision = self._gate.decide(frame, in_flight=in_flight and not self.plan.lossless)
-        self._shared.metrics.gate(time.perf_counter() - began_s)
+        self._shared.metrics.stage("gate", time.perf_counter() - began_s)
         return decision
 
     def _submit(self, frame: Frame, decision: GateDecision | None = None) -> None:
@@ -211,11 +214,10 @@ class RoomRunner:
             self._emit(self._decision.on_unchanged(*frame.key, decision.boxes))
 
     def on_result(self, detections: Detections) -> None:
-        """The recogniser answered."""
         self._mirroring.on_result(detections)
         began_s = time.perf_counter()
         events = self._decision.on_result(detections)
-        self._shared.metrics.decision(time.perf_counter() - began_s)
+        self._shared.metrics.stage("decide", time.perf_counter() - began_s)
         self._shared.metrics.result(time.time() - detections.captured_at_s, detections.stage_seconds)
         ended = self._in_flight.end(detections.key)
         if ended.duplicate is not None:
@@ -287,7 +289,6 @@ class RoomRunner:
     # What else happens to a room
 
     def on_availability(self, skus: frozenset[str]) -> None:
-        """The shop's answer about these products changed."""
         known = [sku for sku in skus if self._decision.knows(sku)]
         if known and not self._stopping and not self.finished.is_set():
             self._emit(self._decision.on_availability(known))
@@ -308,7 +309,6 @@ class RoomRunner:
             self._emit(self._decision.tick(now_s))
 
     def view(self) -> RoomView:
-        """The room as it is now."""
         counts = self._feed.stats.snapshot()
         state = self._decision.state()
         return RoomView(

@@ -18,7 +18,7 @@ from livecart.live.enrich.crops import CropCache, CropSink
 from livecart.live.enrich.enricher import Enricher
 from livecart.live.enrich.faces import FaceFinder, FacesSettings
 from livecart.live.metrics import LiveMetrics
-from livecart.live.outbox import ResumingSink
+from livecart.live.outbox import EventOutbox
 from livecart.live.outcomes import Incident, Outcome, Stage
 from livecart.live.plan import RoomPlan
 from livecart.live.recognise.concurrency import ReadyWorkers
@@ -53,7 +53,7 @@ class Rooms:
 
     def __init__(
         self,
-        sink: ResumingSink,
+        sink: EventOutbox,
         metrics: LiveMetrics,
         *,
         max_age_s: float = 2.0,
@@ -152,7 +152,6 @@ class Rooms:
             return True
 
     def get(self, room: str) -> RoomRunner | None:
-        """The room's runner; None: there is no such room."""
         return self._runners.get(room)
 
     def views(self) -> list[RoomView]:

@@ -35,7 +35,6 @@ class SamplingController:
         self._pending_since_s: float | None = None
 
     def set_short(self, *, short: bool) -> None:
-        """Set whether the machine cannot follow all rooms."""
         self.rate.load_shedding = self._mode == "always" or (self._mode == "auto" and short and not self._lossless)
 
     def arrived(self, frame: Frame) -> None:

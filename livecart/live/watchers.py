@@ -49,7 +49,6 @@ class RoomWatcher:
         self._missed = 0
 
     def take(self) -> News:
-        """The news since the last call."""
         news = News(self._detections, self._decided_at_s, self._skipped, tuple(self._events), self._missed)
         self._detections, self._decided_at_s, self._skipped, self._missed = None, 0.0, 0, 0
         self._events.clear()
@@ -57,13 +56,11 @@ class RoomWatcher:
         return news
 
     def on_result(self, detections: Detections, decided_at_s: float) -> None:
-        """The room's decision has this result."""
         self._skipped += self._detections is not None
         self._detections, self._decided_at_s = detections, decided_at_s
         self.changed.set()
 
     def on_event(self, event: CardEvent) -> None:
-        """An event was handed to the bus."""
         self._missed += len(self._events) == _MOST_EVENTS
         self._events.append(event)
         self.changed.set()
@@ -76,12 +73,10 @@ class RoomWatchers:
         self._watchers: dict[str, set[RoomWatcher]] = {}
 
     def watchers_of(self, room: str) -> int:
-        """The number of watchers of the room."""
         return len(self._watchers.get(room, ()))
 
     @contextmanager
     def watch(self, room: str) -> Iterator[RoomWatcher]:
-        """Watch a room as long as the block lasts."""
         watcher = RoomWatcher()
         self._watchers.setdefault(room, set()).add(watcher)
         try:
@@ -92,7 +87,6 @@ class RoomWatchers:
                 del self._watchers[room]
 
     def tell(self, detections: Detections) -> None:
-        """A result was decided about."""
         watchers = self._watchers.get(detections.room)
         if watchers:
             now_s = time.time()
@@ -100,6 +94,5 @@ class RoomWatchers:
                 watcher.on_result(detections, now_s)
 
     def tell_event(self, event: CardEvent) -> None:
-        """An event was handed to the bus."""
         for watcher in self._watchers.get(event.room, ()):
             watcher.on_event(event)

@@ -10,7 +10,7 @@ import asyncio
 import dataclasses
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -120,7 +120,10 @@ async def run_rooms(config: Path, stop: asyncio.Event, *, on_ready: Callable[[st
     async with AsyncExitStack() as stack:
         catalog = None
         if file.catalog is not None:
-            catalog = await stack.enter_async_context(_open_catalog(file, metrics, crops))
+            # Not above: rooms without a catalog need none of its packages.
+            from livecart.server.shop import run_catalog
+
+            catalog = await stack.enter_async_context(run_catalog(file, metrics, crops))
         engine = await stack.enter_async_context(
             open_engine(
                 file.recognizer,
@@ -234,13 +237,6 @@ class _Served:
             await end_task(serving)
             for task in tasks:
                 await end_task(task)
-
-
-def _open_catalog(file: RoomsFile, metrics: LiveMetrics, crops: CropCache) -> AbstractAsyncContextManager[CatalogRun]:
-    # Not above: rooms without a catalog need none of its packages.
-    from livecart.server.shop import run_catalog
-
-    return run_catalog(file, metrics, crops)
 
 
 class _FileFollower:

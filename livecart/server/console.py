@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from livecart.live.watchers import News, RoomWatcher
 from livecart.server.room_registry import RoomRegistry
 from livecart.server.rooms_file import RoomsFile
 from livecart.web.access import TicketCheck
-from livecart.web.console import ConsoleFeed, console_router
+from livecart.web.console import ConsoleFeed, Watching, console_router
 from livecart.web.console.messages import ConsoleUpdate, SeenDetections, SeenProduct, ShownCard
 from livecart.web.hub import TicketSigner, ViewerHub
 
@@ -67,11 +66,11 @@ class ConsoleRooms:
         return self._rooms.watchers.watchers_of(room)
 
     @contextmanager
-    def watch(self, room: str) -> Iterator[_Sight]:
+    def watch(self, room: str) -> Iterator[Watching]:
         view = self._view(room)
         generation = 0 if view is None else view.ticket_generation
         with self._rooms.watchers.watch(room) as watcher:
-            yield _Sight(watcher, lambda: self._update(room, watcher, generation))
+            yield watcher.changed, lambda: self._update(room, watcher, generation)
 
     def _update(self, room: str, watcher: RoomWatcher, generation: int) -> ConsoleUpdate | None:
         runner, view = self._rooms.get(room), self._view(room)
@@ -89,16 +88,6 @@ class ConsoleRooms:
             events=list(news.events),
             events_missed=news.events_missed,
         )
-
-
-class _Sight:
-    def __init__(self, watcher: RoomWatcher, update: Callable[[], ConsoleUpdate | None]) -> None:
-        self._watcher = watcher
-        self.update = update
-
-    @property
-    def changed(self) -> asyncio.Event:
-        return self._watcher.changed
 
 
 def _detections(news: News) -> SeenDetections | None:

@@ -26,8 +26,6 @@ from livecart.shop.repositories.viewer_events import MOST_PER_BATCH, Recorded, V
 from livecart.shop.service import CatalogService
 from livecart.web.hub import ViewerFeedback
 
-__all__ = ["FeedbackSettings", "StoreFeedback", "store_feedback"]
-
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 _WHO = "viewers"
@@ -70,30 +68,28 @@ class FeedbackMetrics:
         self.waiting = Gauge("livecart_feedback_waiting_events", "Events that wait for the store", registry=registry)
 
     def events(self, outcome: str, count: int) -> None:
-        """Count events that were `kept`, `known`, of an `unknown_card`, `invalid`, or not taken (`full`)."""
         if count:
             self._events.labels(outcome).inc(count)
 
     def crop(self, reason: ReviewReason, outcome: str) -> None:
-        """Count a crop: a verdict of the gate, `no_crop`, `queue_full`, `dropped`, or `failed`."""
         self._crops.labels(reason, outcome).inc()
 
 
 class StoreFeedback:
-    """A `FeedbackSink` and a `CropSink` over the catalog's store. To be used in one event loop."""
+    """A `FeedbackSink` and a `CropSink` over the catalog's store, to be closed before it. For one event loop."""
 
     def __init__(
         self,
         service: CatalogService,
         crops: CropCache,
         settings: FeedbackSettings,
-        metrics: FeedbackMetrics,
+        registry: CollectorRegistry,
         on_failure: Callable[[str], None],
     ) -> None:
         self._service = service
         self._crops_of_cards = crops
         self._settings = settings
-        self._metrics = metrics
+        self._metrics = FeedbackMetrics(registry)
         self._on_failure = on_failure
         self._gate = ReviewGate(settings)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="livecart-feedback")
@@ -101,7 +97,7 @@ class StoreFeedback:
         self._waiting_events = 0
         self._for_review: deque[_CropForReview] = deque()
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        metrics.waiting.set_function(lambda: self._waiting_events)
+        self._metrics.waiting.set_function(lambda: self._waiting_events)
 
     async def keep(self, events: Sequence[ViewerFeedback]) -> None:
         """See `FeedbackSink`.
@@ -250,22 +246,6 @@ class StoreFeedback:
         task = self._tasks.get(name)
         if task is None or task.done():
             self._tasks[name] = asyncio.create_task(work(), name=f"livecart feedback {name}")
-
-
-def store_feedback(
-    service: CatalogService,
-    crops: CropCache,
-    *,
-    settings: FeedbackSettings | None = None,
-    registry: CollectorRegistry | None = None,
-    on_failure: Callable[[str], None] = lambda where: None,
-) -> StoreFeedback:
-    """Sink of the hub's feedback: `make_viewer_hub(..., sink=...)`; `open_engine(..., unsure=...)` takes it too.
-
-    To be closed before the catalog is.
-    """
-    metrics = FeedbackMetrics(registry or CollectorRegistry())
-    return StoreFeedback(service, crops, settings or FeedbackSettings(), metrics, on_failure)
 
 
 def _record_all(events: list[ViewerEvent], session: Session) -> Recorded:

@@ -39,7 +39,6 @@ class Health:
         self._checks[name] = False
 
     def is_alive(self) -> bool:
-        """False: the process is to be restarted."""
         return self._is_serving()
 
     def checks(self) -> dict[str, bool]:

@@ -149,13 +149,6 @@ class RoomRegistry:
         return runner is not None and runner.whip is not None and await runner.whip.end(sender)
 
     async def whep_accept(self, room: str, offer_sdp: str, on_end: Callable[[], None]) -> tuple[str, str] | None:
-        """Let a viewer watch the room's sender; its id and the SDP answer, None where there is no such room.
-
-        `on_end` is called once the viewer's connection has ended, and not where there is none.
-
-        Raises:
-            StreamError: the room has no sender, or the offer cannot be answered.
-        """
         runner = self._rooms.get(room)
         if runner is None:
             return None
@@ -164,12 +157,10 @@ class RoomRegistry:
         return await runner.whip.show(offer_sdp, on_end)
 
     async def whep_end(self, room: str, viewer: str) -> bool:
-        """End a viewer's connection; whether there was such a one."""
         runner = self._rooms.get(room)
         return runner is not None and runner.whip is not None and await runner.whip.end_viewer(viewer)
 
     def ice_links(self) -> list[str]:
-        """ICE servers as WHIP tells clients of them (RFC 9725, 4.6)."""
         ingest, *_ = self._sections
         return [server.link for server in ingest.ice_servers]
 

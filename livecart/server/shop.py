@@ -17,7 +17,7 @@ from livecart.live.enrich.availability import AvailabilityPoller, every_s
 from livecart.live.enrich.crops import CropCache
 from livecart.live.metrics import LiveMetrics
 from livecart.server.card_log import CardLog
-from livecart.server.feedback import StoreFeedback, store_feedback
+from livecart.server.feedback import StoreFeedback
 from livecart.server.rooms_file import RoomsFile
 from livecart.server.shop_availability import ShopAvailability
 from livecart.server.shop_jobs import CatalogJobs
@@ -86,7 +86,6 @@ class CatalogRun:
             _log.error("not in the audit log: %s: %s %s in room %s: %s", who, wish, sku, room, error)
 
     def pages(self, rooms: HostControls, recognize: RecognizePhoto) -> ASGIApp:
-        """The staff's pages."""
         try:
             return admin_app(self.service, live=rooms, recognize=recognize)
         except OSError as error:
@@ -108,9 +107,7 @@ async def run_catalog(file: RoomsFile, metrics: LiveMetrics, crops: CropCache) -
         log = CardLog(service.store, takes_updates=lambda: webhooks.has_endpoints, on_written=webhooks.wake)
         answers = ShopAvailability(service.cache, refresh_after_s=every_s(settings.max_age_s) / 2)
         availability = AvailabilityPoller(answers.ask, metrics, max_age_s=settings.max_age_s)
-        feedback = store_feedback(
-            service, crops, settings=file.feedback, registry=metrics.registry, on_failure=metrics.background_failure
-        )
+        feedback = StoreFeedback(service, crops, file.feedback, metrics.registry, metrics.background_failure)
         unsubscribe = _tell_of_edits(service, availability)
         metrics.registry.register(CatalogCollector(service, jobs, log, api=api_stats, webhooks=webhooks))
 

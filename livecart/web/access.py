@@ -34,7 +34,6 @@ class TokenCheck:
         self._wrong = TokenBuckets(_WRONG_BURST, _WRONG_PER_S)
 
     async def __call__(self, request: Request) -> None:
-        """Check one request."""
         if self._expected is None:
             return
         network = network_of(request.client.host if request.client else "unknown")
@@ -61,7 +60,6 @@ class TicketCheck:
         self._admits = admits
 
     async def __call__(self, request: Request) -> None:
-        """Check one request."""
         scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
         request.state.by_ticket = scheme == "Bearer" and self._admits(request.path_params["room"], shown)
         if not request.state.by_ticket:

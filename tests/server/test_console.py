@@ -3,6 +3,7 @@
 import asyncio
 import re
 import time
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import get_args, get_type_hints
 
@@ -106,7 +107,9 @@ async def test_consoles_of_a_room_are_bounded(engine, tmp_path, stream):
 
 async def test_a_host_that_reads_nothing_is_ended(monkeypatch):
     monkeypatch.setattr("livecart.web.console.feed._TAKEN_WITHIN_S", 0.05)
-    source = SimpleNamespace(watch=lambda _: _Endless(), knows=lambda _: True, hosts=lambda _: 0)
+    source = SimpleNamespace(
+        watch=lambda _: nullcontext((asyncio.Event(), _update)), knows=lambda _: True, hosts=lambda _: 0
+    )
 
     async def never(_message):
         await asyncio.Event().wait()
@@ -115,19 +118,10 @@ async def test_a_host_that_reads_nothing_is_ended(monkeypatch):
         await ConsoleFeed(source, at_most_every_s=0.01, at_least_every_s=0.02).serve("r", never)
 
 
-class _Endless:
-    changed = asyncio.Event()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        return None
-
-    def update(self):
-        return ConsoleUpdate(
-            server_time_s=1.0, room=None, cards=[], outcomes={}, viewers=0, detections=None, events=[], events_missed=0
-        )
+def _update():
+    return ConsoleUpdate(
+        server_time_s=1.0, room=None, cards=[], outcomes={}, viewers=0, detections=None, events=[], events_missed=0
+    )
 
 
 async def test_the_token_or_a_hosts_ticket_of_the_room_lets_in(engine, tmp_path, clip):

@@ -13,8 +13,8 @@ from prometheus_client import CollectorRegistry
 from livecart.core.errors import SettingsError
 from livecart.core.rate_limits import TokenBuckets
 from livecart.live.enrich.crops import CropCache, ProductCrop
-from livecart.server.feedback import FeedbackSettings, store_feedback
-from livecart.server.review_gate import ReviewGate
+from livecart.server.feedback import StoreFeedback
+from livecart.server.review_gate import FeedbackSettings, ReviewGate
 from livecart.shop.errors import StoreUnavailable
 from livecart.shop.repositories import cards, hosts, products, reviews, viewer_events
 from livecart.shop.service import CatalogSettings, open_catalog
@@ -47,9 +47,7 @@ async def feeding(tmp_path, **settings):
             hosts.allow(session, SHOP)
             products.create(session, patch("1001"))
         book, registry, failures = CropCache(), CollectorRegistry(), []
-        sink = store_feedback(
-            service, book, settings=FeedbackSettings(**settings), registry=registry, on_failure=failures.append
-        )
+        sink = StoreFeedback(service, book, FeedbackSettings(**settings), registry, failures.append)
         async with running_hub(sink=sink) as hub:
             yield SimpleNamespace(
                 service=service, book=book, sink=sink, hub=hub, api=hub.api, registry=registry, failures=failures

@@ -31,7 +31,6 @@ def to_pixels(box: ShareBox | None, width_px: int, height_px: int) -> BoxXyxyPx 
 
 
 def centre(box: ShareBox) -> tuple[float, float]:
-    """The middle, as shares of width and height."""
     return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
 
 

@@ -81,7 +81,6 @@ class Track:
         self.misses = 0
 
     def miss(self) -> None:
-        """Take in a result without it."""
         self.misses += 1
         self.challenges_since_s = None
 

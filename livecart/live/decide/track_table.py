@@ -40,7 +40,6 @@ class TrackTable:
         self.frame = FrameStamp(0.0, clock(), 0, 0)
 
     def live(self) -> list[Track]:
-        """The products whose cards viewers see now."""
         return [product for product in self._tracker.tracks.values() if product.card is not None]
 
     def settle(self) -> list[CardEvent]:

@@ -120,7 +120,6 @@ class Ballot:
             self._votes.popleft()
 
     def clear(self) -> None:
-        """As if no look had been."""
         self._votes.clear()
 
     @property

@@ -147,7 +147,6 @@ class BackgroundModel:
         return self._find_roi(planes, pts_s)[0]
 
     def submit(self, key: FrameKey, planes: Planes, *, allow_roi: bool) -> Submitted:
-        """The frame goes to the recogniser."""
         pts_s, _ = key
         roi, passes_over = self._find_roi(planes, pts_s) if allow_roi else (None, False)
         self._retry = False

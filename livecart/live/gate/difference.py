@@ -66,7 +66,6 @@ class Reference:
         self._structured = self._cell_energy > _LEAST_STRUCTURE * looked_at.planes[0].size / _CELLS**2
 
     def difference(self, other: Signature) -> Difference:
-        """The difference of `other`, of the same size."""
         planes, noise_levels = _without_exposure(self.signature.planes, other.planes)
         above = np.maximum(planes, self._highest) - self._highest
         below = self._lowest - np.minimum(planes, self._lowest)

@@ -95,7 +95,6 @@ class Gate:
 
     @property
     def counts(self) -> Counter[Reason]:
-        """Frames by reason, so far."""
         return self._counts.copy()
 
     def want_look(self) -> None:
@@ -103,11 +102,9 @@ class Gate:
         self._inbox.append("wanted")
 
     def on_result(self, result: Result) -> None:
-        """The result of a frame that was let through, as the decision has it."""
         self._inbox.append(result)
 
     def on_lost(self) -> None:
-        """A frame that was let through has no result."""
         self._inbox.append("lost")
 
     def decide(self, frame: Frame, *, in_flight: bool = False) -> GateDecision:

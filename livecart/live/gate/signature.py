@@ -47,7 +47,6 @@ class Signature:
 
 
 def signature(picture: Picture) -> Signature:
-    """The signature of `picture`."""
     rgb = picture.thumbnail(*thumbnail_size(picture.width_px, picture.height_px))
     planes = _planes(rgb)
     luma = planes[0].astype(np.float32)

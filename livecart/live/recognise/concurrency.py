@@ -48,25 +48,21 @@ class ConcurrencyLimiter:
         self._refused_at_s = float("-inf")
 
     async def acquire(self) -> None:
-        """Wait for a request's turn."""
         await self._free.acquire()
 
     def release(self) -> None:
-        """A request ended."""
         if self._surplus:
             self._surplus -= 1
         else:
             self._free.release()
 
     async def answered(self) -> None:
-        """A request was answered."""
         if self.limit < self._most:
             self._answers += 1
             if self._answers >= _ANSWERS:
                 await self._resize(self.limit + 1)
 
     async def refused(self) -> None:
-        """The recogniser was busy, restarting or too slow."""
         now_s = self._clock()
         if not self._is_fixed and now_s - self._refused_at_s >= _REFUSAL_QUIET_S:
             self._refused_at_s = now_s

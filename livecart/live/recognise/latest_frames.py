@@ -157,7 +157,6 @@ class LatestFrames:
         return job
 
     def done(self, job: Job) -> None:
-        """A polled job came to its end."""
         with self._changed:
             job.room.running.discard(job)
             self._changed.notify_all()

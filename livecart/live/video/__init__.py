@@ -1,6 +1,6 @@
 """From a stream's URL to sampled frames: reading, reconnecting, decoding no more than the wanted rate needs.
 
-feed.py        what frames come from: reader.py, a stream that is read; whip.py, one that is sent (whep.py: watched)
+reader.py      a stream that is read;  whip.py  one that is sent (whep.py: watched)
 source.py      what may be opened;  egress.py  where that may lead;  connection.py  one opening of it;  srt.py  SRT
 decoding.py    which frames, with sampling.py;  tone_mapping.py  HDR
 timeline.py    stalls and capture times;  read_guard.py  when reads end;  picture.py, settings.py, stats.py

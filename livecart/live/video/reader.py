@@ -77,11 +77,9 @@ class StreamReader:
         return self._state
 
     def start(self) -> None:
-        """Begin reading. A reader is started once."""
         self._thread.start()
 
     def signal(self) -> None:
-        """Begin to stop, without waiting."""
         self.stop(timeout_s=0)
 
     async def close(self, timeout_s: float) -> bool:
@@ -131,7 +129,7 @@ class StreamReader:
                     self._tell("ended", f"{self._source.shown} is read to its end")
                     return
                 failure = StreamError("the server ended the stream")
-            if self._guard.stopped.is_set() or not self._recover(failure):
+            if not self._recover(failure):
                 return
 
     def _read_once(self) -> bool:
@@ -161,7 +159,9 @@ class StreamReader:
                 _log.exception("room %s: a frame could not be handed on", self.room)
 
     def _recover(self, failure: LivecartError) -> bool:
-        """Tell what happened and wait for the next try. Returns whether there is one."""
+        """Tell what happened and wait for the next try. Returns whether there is one; none where it is to stop."""
+        if self._guard.stopped.is_set():
+            return False
         self.failure = failure
         stalled = isinstance(failure, StreamStalled)
         self.stats.add(failures=1, stalls=int(stalled))

@@ -32,11 +32,9 @@ class SamplingRate:
         self.load_shedding = False
 
     def speed_up(self, from_s: float, to_s: float) -> None:
-        """Sample faster between these times of the stream."""
         self._fast_from_s, self._fast_to_s = from_s, to_s
 
     def slow_down(self) -> None:
-        """Sample at the usual rate again."""
         self._fast_to_s = -math.inf
 
     def is_fast(self, pts_s: float) -> bool:
@@ -102,7 +100,6 @@ class KeyFrameDistance:
         self._distances_s: deque[float] = deque(maxlen=_REMEMBERED)
 
     def push(self, key_pts_s: float) -> None:
-        """A key frame came."""
         if self._last_s is not None and 0.0 < key_pts_s - self._last_s < _LONGEST_DISTANCE_S:
             self._distances_s.append(key_pts_s - self._last_s)
         self._last_s = key_pts_s

@@ -44,8 +44,6 @@ _PROBE_BYTES = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A checked source."""
-
     #: What FFmpeg opens: a path or a URL.
     url: str
     scheme: str

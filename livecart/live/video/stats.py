@@ -39,7 +39,6 @@ class ReaderStats:
         self._counts = ReaderCounts()
 
     def add(self, **increments: int) -> None:
-        """Add to counters by name."""
         with self._lock:
             now = self._counts
             self._counts = replace(now, **{key: getattr(now, key) + more for key, more in increments.items()})
@@ -50,6 +49,5 @@ class ReaderStats:
             self._counts = replace(self._counts, decode_mode=mode, key_distance_s=key_distance_s)
 
     def snapshot(self) -> ReaderCounts:
-        """All counters at one moment."""
         with self._lock:
             return self._counts

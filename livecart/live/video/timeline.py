@@ -42,7 +42,6 @@ class CaptureClock:
         self._long, self._recent = (_LeastOffset(length_s, arrived_s) for length_s in (_WINDOW_S, _RECENT_S))
 
     def observe(self, pts_s: float, arrived_s: float) -> None:
-        """Take note of a packet, decoded or not."""
         if pts_s < self._newest_pts_s - _BACK_S or not math.isfinite(self._newest_pts_s):
             self._start_anew(arrived_s)
             self._newest_pts_s = pts_s

@@ -98,7 +98,6 @@ class WhepViewers:
         return connection is not None
 
     async def close(self) -> None:
-        """End all of them."""
         for watch in self._watches:
             watch.cancel()
         await asyncio.gather(*(self.end(viewer) for viewer in list(self._connections)))

@@ -6,8 +6,9 @@ many, old events: what waits is bounded where it is gathered. A host that reads 
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import msgspec
 from fastapi import Response
@@ -25,15 +26,9 @@ _TAKEN_WITHIN_S = 10.0
 _MOST_HOSTS = 16
 
 
-class Watching(Protocol):
-    """One host's view of one room."""
-
-    @property
-    def changed(self) -> asyncio.Event:
-        """Set when there is news."""
-
-    def update(self) -> ConsoleUpdate | None:
-        """The next message; None: the room is gone, or its tickets were revoked."""
+#: One host's view of one room: an event that is set when there is news, and the next message; None: the room is gone,
+#: or its tickets were revoked.
+Watching: TypeAlias = tuple[asyncio.Event, Callable[[], ConsoleUpdate | None]]
 
 
 class ConsoleSource(Protocol):
@@ -80,15 +75,15 @@ class ConsoleFeed:
         assert task is not None  # noqa: S101 - for the type checker
         self._streams.add(task)
         try:
-            with self._source.watch(room) as watching:
-                while (update := watching.update()) is not None:
+            with self._source.watch(room) as (changed, next_update):
+                while (update := next_update()) is not None:
                     body = b"data: " + msgspec.json.encode(update) + b"\n\n"
                     async with asyncio.timeout(_TAKEN_WITHIN_S):
                         await send({"type": "http.response.body", "body": body, "more_body": True})
                     await asyncio.sleep(self._at_most_every_s)
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(self._at_least_every_s - self._at_most_every_s):
-                            await watching.changed.wait()
+                            await changed.wait()
         finally:
             self._streams.discard(task)
 

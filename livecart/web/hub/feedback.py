@@ -68,7 +68,6 @@ class RecentFeedback:
 
     @property
     def events(self) -> list[ViewerFeedback]:
-        """Events that are kept, oldest first."""
         return list(self._events)
 
 

@@ -77,7 +77,6 @@ def ping() -> Message:
 
 
 def ack(batch_id: str) -> Message:
-    """The batch is kept."""
     return Message(_Ack(batch_id))
 
 

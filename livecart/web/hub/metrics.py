@@ -35,7 +35,6 @@ class HubMetrics(Collector):
         registry.register(self)
 
     def watch_viewers(self, by_room: Callable[[], Mapping[str, int]]) -> None:
-        """Export how many watch each room, from now on."""
         self._viewers = by_room
 
     def refuse(self, reason: str) -> None:

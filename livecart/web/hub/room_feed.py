@@ -110,7 +110,6 @@ class RoomFeed:
     # What a viewer gets
 
     def hello(self) -> Message:
-        """A `hello` with the room's cards."""
         if self._current is None:
             self._current = current_cards(sorted(self._cards.values(), key=lambda card: card.event_id))
         return hello(self._room, self._last_event_id, self._current)

@@ -23,7 +23,7 @@ class Meter:
     def __init__(self):
         self.searches, self.crops, self.failures, self.seconds = Counter(), Counter(), Counter(), []
 
-    def faces(self, seconds):
+    def stage(self, stage, seconds):
         self.seconds.append(seconds)
 
     def face_search(self, outcome):

@@ -11,7 +11,7 @@ FACE = Face((250.0, 20.0, 320.0, 110.0), 0.9)
 
 
 class NoMeter:
-    def faces(self, seconds):
+    def stage(self, stage, seconds):
         pass
 
 

@@ -101,7 +101,7 @@ class FaceFinder:
         detector = self._loaded()
         began_s = time.perf_counter()
         faces = detector.detect(picture)
-        self._metrics.faces(time.perf_counter() - began_s)
+        self._metrics.stage("faces", time.perf_counter() - began_s)
         return faces
 
     def _loaded(self) -> FaceDetector:
