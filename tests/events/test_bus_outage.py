@@ -47,11 +47,15 @@ class Server:
             self._process = None
 
 
-@pytest.fixture(params=[True, False], ids=["keeps", "forgets"])
+BOTH = pytest.mark.parametrize("server", [True, False], ids=["keeps", "forgets"], indirect=True)
+
+
+@pytest.fixture
 def server(request, tmp_path):
+    """Keeps what it has over a kill, unless a test asks for one that forgets."""
     if shutil.which("redis-server") is None:
         pytest.skip("redis-server is not installed")
-    own = Server(tmp_path, request.param)
+    own = Server(tmp_path, getattr(request, "param", True))
     own.start()
     yield own
     own.kill()
@@ -64,6 +68,7 @@ async def bus(server):
     await opened.close()
 
 
+@BOTH
 async def test_events_of_an_outage_arrive_in_order_and_once(server, bus):
     async with bus.subscribe("r") as items, bus.subscribe() as everything:
         await bus.publish(made(1))
@@ -83,6 +88,7 @@ async def test_events_of_an_outage_arrive_in_order_and_once(server, bus):
     assert [card.event_id for card in await bus.latest("r")] == [11]
 
 
+@BOTH
 async def test_cards_are_shown_again_after_redis_forgot_them(server, bus):
     await bus.publish(made(1))
     await until(lambda: bus.stats.queued == 0)

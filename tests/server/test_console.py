@@ -107,9 +107,7 @@ async def test_consoles_of_a_room_are_bounded(engine, tmp_path, stream):
 
 async def test_a_host_that_reads_nothing_is_ended(monkeypatch):
     monkeypatch.setattr("livecart.web.console.feed._TAKEN_WITHIN_S", 0.05)
-    source = SimpleNamespace(
-        watch=lambda _: nullcontext((asyncio.Event(), _update)), knows=lambda _: True, hosts=lambda _: 0
-    )
+    source = SimpleNamespace(watch=lambda _: nullcontext((asyncio.Event(), _update)))
 
     async def never(_message):
         await asyncio.Event().wait()

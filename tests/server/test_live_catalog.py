@@ -19,14 +19,13 @@ from livecart.server.rooms_file import read_rooms_file
 from livecart.shop.database.store import Store
 from livecart.shop.errors import StoreUnavailable
 from livecart.shop.publish.snapshot_folder import SnapshotFolder
-from livecart.shop.repositories import audit, cards, hosts, photos, tokens, viewer_events, webhooks
+from livecart.shop.repositories import audit, cards, hosts, photos, tokens, webhooks
 from livecart.shop.repositories.blobs import BlobFolder
 from tests.live.video.streams import ByteServer
 from tests.server.catalog_rooms import MAX_AGE_S, ROOM, Shop, on_air, rooms_file
 from tests.shop.photo_files import photo
 from tests.shop.test_webhooks import serving
 from tests.waiting import until
-from tests.web.hub_clients import feedback_batch, feedback_event
 
 #: From an edit by another process to what viewers see: the age, and a look at the standing cards.
 SEEN_WITHIN_S = MAX_AGE_S + 1.0
@@ -217,19 +216,6 @@ async def test_api_and_staff_pages_are_there_and_an_edit_over_http_is_seen_at_on
         page = await show.client.get("/admin/", follow_redirects=True)
         assert (page.status_code, "livecart" in page.text) == (200, True)
         assert await show.metric('livecart_catalog_api_requests_total{what="answered"}') == 3
-
-
-async def test_what_viewers_do_with_a_card_is_kept(config, shop, monkeypatch):
-    shop.sell("red", stock=5)
-    async with on_air(config, monkeypatch) as show:
-        await until(lambda: show.told() == ["card"])
-        seen = {"card_id": show.events[0].card_id, "sku": "red", "at_s": time.time()}
-        batch = feedback_batch(feedback_event("impression", **seen), feedback_event("click", **seen))
-        answer = await show.client.post(f"/rooms/{ROOM}/feedback", json=batch, timeout=20)
-        assert (answer.status_code, answer.json()["type"]) == (200, "ack")
-        with shop.store.read() as session:
-            (figures,) = viewer_events.by_room(session, since_s=0)
-        assert (figures.impressions, figures.clicks) == (1, 1)
 
 
 def test_without_the_section_there_is_no_catalog(tmp_path):
