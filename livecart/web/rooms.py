@@ -8,7 +8,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
 
 from contract.links import is_https_link
 from livecart.core.errors import StreamError
-from livecart.core.http_bodies import BodyRefused, read_body
 from livecart.core.http_replies import error, reply
 from livecart.core.overlay import Region
 from livecart.core.printable import is_printable
@@ -16,6 +15,7 @@ from livecart.core.settings import RoomSettings
 from livecart.core.types import Detection, RoomView
 from livecart.web.access import is_by_ticket
 from livecart.web.control import RoomControl, unknown_room
+from livecart.web.hub.whep import read_offer
 
 Sku = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -179,10 +179,6 @@ def _room(room: str, view: RoomView | None) -> Response:
     return unknown_room(room) if view is None else reply(view)
 
 
-#: An offer is some kilobytes.
-_MOST_BYTES = 32 * 1024
-
-
 def whip_router(control: RoomControl) -> APIRouter:
     """`/rooms/{id}/whip`: POST an SDP offer, DELETE at the Location that came back."""
     router = APIRouter(prefix="/rooms", tags=["whip"])
@@ -190,14 +186,12 @@ def whip_router(control: RoomControl) -> APIRouter:
     @router.post("/{room}/whip")
     async def offer(room: str, request: Request) -> Response:
         """Send a stream; the answer is SDP, its Location ends it."""
-        if request.headers.get("content-type", "").split(";")[0].strip() != "application/sdp":
-            return error(415, "bad_request", "send an SDP offer as application/sdp")
+        offer_sdp = await read_offer(request)
+        if isinstance(offer_sdp, Response):
+            return offer_sdp
         try:
-            body = await read_body(request, _MOST_BYTES)
-            accepted = await control.whip_accept(room, body.decode())
-        except BodyRefused as refused:
-            return error(refused.status, "bad_request", f"an SDP offer: {refused}")
-        except (StreamError, UnicodeDecodeError) as refused:
+            accepted = await control.whip_accept(room, offer_sdp)
+        except StreamError as refused:
             return error(400, "bad_offer", str(refused))
         if accepted is None:
             return unknown_room(room)

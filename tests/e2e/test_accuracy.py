@@ -1,7 +1,7 @@
 """The whole way, HTTP included, against an independent timm run on real photos."""
 
 import csv
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from PIL import Image
 pytestmark = pytest.mark.xdist_group("torchserve")
 
 INPUT_PX, CROP = 260, 0.875
+#: Every so many photos are shown to timm as well.
+STEP = 3
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +27,12 @@ def photos(eval_data: Path) -> list[tuple[Path, int]]:
 @pytest.fixture(scope="module")
 def served(url: str, session: requests.Session, photos: list[tuple[Path, int]]) -> list[list[int]]:
     """Top-5 class indices of every photo as served."""
-    answers = [session.post(url, data=path.read_bytes(), headers={"Content-Type": "image/jpeg"}) for path, _ in photos]
+
+    def post(path: Path) -> requests.Response:
+        return session.post(url, data=path.read_bytes(), headers={"Content-Type": "image/jpeg"}, timeout=60)
+
+    with ThreadPoolExecutor(4) as clients:
+        answers = list(clients.map(post, (path for path, _ in photos)))
     return [[entry["index"] for entry in answer.json()["labels"]] for answer in answers]
 
 
@@ -33,7 +40,7 @@ def served(url: str, session: requests.Session, photos: list[tuple[Path, int]]) 
 def independent(photos: list[tuple[Path, int]]) -> list[int]:
     """Top-1 of timm's own transform and network, in a process of its own: torch would stay in this one."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(best_of_timm, [path for path, _ in photos]).result()
+        return pool.submit(best_of_timm, [path for path, _ in photos[::STEP]]).result()
 
 
 def best_of_timm(photos: list[Path]) -> list[int]:
@@ -69,6 +76,6 @@ def test_accuracy_through_http(photos: list[tuple[Path, int]], served: list[list
 
 
 def test_agreement_with_an_independent_run(served: list[list[int]], independent: list[int]) -> None:
-    agreement = np.mean([found[0] == best for found, best in zip(served, independent, strict=True)])
+    agreement = np.mean([found[0] == best for found, best in zip(served[::STEP], independent, strict=True)])
     print(f"same top-1 as timm on {agreement:.1%}")
     assert agreement >= 0.98

@@ -66,15 +66,10 @@ class StreamReader:
         # Jitter spreads load; nothing secret depends on it.
         self._backoff = Backoff(settings.backoff_first_s, settings.backoff_max_s, rng)
         self._guard = ReadGuard()
-        self._state: StreamState | None = None
+        self._is_closed = False
         self._was_live = False
         self._is_recording = self._source.is_file
         self._thread = threading.Thread(target=self._run, name=f"ingest-{room}", daemon=True)
-
-    @property
-    def state(self) -> StreamState | None:
-        """The last state told; None before `start`."""
-        return self._state
 
     def start(self) -> None:
         self._thread.start()
@@ -105,7 +100,8 @@ class StreamReader:
         self._guard.stop()
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
-        if self._state != "closed":
+        if not self._is_closed:
+            self._is_closed = True
             self._tell("closed", "stopped", even_if_stopped=True)
         return not self._thread.is_alive()
 
@@ -179,7 +175,6 @@ class StreamReader:
     def _tell(self, state: StreamState, detail: str, *, even_if_stopped: bool = False) -> None:
         if self._guard.stopped.is_set() and not even_if_stopped:
             return
-        self._state = state
         try:
             self._on_state(state, detail)
         except Exception:  # noqa: BLE001  reading does not depend on who listens

@@ -11,11 +11,10 @@ from fastapi import APIRouter, Depends, Request, Response
 from livecart.web.access import TicketCheck
 from livecart.web.console.feed import ConsoleFeed
 from livecart.web.control import unknown_room
-from livecart.web.hub.pages import page_headers
+from livecart.web.hub.pages import add_file, page_headers
 from livecart.web.hub.tickets import TicketSigner
 
 _FOLDER = Path(__file__).parent / "page"
-_MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css"}
 #: A console without a token's need gets a ticket for the hub; it is asked for anew with every load of the page.
 _PAGE_TICKET_S = 12 * 3600.0
 
@@ -39,7 +38,8 @@ def console_router(
         knows: whether there is such a room.
         playback_url: where viewers play a room's stream; None where nobody said.
     """
-    console, controller, sign_in = (_read(f"{name}.html") for name in ("console", "controller", "sign_in"))
+    names = ("console", "controller", "sign_in")
+    console, controller, sign_in = ((_FOLDER / f"{name}.html").read_text(encoding="utf-8") for name in names)
     router = APIRouter(tags=["console"])
     dependencies: list[Any] = [Depends(guard)]
 
@@ -78,19 +78,6 @@ def console_router(
         return Response(text, media_type="text/html", headers=page_headers(source))
 
     for path in sorted(_FOLDER.iterdir()):
-        if path.suffix in _MEDIA_TYPES:
-            _add_file(router, path)
+        if path.suffix in {".js", ".css"}:
+            add_file(router, f"/console/{path.name}", path)
     return router
-
-
-def _read(name: str) -> str:
-    return (_FOLDER / name).read_text(encoding="utf-8")
-
-
-def _add_file(router: APIRouter, path: Path) -> None:
-    content = path.read_bytes()
-    headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
-
-    @router.get(f"/console/{path.name}", response_class=Response, include_in_schema=False)
-    async def read() -> Response:
-        return Response(content, media_type=_MEDIA_TYPES[path.suffix], headers=headers)

@@ -19,13 +19,9 @@ from livecart.core.overlay import OverlayPosition, overlay_css
 from livecart.web.hub.admission import Admission
 from livecart.web.hub.hub import ViewerHub
 
-#: What `make viewer` builds for browsers, and its types (RFC 9239 for JavaScript).
-_FILES = {
-    "live-cart.js": "text/javascript",
-    "live-cart.mjs": "text/javascript",
-    "hls.light.min.js": "text/javascript",
-    "hls.LICENSE.txt": "text/plain",
-}
+#: What `make viewer` builds for browsers; types of files (RFC 9239 for JavaScript).
+_FILES = ("live-cart.js", "live-cart.mjs", "hls.light.min.js", "hls.LICENSE.txt")
+_MEDIA_TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".txt": "text/plain"}
 #: Beside the package in a checkout; a wheel has none.
 _IN_CHECKOUT = Path(__file__).resolve().parents[3] / "viewer" / "dist"
 
@@ -66,12 +62,12 @@ def element_router(viewer_dist: str | None) -> APIRouter:
 
 def _read(folder: Path) -> dict[str, _File]:
     files = {}
-    for name, media_type in _FILES.items():
+    for name in _FILES:
         try:
             content = (folder / name).read_bytes()
         except OSError:
             continue
-        files[name] = _File(content, media_type, f'"{hashlib.sha256(content).hexdigest()[:32]}"')
+        files[name] = _File(content, _MEDIA_TYPES[Path(name).suffix], f'"{hashlib.sha256(content).hexdigest()[:32]}"')
     return files
 
 
@@ -102,8 +98,8 @@ def watch_router(admission: Admission, playback_url: Callable[[str], str | None]
         text = page.format(**{name: escape(value) for name, value in written.items()})
         return Response(text, media_type="text/html", headers=page_headers(source))
 
-    _add_file(router, "watch.js", "page.js", "text/javascript")
-    _add_file(router, "watch.css", "page.css", "text/css")
+    add_file(router, "/viewer/watch.js", _FOLDER / "page.js")
+    add_file(router, "/viewer/watch.css", _FOLDER / "page.css")
     return router
 
 
@@ -158,13 +154,14 @@ def overlay_router(hub: ViewerHub) -> APIRouter:
     return router
 
 
-def _add_file(router: APIRouter, name: str, file: str, media_type: str) -> None:
-    content = (_FOLDER / file).read_bytes()
+def add_file(router: APIRouter, path: str, file: Path) -> None:
+    """Serve a page's own script or style."""
+    content = file.read_bytes()
     headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
 
-    @router.get(f"/viewer/{name}", response_class=Response, include_in_schema=False)
+    @router.get(path, response_class=Response, include_in_schema=False)
     async def read() -> Response:
-        return Response(content, media_type=media_type, headers=headers)
+        return Response(content, media_type=_MEDIA_TYPES[file.suffix], headers=headers)
 
 
 def page_headers(source: str = "", styles: str = "'self'") -> dict[str, str]:

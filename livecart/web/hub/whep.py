@@ -31,6 +31,18 @@ class Shows(Protocol):
         """End a viewer's connection; whether there was such a one."""
 
 
+async def read_offer(request: Request) -> str | Response:
+    """The SDP offer of a WHIP or WHEP request, or the answer that refuses what is none."""
+    if request.headers.get("content-type", "").split(";")[0].strip() != "application/sdp":
+        return error(415, "bad_request", "send an SDP offer as application/sdp")
+    try:
+        return (await read_body(request, _MOST_BYTES)).decode()
+    except BodyRefused as refused:
+        return error(refused.status, "bad_request", f"an SDP offer: {refused}")
+    except UnicodeDecodeError as refused:
+        return error(400, "bad_offer", str(refused))
+
+
 def whep_router(admission: Admission, shows: Shows) -> APIRouter:
     """POST an SDP offer, with tickets `?ticket=…`; DELETE at the Location that came back, which nobody else knows."""
     router = APIRouter(prefix="/rooms", tags=["viewers"])
@@ -41,14 +53,9 @@ def whep_router(admission: Admission, shows: Shows) -> APIRouter:
         visit = await admission.admitted(request, room)
         if isinstance(visit, Response):
             return visit
-        if request.headers.get("content-type", "").split(";")[0].strip() != "application/sdp":
-            return error(415, "bad_request", "send an SDP offer as application/sdp")
-        try:
-            offer_sdp = (await read_body(request, _MOST_BYTES)).decode()
-        except BodyRefused as refused:
-            return error(refused.status, "bad_request", f"an SDP offer: {refused}")
-        except UnicodeDecodeError as refused:
-            return error(409, "no_stream", str(refused))
+        offer_sdp = await read_offer(request)
+        if isinstance(offer_sdp, Response):
+            return offer_sdp
         why = admission.take_connection(visit)
         if why is not None:
             return error(why.http_status, why.reason, why.message)
