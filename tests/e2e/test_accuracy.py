@@ -10,8 +10,6 @@ import pytest
 import requests
 from PIL import Image
 
-pytestmark = pytest.mark.xdist_group("torchserve")
-
 INPUT_PX, CROP = 260, 0.875
 #: Every so many photos are shown to timm as well.
 STEP = 3

@@ -31,8 +31,6 @@ from torchserve_plan import free_port
 
 playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: make setup")
 
-pytestmark = pytest.mark.xdist_group("torchserve")
-
 ROOT = Path(__file__).resolve().parents[2]
 SKU = "new-1"
 #: From the click that saves the photo to the card, on an idle machine; a busy one gets more.

@@ -28,8 +28,6 @@ from recognition.snapshot.write import SnapshotContents, write_snapshot
 from tests.e2e.served_catalog import PATIENCE_S, ServedCatalog
 from tests.recognition.drawn_packages import frame, package, shown_in
 
-pytestmark = pytest.mark.xdist_group("torchserve")
-
 CLIENTS = 4
 COFFEE = CatalogProduct(sku="coffee", name="咖啡", url="https://shop.example.com/item/1", labels=("浓缩咖啡",))
 BOX = CatalogProduct(sku="box", name="纸盒", url="https://shop.example.com/item/2", photos=("box.png",))

@@ -11,8 +11,6 @@ import requests
 import torchserve_control as control
 from tests.e2e.prometheus import samples, total
 
-pytestmark = pytest.mark.xdist_group("torchserve")
-
 CLIENTS = 60
 REQUESTS_PER_CLIENT = 5
 JPEG = {"Content-Type": "image/jpeg"}

@@ -14,8 +14,6 @@ import torchserve_control as control
 import torchserve_plan
 from sample_photos import sample_photos
 
-pytestmark = pytest.mark.xdist_group("torchserve")
-
 ROOT = Path(__file__).resolve().parents[2]
 _BLOCK = re.compile(r"^```(bash|python|js|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 EXAMPLES = [

@@ -30,8 +30,6 @@ from livecart.server.app import open_engine
 from tests.e2e.served_catalog import ServedCatalog
 from tests.live.video.nginx_rtmp import rtmp_server
 
-pytestmark = pytest.mark.xdist_group("torchserve")
-
 ROOT = Path(__file__).resolve().parents[2]
 DURATION_S = 14
 

@@ -11,8 +11,6 @@ import pytest
 import torchserve_control as control
 from sample_photos import sample_photos
 
-pytestmark = pytest.mark.xdist_group("torchserve")
-
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "predict.py"
 
 

@@ -14,8 +14,6 @@ import requests
 import torchserve_control as control
 import torchserve_plan
 
-pytestmark = pytest.mark.xdist_group("torchserve")
-
 JSON = {"Content-Type": "application/json"}
 PNG = {"Content-Type": "image/png"}
 

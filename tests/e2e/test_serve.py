@@ -19,8 +19,6 @@ from predictions_api import recognize
 from sample_photos import sample_photos
 from torchserve_plan import free_port
 
-pytestmark = pytest.mark.xdist_group("torchserve")
-
 PNG = {"Content-Type": "image/png"}
 
 
