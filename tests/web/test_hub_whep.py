@@ -63,7 +63,7 @@ async def test_an_offer_that_is_refused_leaves_no_place_taken(sender):
         sender.refusal = StreamError("no one sends")
         answer = await client.post("/rooms/room-1/whep", content="v=0")
         assert (answer.status_code, "no one sends" in answer.text) == (409, True)
-        assert (await client.post("/rooms/room-1/whep", content=b"\xff")).status_code == 409
+        assert (await client.post("/rooms/room-1/whep", content=b"\xff")).status_code == 400
         assert (await client.post("/rooms/room-1/whep", content="v" * 32_769)).status_code == 413
         as_json = {"Content-Type": "application/json"}
         assert (await client.post("/rooms/room-1/whep", content="{}", headers=as_json)).status_code == 415
