@@ -35,7 +35,7 @@ def overlap_px2(a: tuple[float, float, float, float], b: tuple[float, float, flo
     return width * height if width > 0.5 and height > 0.5 else 0.0
 
 
-@pytest.mark.parametrize(("viewport", "fit"), zip(VIEWPORTS, ("cover", "contain", "cover"), strict=True))
+@pytest.mark.parametrize(("viewport", "fit"), list(zip(VIEWPORTS, ("cover", "contain", "cover"), strict=True)))
 async def test_card_stands_beside_the_product_and_off_faces(
     visit: Open, hub: FakeHub, viewport: tuple[int, int], fit: str
 ) -> None:
