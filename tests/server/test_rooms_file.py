@@ -3,7 +3,7 @@
 import pytest
 
 from livecart.core.errors import SettingsError
-from livecart.server.rooms_file import read_rooms_file
+from livecart.server.rooms_file import SECTIONS, read_rooms_file
 
 WHOLE = """
 [recognizer]
@@ -63,8 +63,9 @@ MISTAKES = {
     "an unknown key": ("[gate]\nforced_every = 3", r"\[gate\]: the key 'forced_every' .*'forced_every_s'"),
     "an unknown key of a room": ("[[rooms]]\nid='a'\nsource='b'\nurl='c'", r"\[\[rooms\]\] number 1: the key 'url'"),
     "a wrong type": ("[ingest]\nrate_hz = 'often'", r"\[ingest\]: Expected `float`, got `str` - at `\$.rate_hz`"),
-    "out of bounds": ("[ingest]\nrate_hz = 100", "ingest.rate_hz is 100"),
-    "out of bounds in a dataclass": ("[gate]\nhash_bits = 65", "gate hash_bits is 65"),
+    "no number": ("[ingest]\nstall_after_s = nan", "ingest.stall_after_s is nan"),
+    "a wait that shrinks": ("[ingest]\nbackoff_first_s = 2.0\nbackoff_max_s = 1.0", "backoff_first_s"),
+    "a scheme": ("[ingest]\nschemes = ['gopher']", "'gopher'"),
     "a section that is none": ("gate = 3", r"\[gate\]: must be a table"),
     "rooms that are none": ("[rooms]\nid = 'a'", r"rooms must be written as \[\[rooms\]\]"),
     "a room without a source": ("[[rooms]]\nid = 'a'", "missing required field `source`"),
@@ -85,8 +86,23 @@ MISTAKES = {
     "a short token": ("[http]\ntoken = 'abc'", "http.token must be 8 or more"),
     "a port": ("[http]\nport = 70000", "http.port is 70000"),
     "a recogniser's address": ("[recognizer]\nbase_url = 'ftp://x'", "recognizer base_url is 'ftp://x'"),
+    "an address of no scheme": ("[recognizer]\nbase_url = '127.0.0.1:8080'", "base_url"),
+    "an address of no host": ("[recognizer]\nmanagement_url = 'http://'", "management_url"),
+    "a model's name": ("[recognizer]\nmodel = 'a/b'", "model"),
+    "what text is for": ("[recognizer]\ntext = 'sometimes'", "text"),
+    "no time for an answer": ("[recognizer]\ntimeout_s = 0", "timeout_s"),
+    "a picture of 10 pixels": ("[recognizer]\nlongest_side_px = 10", "longest_side_px"),
+    "no thread": ("[recognizer]\nencode_threads = 0", "encode_threads"),
+    "nobody in flight": ("[dispatcher]\nin_flight = 0", "in_flight"),
+    "no wait": ("[dispatcher]\nbackoff_first_s = 0", "backoff_first_s"),
+    "a wait above the longest": ("[dispatcher]\nbackoff_first_s = 2\nbackoff_max_s = 1", "backoff_first_s"),
+    "an end before the end": ("[dispatcher]\ndrain_s = -1", "drain_s"),
     "an age": ("[queue]\nmax_age_s = 0", "max_age_s is 0"),
+    "a short secret": ("[viewers]\nsecret = 'short'", "viewers.secret"),
+    "an origin of no scheme": ("[viewers]\norigins = ['shop.example.com']", "viewers.origins"),
+    "an origin with a path": ("[viewers]\norigins = ['https://shop.example.com/page']", "viewers.origins"),
 }
+BOUNDED = [(name, key) for name, kind in SECTIONS.items() for key in getattr(kind, "BOUNDS", ())]
 
 
 def written(tmp_path, text):
@@ -138,3 +154,11 @@ def test_each_mistake_names_file_place_and_key(tmp_path, mistake):
     with pytest.raises(SettingsError, match=told) as caught:
         read_rooms_file(path, {})
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(("section", "key"), BOUNDED)
+def test_every_number_has_its_bounds(tmp_path, section, key):
+    lowest, highest = SECTIONS[section].BOUNDS[key]
+    for value in (lowest - 1, highest + 1):
+        with pytest.raises(SettingsError, match=rf"\[{section}\].*{key} is {value}"):
+            read_rooms_file(written(tmp_path, f"[{section}]\n{key} = {value}"), {})

@@ -6,9 +6,8 @@ from contextlib import AsyncExitStack
 import httpx
 import pytest
 
-from livecart.core.errors import SettingsError
 from livecart.core.rate_limits import network_of
-from livecart.web.hub import TicketSigner, ViewersSettings
+from livecart.web.hub import TicketSigner
 from livecart.web.hub.admission import ConnectionLimiter
 from tests.web.hub_clients import TOKEN, Viewer, event, running_hub, sample
 
@@ -144,21 +143,3 @@ async def test_a_refused_viewer_leaves_no_trace():
         assert await code_of(hub.api, "none") == 4404
         await hub.bus.publish(event("card", 1))
         assert hub.hub.viewers_by_room() == {}
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"secret": "short"},
-        {"ticket_for_s": 1},
-        {"ticket_for_s": float("nan")},
-        {"origins": ("shop.example.com",)},
-        {"origins": ("https://shop.example.com/page",)},
-        {"most_viewers": 0},
-        {"queue_messages": 1},
-        {"replay_events": 5000},
-    ],
-)
-def test_settings_that_cannot_be_used_are_named(wrong):
-    with pytest.raises(SettingsError, match=f"viewers.{next(iter(wrong))}"):
-        ViewersSettings(**wrong)

@@ -5,8 +5,7 @@ import dataclasses
 import pytest
 
 from contract.reply import Evidence
-from livecart.core.errors import SettingsError
-from livecart.live.decide import DecisionSettings, RoomDecision
+from livecart.live.decide import RoomDecision
 from tests.live.room_driver import ASIDE, HELD, START_S, Driver, looked, product
 
 CARD_A = [("card", "A")]
@@ -195,12 +194,3 @@ def test_an_unchanged_frame_may_be_told_before_the_look_it_equals():
 def test_a_look_of_another_room_is_refused():
     with pytest.raises(ValueError, match="'room-1' was given to room 'other'"):
         RoomDecision("other").on_result(looked(0))
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [{"agreeing_looks": 0}, {"window_s": float("nan")}, {"again_every_s": 0}, {"max_cards": 21}, {"contradiction": -1}],
-)
-def test_a_wrong_setting_is_named(wrong):
-    with pytest.raises(SettingsError, match=f"{next(iter(wrong))} is .*; give a number from"):
-        DecisionSettings(**wrong)

@@ -147,11 +147,3 @@ def test_weights_that_are_not_the_packages_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("livecart.live.enrich.faces.detector._installed_weights", lambda: tmp_path / "centerface.onnx")
     with pytest.raises(SettingsError, match="not the network that livecart knows"):
         find_weights(FacesSettings())
-
-
-@pytest.mark.parametrize(
-    ("key", "value"), [("least_score", 0.0), ("longest_side_px", 100), ("every_s", -1), ("wait_s", 60)]
-)
-def test_settings_have_bounds(key, value):
-    with pytest.raises(SettingsError, match=f"faces setting {key}"):
-        FacesSettings(**{key: value})

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from contract.reply import Evidence
-from livecart.core.errors import RecognizerBusy, RecognizerError, SettingsError
+from livecart.core.errors import RecognizerBusy, RecognizerError
 from livecart.core.types import Detection, Frame
 from livecart.live.recognise.client import RecognizerClient
 from livecart.live.recognise.settings import RecognizerSettings
@@ -231,25 +231,6 @@ async def test_no_thread_outlives_the_client(archive):
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("livecart-jpeg")]
     # asyncio's own default pool may have started one thread, to wait for ours.
     assert threading.active_count() <= before + 1
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("base_url", "127.0.0.1:8080"),
-        ("base_url", "ftp://a/"),
-        ("base_url", ""),
-        ("management_url", "http://"),
-        ("longest_side_px", 10),
-        ("timeout_s", 0),
-        ("text", "sometimes"),
-        ("model", "a/b"),
-        ("encode_threads", 0),
-    ],
-)
-def test_a_setting_that_cannot_be_used_is_named(key, value):
-    with pytest.raises(SettingsError, match=key):
-        RecognizerSettings(**{"base_url": "http://127.0.0.1:8080", key: value})
 
 
 async def test_the_catalog_that_is_served_is_asked_for_without_a_picture(archive):

@@ -1,7 +1,5 @@
 """What may be a source, and what FFmpeg may do with it."""
 
-import math
-
 import pytest
 
 from livecart.core.errors import SettingsError
@@ -80,19 +78,3 @@ def test_nothing_from_the_network_may_open_files(url):
 
 def test_rtsp_goes_over_tcp():
     assert parse_source("RTSP://h/a", SETTINGS).options(SETTINGS)["rtsp_transport"] == "tcp"
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [("rate_hz", 0.0), ("rate_hz", 11.0), ("stall_after_s", math.nan), ("open_timeout_s", -1.0), ("max_side_px", 1)],
-)
-def test_settings_out_of_bounds_name_key_and_value(key, value):
-    with pytest.raises(SettingsError, match=rf"ingest\.{key} is {value}"):
-        IngestSettings(**{key: value})
-
-
-def test_settings_that_contradict():
-    with pytest.raises(SettingsError, match="backoff_first_s"):
-        IngestSettings(backoff_first_s=2.0, backoff_max_s=1.0)
-    with pytest.raises(SettingsError, match="'gopher'"):
-        IngestSettings(schemes=("gopher",))
