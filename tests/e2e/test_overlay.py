@@ -29,7 +29,7 @@ from torchserve_plan import free_port
 
 pytest.importorskip("playwright.async_api", reason="playwright is not installed: make setup")
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 CARD = "live-cart .place:not([inert]):not([hidden]) .card"
 PATIENCE_S = 30.0
@@ -109,7 +109,7 @@ def run(viewer_script: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 Open = Callable[..., Awaitable[Any]]
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def visit(browser: Any, run: Run) -> AsyncIterator[Open]:
     """Opens a page of the room; afterwards nothing may have been written to its console as an error."""
     errors: list[str] = []

@@ -9,7 +9,7 @@ from livecart.core.settings import RoomSettings
 from livecart.server.room_registry import RoomRegistry
 from livecart.server.rooms_file import read_rooms_file
 from livecart.web.hub import TicketSigner, overlay_router, watch_router
-from tests.server.conftest import until
+from tests.waiting import until
 from tests.web.hub_clients import Viewer, event, running_hub
 
 SECRET = "a-secret-of-enough-characters"
