@@ -174,17 +174,3 @@ def test_the_switch_turns_the_whole_page(site):
         shown = html.unescape(re.sub(r"<script.*?</script>|<template.*?</template>|<[^>]*>", " ", text, flags=re.S))
         data = {"好欢螺螺蛳粉", "新同事", "中文"}
         assert [word for word in CHINESE.findall(shown) if not any(word in known for known in data)] == [], path
-
-
-def test_refusals_are_said_in_the_language_of_the_page():
-    from starlette_admin.i18n import set_locale
-
-    from livecart.shop.errors import InvalidValue, NotFound
-
-    set_locale("zh")
-    try:
-        assert texts.refusal(InvalidValue("name", "empty")) == "不能为空"
-        assert texts.refusal(NotFound("no_product", sku="7")) == "没有货号为 '7' 的商品"
-    finally:
-        set_locale("en")
-    assert texts.refusal(InvalidValue("name", "empty")) == "is empty"

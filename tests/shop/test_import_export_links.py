@@ -99,7 +99,7 @@ objects = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.dictionaries(keys, st.just(link("1")) | objects, max_size=5))
 def test_any_file_comes_back(sqlite_store, document):
     empty_tables(sqlite_store)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from contract import images as words
-from livecart.shop.errors import TABLE, InvalidValue
+from livecart.shop.errors import InvalidValue
 from livecart.shop.repositories.photo_check import check_photo
 from recognition.errors import RecognitionError
 from recognition.request import images
@@ -145,19 +145,6 @@ def test_both_turn_it_upright(name):
 def test_heic_and_avif_are_kept_as_jpeg_of_a_bearable_size():
     kept = check_photo(saved("AVIF", Image.new("RGB", (5000, 2500), "teal"), quality=60, speed=10))
     assert (kept.kind, kept.width_px, kept.height_px) == ("jpeg", 4096, 2048)
-
-
-def test_the_catalogs_words_are_the_contracts():
-    english = {reason: texts[1] for reasons in TABLE.values() for reason, texts in reasons.items()}
-    for code, text in {
-        "photo_of_no_kind": words.NO_IMAGE.format(kinds=words.listed(words.PHOTO_KINDS)),
-        "photo_not_read": words.NOT_READ.format(kind="{kind}", kinds=words.listed(words.PHOTO_KINDS)),
-        "photo_damaged": words.DAMAGED,
-        "photo_too_large": words.TOO_LARGE,
-        "photo_too_many_pixels": words.TOO_MANY_PIXELS,
-        "photo_too_many_scans": words.TOO_MANY_SCANS,
-    }.items():
-        assert english[code] == text
 
 
 def difference(one, other):

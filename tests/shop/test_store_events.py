@@ -78,7 +78,6 @@ def test_each_viewer_counts_once_a_card(store, clock):
         ({"event_key": "short"}, "event_key"),
         ({"viewer": "<script>alert(1)"}, "viewer"),
         ({"kind": "buy"}, "kind"),
-        ({"kind": "dwell"}, "dwell_s"),
         ({"kind": "click", "dwell_s": 1.0}, "dwell_s"),
         ({"kind": "dwell", "dwell_s": float("nan")}, "between"),
     ],

@@ -50,9 +50,9 @@ def test_up_twice_then_down_then_up(bare):
 def test_processes_that_start_together_migrate_once(bare):
     url = bare.engine.url.render_as_string(hide_password=False)
     code = "import sys; from livecart.shop.database.store import open_store; open_store(sys.argv[1]).upgrade()"
-    started = [subprocess.Popen([sys.executable, "-c", code, url], stderr=subprocess.PIPE) for _ in range(3)]
+    started = [subprocess.Popen([sys.executable, "-c", code, url], stderr=subprocess.PIPE) for _ in range(2)]
     told = [process.communicate(timeout=120)[1].decode() for process in started]
-    assert [process.returncode for process in started] == [0, 0, 0], told
+    assert [process.returncode for process in started] == [0, 0], told
     assert differences(bare) == []
 
 

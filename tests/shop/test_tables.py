@@ -259,19 +259,15 @@ def with_d2(data, cell):
 @pytest.mark.parametrize(
     ("heads", "row", "fields"),
     [
-        (
-            "ID,SKU,Name,Regular price,Sale price,In stock?,Published",
-            "117,T-5,Tea,4.50,3.50,1,1",
-            {"sku": "T-5", "price": "3.50", "on_sale": "True"},
-        ),
+        ("ID,SKU,Regular price,Sale price,Published", "117,T-5,4.50,3.50,1", {"sku": "T-5", "price": "3.50"}),
         ("编码,商家编码,商品名称,标题", "9001,T-5,绿茶,【直播】绿茶", {"sku": "T-5", "name": "绿茶"}),
         ("ID,标题", "117,绿茶", {"sku": "117", "name": "绿茶"}),
         ("商品ID,货号,原价,售价", "9,T-5,15,12.9", {"sku": "T-5", "price": "12.9"}),
         ("SKU,库存(上海仓),库存(北京仓)", "T-5,40,2", {"sku": "T-5", "stock": "42"}),
         ("SKU,总库存,库存状态", "T-5,40,无货", {"sku": "T-5", "stock": "0"}),
         (
-            "Variant SKU,Title,Variant Price,Variant Inventory Qty",
-            "T-5,Tea,4.50,7",
+            "Variant SKU,Variant Price,Variant Inventory Qty",
+            "T-5,4.50,7",
             {"sku": "T-5", "price": "4.50", "stock": "7"},
         ),
     ],

@@ -43,17 +43,14 @@ class Preview:
 
     @property
     def confused(self) -> list[Neighbour]:
-        """Products that this photo would be taken for."""
         return [neighbour for neighbour in self.neighbours if neighbour.verdict == "confused"]
 
     @property
     def similar(self) -> list[Neighbour]:
-        """Products near enough to say so."""
         return [neighbour for neighbour in self.neighbours if neighbour.verdict == "similar"]
 
 
 def preview_of(detections: Detections, sku: str) -> Preview:
-    """The preview of a photo of the product `sku`."""
     numbers: dict[BoxXyxyPx, int] = {}
     neighbours = []
     for detection in detections.products:

@@ -42,7 +42,6 @@ def values_of(product: Product) -> Values:
 
 
 def base_of(product: Product) -> str:
-    """The `Base` of a form, as JSON."""
     return msgspec.json.encode(Base(product.version, values_of(product))).decode()
 
 

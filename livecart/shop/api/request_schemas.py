@@ -77,7 +77,6 @@ class PatchBody(Body):
     offers: Annotated[list[OfferBody], Field(max_length=16, description="The same elsewhere, one a platform.")] = []
 
     def patch(self, sku: str) -> ProductPatch:
-        """The same for the catalog."""
         values = {name: getattr(self, name) for name in self.model_fields_set - {"sku"}}
         for name in ("words", "labels", "rooms"):
             if values.get(name) is not None:

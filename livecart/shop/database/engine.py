@@ -47,7 +47,6 @@ def make_engine(url: str, *, statement_s: float = _MYSQL_STATEMENT_S, busy_s: fl
 
 
 def shown(url: URL) -> str:
-    """The URL without its password."""
     return url.render_as_string(hide_password=True)
 
 

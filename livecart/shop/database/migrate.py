@@ -38,13 +38,11 @@ def config(connection: Connection | None = None) -> Config:
 
 
 def upgrade(engine: Engine, revision: str) -> None:
-    """Run the migrations up to `revision`."""
     with _alone(engine) as connection:
         command.upgrade(config(connection), revision)
 
 
 def downgrade(engine: Engine, revision: str) -> None:
-    """Run the migrations down to `revision`."""
     with _alone(engine) as connection:
         command.downgrade(config(connection), revision)
 
@@ -99,7 +97,6 @@ def create_table(name: str, *parts: Any) -> None:
 
 
 def drop_table(name: str) -> None:
-    """Remove a table, if it is there."""
     op.drop_table(name, if_exists=True)
 
 
@@ -116,13 +113,11 @@ def drop_column(table: str, name: str) -> None:
 
 
 def create_index(name: str, table: str, columns: Sequence[str]) -> None:
-    """Make an index, unless the table has it."""
     if name not in _indexes(table):
         op.create_index(name, table, list(columns))
 
 
 def drop_index(name: str, table: str) -> None:
-    """Remove an index, if the table has it."""
     if name in _indexes(table):
         op.drop_index(name, table)
 

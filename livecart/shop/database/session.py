@@ -51,12 +51,10 @@ def context_of(session: Session) -> Context:
 
 
 def now_s(session: Session) -> float:
-    """UNIX time by the store's clock."""
     return context_of(session).now_s()
 
 
 def changed(session: Session, skus: Iterable[str], *, shows_in_snapshot: bool, shows_in_offers: bool = False) -> None:
-    """Note which products this transaction changes."""
     change = context_of(session).change
     change.skus.update(skus)
     change.shows_in_snapshot |= shows_in_snapshot
@@ -99,7 +97,6 @@ def audit_change(
 
 
 def write_audit(session: Session, entries: list[dict[str, Any]]) -> None:
-    """Write rows of `audit_entry` in this transaction."""
     if entries:
         session.execute(insert(AuditRow), entries)
 

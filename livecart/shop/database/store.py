@@ -134,12 +134,10 @@ class Store:
             downgrade(self.engine, revision)
 
     def ping(self) -> None:
-        """Ask the database for an answer."""
         with self._translated(), self.engine.connect() as connection:
             connection.execute(text("SELECT 1"))
 
     def close(self) -> None:
-        """Close every pooled connection."""
         self.engine.dispose()
 
     @property

@@ -66,7 +66,6 @@ class NumberCell:
         return self.number.adjusted() >= KEPT_DIGITS
 
     def plain(self) -> str:
-        """The number in plain digits."""
         return format(self.number.normalize(), "f") if self.number else "0"
 
     def shown(self) -> str:

@@ -133,7 +133,6 @@ def _check_type(name: str, value: Any, where: str) -> None:
 
 
 def _defaults(key: str) -> dict[str, Any]:
-    """Values of the fields that an entry leaves out."""
     return {"sku": key, "name": key, "labels": [key], "threshold": None, "price": None, "currency": None, "rooms": None}
 
 

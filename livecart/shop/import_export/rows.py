@@ -67,7 +67,6 @@ class RowReader:
     _spelled: dict[str, str] = field(default_factory=dict)
 
     def read(self, values: Mapping[str, Any], where: str) -> ProductPatch | InvalidValue:
-        """The row's patch, or what is wrong with it."""
         try:
             patch = read_row(values, where, self.at, point_is_decimal=self.point_is_decimal)
         except InvalidValue as error:

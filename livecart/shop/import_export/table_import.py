@@ -34,7 +34,6 @@ class TableResult(msgspec.Struct):
     bad_rows: Annotated[list[str], Meta(examples=[["products.csv: row 3: price: 'x' is no decimal number"]])] = []
 
     def add(self, judged: _Judged) -> None:
-        """Add what one batch did."""
         self.created += judged.created
         self.changed += len(judged.changes)
         self.unchanged += len(judged.good) - judged.created - len(judged.changes)

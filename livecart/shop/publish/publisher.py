@@ -64,7 +64,6 @@ class Publisher:
         debounce_s: float = 0.3,
         poll_s: float = 1.0,
     ) -> None:
-        """Nothing runs before `start`."""
         self.stats = PublisherStats()
         self._store = store
         self._blobs = blobs

@@ -68,7 +68,6 @@ class SnapshotFolder:
         folder.mkdir(parents=True, exist_ok=True)
 
     def current(self) -> Published | None:
-        """What is published, or None where nothing is yet."""
         try:
             return msgspec.json.decode((self.folder / CURRENT).read_bytes(), type=Published)
         except FileNotFoundError:
@@ -100,7 +99,6 @@ class SnapshotFolder:
             return None
 
     def publish_offers(self, offers: Offers) -> None:
-        """Replace the offers in one step."""
         write_file(self.offers, msgspec.json.encode(offers))
 
     @contextmanager

@@ -48,7 +48,6 @@ class BlobFolder:
         return self.folder / digest[:2] / f"{digest}.{suffix}"
 
     def read(self, digest: str, suffix: str) -> bytes:
-        """The content."""
         try:
             return self.path(digest, suffix).read_bytes()
         except FileNotFoundError as error:

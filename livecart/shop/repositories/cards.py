@@ -67,7 +67,6 @@ def record(session: Session, event: CardEvent) -> None:
 
 
 def find(session: Session, card_id: str) -> Card | None:
-    """A card, or None."""
     row = session.get(CardRow, card_id)
     return None if row is None else _card(row)
 

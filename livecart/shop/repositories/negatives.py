@@ -76,7 +76,6 @@ def of_product(session: Session, sku: str) -> list[Negative]:
 
 
 def find(session: Session, sku: str, digest: str) -> Negative:
-    """One negative of a product."""
     for negative in of_product(session, sku):
         if negative.digest == digest:
             return negative

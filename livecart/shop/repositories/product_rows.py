@@ -90,7 +90,6 @@ def columns_of(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def new_row(product: Product, at_s: float) -> dict[str, Any]:
-    """Every column of a new product's row."""
     return {
         **columns_of({name: getattr(product, name) for name in PATCH_FIELDS}),
         "sku": product.sku,
@@ -118,7 +117,6 @@ def shows_in_offers(before: Product | None, after: Product | None) -> bool:
 
 
 def write_rooms(session: Session, rooms: dict[int, Iterable[str] | None]) -> None:
-    """Replace the room lists of products, by id."""
     for part in in_chunks(rooms):
         session.execute(delete(ProductRoomRow).where(ProductRoomRow.product_id.in_(part)))
     entries = [

@@ -19,12 +19,10 @@ from livecart.shop.schemas.product import Product, ProductPatch, check_patch, to
 
 
 def get(session: Session, sku: str) -> Product:
-    """A product as it stands."""
     return _load_one(session, _row(session, sku))
 
 
 def find(session: Session, sku: str) -> Product | None:
-    """A product, or None."""
     row = session.scalar(select(ProductRow).where(ProductRow.sku == sku))
     return None if row is None else _load_one(session, row)
 
@@ -106,7 +104,6 @@ def touch(session: Session, sku: str) -> Product:
 
 
 def id_of(session: Session, sku: str, *, lock: bool = False) -> int:
-    """The row's id, for the tables that hang on it."""
     return _row(session, sku, lock=lock).id
 
 

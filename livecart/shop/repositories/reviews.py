@@ -150,7 +150,6 @@ def decide(
 
 
 def get(session: Session, review_id: int) -> Review:
-    """An entry."""
     row = session.get(ReviewRow, review_id)
     if row is None:
         raise NotFound("no_review", id=review_id)

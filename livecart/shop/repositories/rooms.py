@@ -29,14 +29,12 @@ class RoomInfo:
 
 
 def every(session: Session) -> list[RoomInfo]:
-    """All rooms, by name."""
     listed = dict(session.execute(select(ProductRoomRow.room, func.count()).group_by(ProductRoomRow.room)).all())
     rows = session.scalars(select(RoomRow).order_by(RoomRow.name))
     return [RoomInfo(row.name, row.title, row.version, listed.get(row.name, 0)) for row in rows]
 
 
 def get(session: Session, name: str) -> RoomInfo:
-    """A room."""
     for room in every(session):
         if room.name == name:
             return room

@@ -144,7 +144,6 @@ def check_sku(sku: str) -> str:
 
 
 def check_room(room: str) -> str:
-    """A room's name."""
     return _text("rooms", room, ROOM_CHARS)
 
 

@@ -68,7 +68,6 @@ class HttpJsonSettings(HttpFeed, frozen=True, kw_only=True, tag="json"):
 
 class HttpJsonSource(HttpSource):
     def __init__(self, settings: HttpJsonSettings, *, fetcher: Fetcher | None = None) -> None:
-        """Opens no connection."""
         unknown = sorted({*settings.fields, *settings.constants} - {"sku", *PATCH_FIELDS})
         if unknown or "sku" not in settings.fields:
             problem = f"unknown field {', '.join(unknown)}" if unknown else "no path for sku"

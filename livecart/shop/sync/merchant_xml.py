@@ -43,7 +43,6 @@ class MerchantXmlSource(HttpSource):
     """
 
     def __init__(self, settings: MerchantXmlSettings, *, fetcher: Fetcher | None = None) -> None:
-        """Opens no connection."""
         super().__init__(settings, fetcher, accept="application/xml, text/xml", most_bytes=_MOST_BYTES)
         self._settings = settings
         self._has_sale_dates = False

@@ -76,7 +76,6 @@ def begin_dry(session: Session, source: str, lease: str) -> Run:
 
 
 def get(session: Session, run_id: int) -> Run:
-    """A run."""
     row = session.get(SyncRunRow, run_id)
     if row is None:
         raise NotFound("no_run", id=run_id)

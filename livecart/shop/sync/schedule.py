@@ -27,7 +27,6 @@ class SyncSchedule:
     """Start it, stop it; a feed that fails never stops another."""
 
     def __init__(self, feeds: list[tuple[Syncer, float]]) -> None:
-        """Nothing runs before `start`."""
         self.stats = ScheduleStats()
         self._stopping = threading.Event()
         self._syncers = [syncer for syncer, _ in feeds]

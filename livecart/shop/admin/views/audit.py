@@ -66,7 +66,6 @@ class AuditView(Listing):
         return await read(self.store, lambda session: session.scalar(select(func.count()).select_from(some)) or 0)
 
     async def find_by_pk(self, request: Request, pk: Any) -> AuditEntry | None:
-        """Entries are seen in the list only."""
         return None
 
 

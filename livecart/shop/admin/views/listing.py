@@ -93,7 +93,6 @@ class EditedListing(Listing):
         return may(request, "edit")
 
     def can_edit(self, request: Request) -> bool:
-        """Readers see the form, and cannot save it."""
         return request.method == "GET" or may(request, "edit")
 
     def can_delete(self, request: Request) -> bool:
@@ -122,5 +121,4 @@ class EditedListing(Listing):
             raise ActionFailed(refusal(error)) from error
 
     def remove(self, session: Session, pk: str) -> None:
-        """Remove one entry."""
         raise NotImplementedError

@@ -44,7 +44,6 @@ class Page(CustomView):
         return answer
 
     def fragment(self, request: Request, name: str, **context: Any) -> Response:
-        """A part of a page, for its script."""
         if self.templates is None:
             raise RuntimeError("the page is not mounted")
         return self.templates.TemplateResponse(request=request, name=name, context=context)
@@ -63,13 +62,11 @@ class Page(CustomView):
         return self.back(request, **query)
 
     def back(self, request: Request, **query: str) -> Response:
-        """To this page again, after a change."""
         url = request.url_for(f"admin:{self.route_name}").include_query_params(**query)
         return RedirectResponse(url, 303)
 
 
 def need(request: Request, role: Role) -> None:
-    """Refuse who may not."""
     if not may(request, role):
         raise HTTPException(403)
 
@@ -91,8 +88,6 @@ def tell(request: Request, error: LivecartError) -> None:
 
 
 async def read(store: Store, work: Callable[[Session], T]) -> T:
-    """Run `work` in a thread, in a session that reads."""
-
     def run() -> T:
         with store.read() as session:
             return work(session)

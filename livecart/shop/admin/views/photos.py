@@ -115,7 +115,6 @@ class PhotosPage(Page):
 
     @route("/preview", name="photos-preview")
     async def preview(self, request: Request) -> Response:
-        """The preview of a photo, as a part of the page."""
         if self._recognize is None:
             return self.fragment(request, "preview.html", problem=t("preview_off"))
         sku = request.query_params.get("sku", "")

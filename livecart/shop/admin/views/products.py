@@ -151,7 +151,6 @@ class ProductView(EditedListing):
     # Writing
 
     async def create(self, request: Request, data: dict[str, Any]) -> Product:
-        """Add a product."""
         patch = patch_of(str(data["sku"]).strip(), posted(data), None)
         try:
             return await write(self.store, request, lambda session: products.create(session, patch))
@@ -163,7 +162,6 @@ class ProductView(EditedListing):
             raise FormValidationError({"sku": taken}) from error
 
     async def edit(self, request: Request, pk: Any, data: dict[str, Any]) -> Product:
-        """Write what the form changed."""
         base = read_base(request.state.form_base)
         if base is None:
             raise FormValidationError({"name": t("conflict")})
@@ -186,7 +184,6 @@ class ProductView(EditedListing):
             raise FormValidationError(marks) from error
 
     def remove(self, session: Session, pk: str) -> None:
-        """Remove a product."""
         products.remove(session, pk, expected_version=None)
 
     async def _save(self, request: Request, patch: ProductPatch, base: Base) -> Product:

@@ -71,7 +71,6 @@ class ReviewsPage(Page):
 
     @route("/crop", name="reviews-crop")
     async def crop(self, request: Request) -> Response:
-        """A crop's bytes, of an entry of the queue."""
         review_id = number_of(request.query_params.get("id", ""))
         try:
             review = await read(self.store, lambda session: reviews.get(session, review_id))

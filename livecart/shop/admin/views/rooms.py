@@ -82,7 +82,6 @@ class RoomView(EditedListing):
         return f"{obj.title}（{obj.name}）"
 
     async def create(self, request: Request, data: dict[str, Any]) -> _Room:
-        """Add a room."""
         name = str(data["name"]).strip()
         if await self.find_by_pk(request, name) is not None:
             request.state.answer_status = 409
@@ -90,7 +89,6 @@ class RoomView(EditedListing):
         return await self._save(request, name, data, None, [])
 
     async def edit(self, request: Request, pk: Any, data: dict[str, Any]) -> _Room:
-        """Write title and list."""
         version, _, before = request.state.form_base.partition("\n")
         try:
             expected = int(version)

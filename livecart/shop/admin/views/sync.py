@@ -74,7 +74,6 @@ class SyncPage(Page):
 
     @route("/publish", methods=["POST"], name="sync-publish")
     async def publish(self, request: Request) -> Response:
-        """Build even though nothing changed."""
         need(request, "edit")
         publisher = self._service.publisher
         if publisher is not None:

@@ -18,7 +18,6 @@ _BODY = sa.LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
 
 
 def upgrade() -> None:
-    """Make the tables."""
     create_table(
         "api_tokens",
         sa.Column("id", RowId, nullable=False),

@@ -14,7 +14,6 @@ _FIGURES = "ix_viewer_events_figures"
 
 
 def upgrade() -> None:
-    """Make the table and the indexes."""
     create_table(
         "negatives",
         sa.Column("id", RowId, nullable=False),

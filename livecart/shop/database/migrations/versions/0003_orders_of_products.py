@@ -11,7 +11,6 @@ _COLUMNS = ("name", "price", "updated_at_s")
 
 
 def upgrade() -> None:
-    """Make the indexes."""
     for column in _COLUMNS:
         create_index(f"ix_products_{column}", "products", [column])
 
