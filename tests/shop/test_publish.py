@@ -49,7 +49,7 @@ class PlainBuilder:
 
     def run(self, catalog, output, *, stop):
         products = json.loads((catalog / "catalog.json").read_text())["products"]
-        output.write_text(json.dumps({"skus": [each["sku"] for each in products]}))
+        output.write_text(json.dumps({"skus": [each["sku"] for each in products], "photos": []}))
 
     def close(self):
         pass
@@ -254,12 +254,12 @@ def test_a_publisher_killed_before_any_of_its_writes_leaves_a_whole_snapshot(sho
 
 
 class Archive:
-    """Follows the folder of a priced as the archive does."""
+    """Follows the folder of a shop as the archive does."""
 
-    def __init__(self, priced, tmp_path):
+    def __init__(self, shop, tmp_path):
         self.offers = NO_OFFERS
         self.follower = OffersFollower(
-            str(priced.folder.folder / "catalog.snapshot"),
+            str(shop.folder.folder / "catalog.snapshot"),
             cache_folder=tmp_path / "cache",
             on_offers=self._take,
             on_event=lambda outcome, message: None,
@@ -275,12 +275,9 @@ class Archive:
 
 
 @pytest.fixture
-def priced(sqlite_store, tmp_path):
-    opened = Shop(sqlite_store, tmp_path)
-    add(opened.store, patch("1", price=Decimal("12.90"), currency="CNY", stock=3), patch("2"))
-    yield opened
-    for publisher in opened.publishers:
-        assert publisher.stop()
+def priced(shop):
+    add(shop.store, patch("1", price=Decimal("12.90"), currency="CNY", stock=3), patch("2"))
+    return shop
 
 
 @pytest.fixture

@@ -16,13 +16,24 @@ from livecart.shop.schemas.product import Product, ProductPatch
 from tests.shop.catalog_stores import link
 
 
+class Book(openpyxl.Workbook):
+    def fill(self, *rows, sheet=None):
+        """Rows on the first sheet, or on one more of that name."""
+        into = self.create_sheet(sheet) if sheet else self.active
+        for row in rows:
+            into.append(row)
+        return into
+
+    def saved(self):
+        file = io.BytesIO()
+        self.save(file)
+        return file.getvalue()
+
+
 def workbook(*rows) -> bytes:
-    book = openpyxl.Workbook()
-    for row in rows:
-        book.active.append(row)
-    file = io.BytesIO()
-    book.save(file)
-    return file.getvalue()
+    book = Book()
+    book.fill(*rows)
+    return book.saved()
 
 
 def patches(data, name="upload.csv"):
@@ -133,20 +144,6 @@ def test_nothing_in_an_export_runs_in_a_spreadsheet(lead):
 
 TITLES = ["货号", "商品名称", "链接", "价格"]
 GOODS = [["a1", "螺蛳粉", link("1"), 12.9], ["a2", "酸梅汤", link("2"), 3]]
-
-
-class Book(openpyxl.Workbook):
-    def fill(self, *rows, sheet=None):
-        """Rows on the first sheet, or on one more of that name."""
-        into = self.create_sheet(sheet) if sheet else self.active
-        for row in rows:
-            into.append(row)
-        return into
-
-    def saved(self):
-        file = io.BytesIO()
-        self.save(file)
-        return file.getvalue()
 
 
 @pytest.fixture
