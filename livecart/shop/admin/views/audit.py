@@ -23,8 +23,8 @@ from livecart.shop.repositories.audit import AuditEntry
 #: Three years of it are not counted to the end: nobody turns so many pages.
 _MOST_COUNTED = 10_000
 _VALUE_CHARS = 300
-#: Subjects that `/access` shows to admins alone.
-_OF_ADMINS = ("token", "host")
+#: Subjects for admins alone: those of `/access`, and webhooks, whose addresses may hold a secret.
+_OF_ADMINS = ("token", "host", "webhook")
 
 
 class AuditView(Listing):
