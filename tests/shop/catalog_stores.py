@@ -1,6 +1,7 @@
 """Databases for the catalog's tests: a SQLite file, and a MySQL database of the run's own."""
 
 import os
+import sqlite3
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ import pymysql
 import pytest
 
 from livecart.shop.database.store import Store, open_store
-from livecart.shop.repositories import hosts, products
+from livecart.shop.repositories import hosts, photo_check, products
 from livecart.shop.schemas.product import Product, ProductPatch
 
 MYSQL_HOST, MYSQL_PORT = "127.0.0.1", 3306
@@ -77,6 +78,21 @@ def get(store: Store, sku: str) -> Product:
 def allow_shop(store: Store) -> None:
     with store.write("setup") as session:
         hosts.allow(session, SHOP)
+
+
+def others_write_while_decoding(store: Store, monkeypatch) -> list[bool]:
+    """Has somebody else write (SQLite) whenever a photo would be decoded; the list grows by each time."""
+    decoded = []
+
+    def decode(*_args, **_options):
+        connection = sqlite3.connect(store.engine.url.database, timeout=0.1)
+        connection.execute("BEGIN IMMEDIATE")
+        connection.close()
+        decoded.append(True)
+        return {"problem": "", "width_px": 64, "height_px": 64, "jpeg": b""}
+
+    monkeypatch.setattr(photo_check, "run_untrusted", decode)
+    return decoded
 
 
 def open_upgraded(url: str, **options) -> Store:

@@ -12,7 +12,7 @@ from livecart.shop.repositories import audit, negatives, photos, products
 from livecart.shop.schemas.product import PhotoInfo
 from tests.shop.admin_pages import Client, Pages, detection
 from tests.shop.api_clients import app_of, client_of, token_of
-from tests.shop.catalog_stores import add, patch
+from tests.shop.catalog_stores import add, others_write_while_decoding, patch
 from tests.shop.photo_files import photo
 
 
@@ -57,6 +57,12 @@ def test_a_photo_is_kept_shown_to_staff_and_removed(site):
     assert "该商品没有这张照片" in html.unescape(client.get("/photos?sku=1001").text)
     assert upload(client, data, sku="none").status_code == 303
     assert client.get("/photos?sku=none").status_code == 404
+
+
+def test_others_write_while_photos_of_a_form_are_decoded(site, monkeypatch):
+    decoded = others_write_while_decoding(site.service.store, monkeypatch)
+    assert upload(site.client("edit"), photo(5)).status_code == 303
+    assert (len(digests(site)), decoded) == (1, [True])
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import sqlite3
 
 import pytest
 from fastapi import FastAPI
@@ -12,9 +11,9 @@ from livecart.shop.api import catalog_router
 from livecart.shop.errors import PublishError
 from livecart.shop.files import files_router
 from livecart.shop.publish.snapshot_folder import SnapshotFolder
-from livecart.shop.repositories import negatives, photo_check, products
+from livecart.shop.repositories import negatives, products
 from tests.shop.api_clients import FAST, client_of, service_of, token_of
-from tests.shop.catalog_stores import patch
+from tests.shop.catalog_stores import others_write_while_decoding, patch
 from tests.shop.photo_files import photo, photo_of_a_phone
 
 PHOTOS = "http://127.0.0.1/catalog/photos"
@@ -60,16 +59,7 @@ def test_a_photo_is_served_as_long_as_a_product_has_it_and_a_negative_never(clie
 
 
 def test_others_write_while_a_photo_is_decoded(client, service, monkeypatch):
-    decoded = []
-
-    def decode(*_args, **_options):
-        connection = sqlite3.connect(service.store.engine.url.database, timeout=0.1)
-        connection.execute("BEGIN IMMEDIATE")
-        connection.close()
-        decoded.append(True)
-        return {"problem": "", "width_px": 64, "height_px": 64, "jpeg": b""}
-
-    monkeypatch.setattr(photo_check, "run_untrusted", decode)
+    decoded = others_write_while_decoding(service.store, monkeypatch)
     sent = {"photo": ("p.jpg", photo(1))}
     answer = client.post("products/1001/photos", files=sent, headers={"Idempotency-Key": "once"})
     assert (answer.status_code, decoded) == (201, [True])
