@@ -218,12 +218,17 @@ export class LiveCartElement extends ReflectingElement {
     const { src, room, ticket } = this
     if (!src || !room) return
     const open = transportName(this) === 'eventsource' ? openEventSource : openWebSocket
+    const isOverlay = this.hasAttribute('overlay')
     const listener = {
-      event: (event: CardEvent) => this.timeline.add(event),
+      event: (event: CardEvent) => {
+        this.timeline.add(event)
+        // The picture that it is drawn into is not encoded yet: there is nothing to wait for.
+        if (isOverlay) this.onFrame(0)
+      },
       current: (cards: readonly CardEvent[]) => this.reconcile(cards),
       problem: (problem: HubProblem, message: string) => this.onProblem(problem, message),
     }
-    this.hub = new HubClient({ src, room, ticket }, open, listener, this.hasAttribute('overlay'))
+    this.hub = new HubClient({ src, room, ticket }, open, listener, isOverlay)
     this.hub.start()
   }
 
