@@ -13,14 +13,21 @@ from contract.boxes import BoxXyxyPx
 WithdrawReason = Literal["gone", "replaced", "muted", "stream_lost", "room_closed", "off_sale", "host"]
 
 
+#: Lower case, such as "douyin", "taobao", "wechat".
+PLATFORM = "^[a-z][a-z0-9_-]{0,31}$"
+#: Text: many have more digits than a JavaScript number keeps.
+PLATFORM_ID = "^[!-~]{1,64}$"
+HIGHEST_SLOT = 9999
+
+
 class PlatformOffer(Struct, frozen=True, kw_only=True, omit_defaults=False):
     """The product as one platform sells it."""
 
-    platform: Annotated[str, Meta(description='Lower case, such as "douyin", "taobao", "wechat".')]
-    item_id: Annotated[str, Meta(description="Text: many have more digits than a JavaScript number keeps.")]
-    sku_id: str | None = None
+    platform: Annotated[str, Meta(pattern=PLATFORM, description='Such as "douyin", "taobao", "wechat".')]
+    item_id: Annotated[str, Meta(pattern=PLATFORM_ID)]
+    sku_id: Annotated[str, Meta(pattern=PLATFORM_ID)] | None = None
     url: Annotated[str, Meta(description="Always https.")]
-    slot: Annotated[int | None, Meta(description="Its number in the room's list on that platform.")] = None
+    slot: Annotated[int, Meta(ge=1, le=HIGHEST_SLOT, description="Its number in the room's list there.")] | None = None
 
 
 class CardEvent(Struct, frozen=True, kw_only=True, omit_defaults=False):

@@ -71,7 +71,8 @@ def decode(data: bytes, room: str | None = None) -> CardEvent:
     if room is not None and event.room != room:
         raise msgspec.ValidationError(f"is of room {event.room!r}")
     image = event.image_url
-    if not is_https_link(event.url) or not (image is None or is_https_link(image) or _OWN_PATH.fullmatch(image)):
+    links = [event.url, *(offer.url for offer in event.offers)]
+    if not all(map(is_https_link, links)) or not (image is None or is_https_link(image) or _OWN_PATH.fullmatch(image)):
         raise msgspec.ValidationError("holds a link that may not be shown")
     if not (is_printable(event.name) and 0 <= event.confidence <= 1):
         raise msgspec.ValidationError("holds a name or a confidence that cannot be")

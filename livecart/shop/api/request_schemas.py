@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from contract.card import PlatformOffer
+from contract.card import HIGHEST_SLOT, PLATFORM, PLATFORM_ID, PlatformOffer
 from livecart.shop.schemas.money import parse_price
 from livecart.shop.schemas.product import ProductPatch
 
@@ -45,11 +45,11 @@ class Body(BaseModel):
 class OfferBody(Body):
     """The product as one platform sells it."""
 
-    platform: Annotated[str, Field(pattern="^[a-z][a-z0-9_-]{0,31}$", examples=["douyin"])]
-    item_id: Annotated[str, Field(pattern="^[!-~]{1,64}$", examples=["3712345678901234567"])]
-    sku_id: Annotated[str | None, Field(pattern="^[!-~]{1,64}$", examples=["1790000000000000001"])] = None
+    platform: Annotated[str, Field(pattern=PLATFORM, examples=["douyin"])]
+    item_id: Annotated[str, Field(pattern=PLATFORM_ID, examples=["3712345678901234567"])]
+    sku_id: Annotated[str | None, Field(pattern=PLATFORM_ID, examples=["1790000000000000001"])] = None
     url: Url
-    slot: Annotated[int | None, Field(ge=1, le=9999, description="Its number in the room's list there.")] = None
+    slot: Annotated[int | None, Field(ge=1, le=HIGHEST_SLOT, description="Its number in the room's list there.")] = None
 
 
 def _without_defaults(schema: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from contract.card import PlatformOffer
+from contract.card import HIGHEST_SLOT, PLATFORM, PLATFORM_ID, PlatformOffer
 from contract.links import check_link
 from livecart.core.printable import is_printable
 from livecart.shop.errors import InvalidValue
@@ -34,9 +34,8 @@ URL_CHARS = 2048
 _LIST_BYTES = 16_000
 _LIST_ENTRIES = 500
 _MOST_OFFERS = 16
-_PLATFORM = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-_PLATFORM_ID = re.compile(r"[!-~]{1,64}")
-_HIGHEST_SLOT = 9999
+_PLATFORM = re.compile(PLATFORM)
+_PLATFORM_ID = re.compile(PLATFORM_ID)
 _STOCK_HIGHEST = 2_000_000_000
 SEARCH_CHARS = 500
 
@@ -244,8 +243,8 @@ def _check_offers(offers: tuple[PlatformOffer, ...], allowed_hosts: Iterable[str
         for item in (offer.item_id, offer.sku_id):
             if item is not None and not _PLATFORM_ID.fullmatch(item):
                 raise InvalidValue("offers", "platform_id_malformed", value=item[:40])
-        if offer.slot is not None and not 1 <= offer.slot <= _HIGHEST_SLOT:
-            raise InvalidValue("offers", "out_of_range", value=offer.slot, least=1, most=_HIGHEST_SLOT)
+        if offer.slot is not None and not 1 <= offer.slot <= HIGHEST_SLOT:
+            raise InvalidValue("offers", "out_of_range", value=offer.slot, least=1, most=HIGHEST_SLOT)
         _check_link("offers", offer.url, allowed_hosts)
 
 

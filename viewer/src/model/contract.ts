@@ -46,13 +46,11 @@ export interface CardEvent {
  * The product as one platform sells it.
  */
 export interface PlatformOffer {
-  /** Lower case, such as "douyin", "taobao", "wechat". */
+  /** Such as "douyin", "taobao", "wechat". */
   readonly platform: string
-  /** Text: many have more digits than a JavaScript number keeps. */
   readonly item_id: string
   readonly sku_id: string | null
   /** Always https. */
   readonly url: string
-  /** Its number in the room's list on that platform. */
   readonly slot: number | null
 }
