@@ -41,7 +41,7 @@ unexport PYTHONPATH PYTHONDONTWRITEBYTECODE
 
 CANDIDATE  := $(dir $(ARCHIVE))product_recognizer-$(VERSION).mar
 REMEMBERED := VERSION MODEL_CONFIG LABELS LINKS CATALOG RUNTIMES
-SOURCES := $(shell find handler contract -name '*.py' -o -name '*.yaml' -o -name '*.json' -o -name '*.npz') scripts/build_archive.py
+SOURCES := $(shell find handler contract -name '*.py' -o -name '*.yaml' -o -name '*.json' -o -name '*.npz') scripts/build_archive.py scripts/archive_files.py
 # A slip in the folder's name is said at once, and not after minutes of building. One that is remembered (origin: file)
 # is in the archive already.
 ifneq (,$(and $(CATALOG),$(filter archive serve rollout,$(MAKECMDGOALS)),$(filter-out file,$(origin CATALOG))))

@@ -26,11 +26,6 @@ def best(answer) -> str:
     return answer.labels[0].label
 
 
-def test_where_labels_lead_to_products_an_image_is_classified_though_no_label_is_asked_for(recognizer):
-    [answer] = recognizer.recognize([request("red", top_k=0)]).replies
-    assert (answer.labels, [product.sku for product in answer.products]) == ([], ["红色"])
-
-
 def test_a_step_that_fails_unexpectedly_fails_one_request_and_is_logged(recognizer, monkeypatch, caplog):
     real = recognizer_module.images.decode
 

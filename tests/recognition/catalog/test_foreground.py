@@ -29,11 +29,6 @@ def test_a_product_on_a_plain_page_is_found_wherever_it_is(left, top, width, hei
     assert box == pytest.approx(shares(left, top, left + width, top + height), abs=0.015)
 
 
-@pytest.mark.parametrize("colour", ["black", "white", "skyblue"])
-def test_the_page_may_have_any_colour(colour):
-    assert object_box(page((100, 100, 300, 400), colour=colour)) == pytest.approx(shares(100, 100, 300, 400), abs=0.015)
-
-
 def test_a_page_with_jpeg_noise_and_a_soft_edge_is_plain():
     pixels = np.asarray(page((100, 100, 300, 400)).filter(ImageFilter.GaussianBlur(2))).astype(int)
     noise = np.random.default_rng(0).integers(-6, 7, pixels.shape)

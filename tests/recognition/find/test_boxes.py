@@ -61,14 +61,6 @@ def test_a_box_that_is_off_comes_nearer_to_the_product(wide, high, right, down):
     assert 0 <= better[1] < better[3] <= SIZE[1]
 
 
-def test_half_of_a_product_becomes_more_of_it():
-    truth = (220.0, 120.0, 380.0, 360.0)
-    found = (220.0, 120.0, 380.0, 240.0)
-    around = surroundings_of(Image.new("RGB", SIZE), found)
-    better = better_box(found, around, truth)
-    assert overlap(better, truth) > overlap(found, truth)
-
-
 def test_of_a_speck_nothing_is_concluded_or_something_inside_the_frame():
     around = Surroundings(np.zeros((CROP_PX, CROP_PX, 3), np.uint8), (0.0, 0.0, 1.0, 400.0))
     middle = middle_of(around, np.ones((2, CELLS, CELLS), np.float32), views=PRODUCT, space=PLAIN)

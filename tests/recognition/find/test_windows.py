@@ -1,7 +1,6 @@
 """Windows over a feature map, their vectors, and which of them are kept."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,18 +21,6 @@ def test_windows_lie_in_the_map_each_once_and_the_whole_map_first(rows, columns)
     assert (cells[:, 2] <= columns).all()
     assert (cells[:, 3] <= rows).all()
     assert (cells[:, 2:] > cells[:, :2]).all()
-
-
-@pytest.mark.parametrize(("rows", "columns"), [(20, 12), (12, 20), (9, 9)])
-def test_every_size_of_window_covers_the_whole_frame(rows, columns):
-    cells = windows_of(rows, columns).cells
-    sizes = {tuple(size) for size in (cells[:, 2:] - cells[:, :2]).tolist()}
-    assert len(sizes) > 8
-    for size in sizes:
-        seen = np.zeros((rows, columns), dtype=bool)
-        for left, top, right, bottom in cells[((cells[:, 2:] - cells[:, :2]) == size).all(axis=1)]:
-            seen[top:bottom, left:right] = True
-        assert seen.all(), size
 
 
 @given(

@@ -48,11 +48,6 @@ def test_a_fitted_space_counts_its_axes_alone():
     assert (space.dimensions(3), PLAIN.dimensions(3)) == (2, 3)
 
 
-def test_without_a_fit_vectors_stay_as_they_are():
-    averages = np.random.default_rng(0).random((4, 6)).astype(np.float32)
-    np.testing.assert_array_equal(load_space("never fitted", 6).vectors(averages), hellinger(averages))
-
-
 def test_a_space_is_read_as_it_was_written(monkeypatch, tmp_path):
     monkeypatch.setattr(vectors, "_FOLDER", tmp_path)
     random = np.random.default_rng(0)
@@ -83,15 +78,6 @@ def test_moments_are_those_of_similarities_to_the_background():
     [mean], [spread] = fitted.moments(view)
     assert mean == pytest.approx(shares.mean(), abs=0.01)
     assert spread == pytest.approx(shares.std(), rel=0.02)
-
-
-def test_a_photo_that_resembles_everything_must_resemble_more_to_stand_out():
-    axes = np.array([[0.4], [0.0]], np.float32)
-    fitted = Background(np.array([0.2, 0.0], np.float32), axes, 0.01)
-    mean, spread = fitted.moments(np.eye(2, dtype=np.float32))
-    common, rare = (0.5 - mean) / spread
-    assert common < 1.0
-    assert rare > 3.0
 
 
 def test_a_space_of_another_network_or_a_broken_one_is_refused(monkeypatch, tmp_path):

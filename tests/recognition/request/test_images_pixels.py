@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from recognition.request import images
-from tests.stand_ins import LIMITS, encoded, noise, solid
+from tests.stand_ins import LIMITS, encoded, solid
 
 WHITE = (255, 255, 255)
 #: EXIF 2.32, table 6: how an upright picture lies in a file of each orientation.
@@ -45,12 +45,6 @@ def test_exif_orientation_is_undone_and_the_size_is_that_of_the_upright_picture(
     assert (photo.width, photo.height) == (48, 32)
     assert photo.rgb.size == (48, 32)
     assert np.abs(np.asarray(photo.rgb).astype(int) - upright).max() <= 3
-
-
-@pytest.mark.parametrize("orientation", [0, 9, 65535])
-def test_an_orientation_that_does_not_exist_turns_neither_pixels_nor_size(orientation):
-    photo = decode(encoded(noise(48, 32), exif=oriented(orientation)))
-    assert (photo.width, photo.height) == photo.rgb.size == (48, 32)
 
 
 @pytest.mark.parametrize("exif", [b"Exif\0\0garbage", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\0\1\2", b"Exif\0\0"])

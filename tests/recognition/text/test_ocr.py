@@ -60,12 +60,6 @@ def test_lines_that_were_wrongly_left_upside_down_are_turned(reader, monkeypatch
     assert texts(reader.read(np.ascontiguousarray(upright[::-1, ::-1]))) == {"饮用天然水"}
 
 
-@pytest.mark.parametrize("quarters", [0, 2])
-def test_reads_columns_of_characters(reader, quarters):
-    picture = np.hstack([drawings.column("青岛啤酒"), drawings.column("东方树叶")])
-    assert texts(reader.read(np.ascontiguousarray(np.rot90(picture, quarters)))) == {"青岛啤酒", "东方树叶"}
-
-
 @pytest.mark.parametrize("scale", [0.5, 3.0])
 def test_boxes_are_in_pixels_of_the_picture_whatever_its_size(reader, scale):
     picture = cv2.resize(drawings.label("农夫山泉", "饮用天然水"), None, fx=scale, fy=scale)
