@@ -37,14 +37,16 @@ class Worker:
     serving: str = ""
 
     def __post_init__(self) -> None:
-        options = {"open": self.open, "on_change": self.change, "poll_s": POLL_S, **self.options}
+        options = {"open": self.open, "on_change": self.change, "on_event": self.event, "poll_s": POLL_S}
         self.follower = SnapshotFollower(
             self.source,
             builtin=self.folder / "builtin.snapshot",
             cache_folder=self.folder / "cache",
-            on_event=lambda outcome, message: self.events.append((outcome, message)),
-            **options,
+            **(options | self.options),
         )
+
+    def event(self, outcome: str, message: str) -> None:
+        self.events.append((outcome, message))
 
     def open(self, path: Path) -> Snapshot:
         return open_snapshot(path, fingerprint=FINGERPRINT)

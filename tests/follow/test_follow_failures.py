@@ -113,3 +113,11 @@ def test_a_copy_that_is_gone_because_a_newer_one_came_is_no_trouble(folder, path
     worker = Worker(folder, str(path))
     worker.follower._consider(Held("0" * 64, {}))
     assert worker.events == []
+
+
+def test_an_event_that_cannot_be_told_stops_nothing(folder, path):
+    worker = Worker(folder, str(path), {"on_event": lambda outcome, _: 1 / 0})
+    worker.start()
+    write(path, "2")
+    eventually(lambda: worker.serving == "2")
+    worker.follower.close()

@@ -4,6 +4,7 @@ import random
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -189,3 +190,19 @@ def test_photos_at_the_same_time_are_embedded_by_a_network_each_and_one_after_th
     assert len(opened) == 2
     for before, after in zip(one_by_one, at_once, strict=True):
         np.testing.assert_array_equal(before.vectors, after.vectors)
+
+
+@pytest.mark.parametrize(
+    ("field", "array"),
+    [
+        ("vectors", np.zeros((0, 8), np.float16)),
+        ("vectors", np.zeros(8, np.float16)),
+        ("cells", np.zeros((12, 12, 3), np.float32)),
+        ("local_xy", np.zeros((2, 3), np.float16)),
+        ("local_descriptors", np.zeros((9, 32), np.uint8)),
+    ],
+)
+def test_features_of_a_wrong_shape_or_type_cannot_be_made(field, array):
+    sound = features_of(b"red")
+    with pytest.raises(ValueError, match=field):
+        replace(sound, **{field: array})

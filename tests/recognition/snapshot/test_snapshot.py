@@ -111,3 +111,9 @@ def test_the_id_is_the_content_and_not_the_time(tmp_path):
 )
 def test_other_content_has_another_id(tmp_path, other):
     assert write_snapshot(tmp_path / "a", contents()) != write_snapshot(tmp_path / "b", other)
+
+
+@pytest.mark.parametrize("index", [-1, 2])
+def test_there_is_no_product_outside_of_the_catalog(tmp_path, index):
+    with pytest.raises(IndexError):
+        opened(tmp_path).product(index)

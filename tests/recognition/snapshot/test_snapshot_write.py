@@ -70,3 +70,12 @@ def test_vectors_that_are_not_normalised_are_not_written(tmp_path, scale):
     vectors[-1] *= np.float16(scale) if np.isfinite(scale) else np.float16("nan")
     with pytest.raises(ValueError, match="norm 1"):
         write_snapshot(tmp_path / "a.snapshot", replace(given_contents, view_vectors=vectors))
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [{"lines_json": np.zeros(1)}, {"Text": np.zeros(1)}, {"__metadata__": np.zeros(1)}, {"ann_x": np.array("a")}],
+)
+def test_extra_arrays_must_have_a_free_name_and_a_plain_type(tmp_path, extra):
+    with pytest.raises(ValueError, match="array"):
+        write_snapshot(tmp_path / "a.snapshot", contents(**extra))
