@@ -1,5 +1,7 @@
 """Cards, viewers' events, reviews, hosts, tokens, audit, feeds and files through the API, on every database."""
 
+from decimal import Decimal
+
 import pytest
 
 from livecart.shop.repositories import cards, reviews
@@ -118,7 +120,7 @@ def test_a_feed_is_read_dry(client):
 
 
 def test_a_table_is_read_dry_then_taken_in(client, store):
-    add(store, patch("1", stock=1))
+    add(store, patch("1", stock=1, price=Decimal("12.90"), currency="CNY"))
     rows = ["货号,名称,链接,库存", f"1,新名,{link('1')},5", f"2,酸奶,{link('2')},1", "3,,,1", f"2,又来,{link('2')},1"]
     upload = {"table": ("goods.csv", "\n".join([*rows, "4,坏,javascript:alert(1),1"]).encode())}
     dry = client.post("tables", params={"dry_run": True}, files=upload).json()

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from livecart.core.errors import SettingsError
 from livecart.shop.errors import FeedError
 from livecart.shop.repositories import audit, bulk, products
 from livecart.shop.schemas.product import ProductChange, ProductPatch
@@ -146,6 +147,8 @@ def test_a_feed_not_to_be_trusted_changes_nothing_and_raises_the_alarm(store, co
     feed.contents = [products_of(1)]
     assert worker.sync_once().outcome == "refused"
     assert Syncer(store, feed, guard=Guard(most_missing_share=1.0)).sync_once().run.removed == 74
+    with pytest.raises(SettingsError):
+        Guard(most_missing_share=2)
 
 
 def test_a_feed_that_breaks_off_changes_nothing(store):
