@@ -41,7 +41,7 @@ def _scene(time_s: float) -> np.ndarray:
 @pytest.fixture(scope="module")
 def hls_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hls")
-    write_hls(folder, 90.0, _scene)
+    write_hls(folder, 60.0, _scene)
     return folder
 
 
