@@ -21,7 +21,7 @@ from torchserve_control import Server
 from torchserve_plan import ROOT, Plan, ServerError, available_cores, free_port
 
 ROOM = "demo"
-_READY_S, _CATALOG_S, _END_S = 120.0, 180.0, 15.0
+_READY_S, _CATALOG_S, _END_S = 300.0, 600.0, 15.0
 
 
 @dataclass(frozen=True)
