@@ -56,6 +56,11 @@ Make a token; it is printed this once.
   livecart catalog token create archive --role read
 """
 _HOSTS = """允许的链接域名 hosts that purchase links may lead to: shop.example.com, host:port, *.example.com."""
+_FETCH = """下载商品的图片地址，作为照片。
+
+Fetch now the pictures that products name by URL (a feed's, a table's), which `livecart run` does by itself. Exit code
+1: some are refused; the product's page and `GET /products/{sku}/photos` say why.
+"""
 _CHAPTERS = """回放章节：讲解了什么、从几时到几时。
 
 What was explained when, for a recording of ROOM that began at --start: what its players show as chapters, and what its
@@ -158,6 +163,11 @@ def sync(
     json: Json = False,
 ) -> None:
     run_on_catalog((config, url, folder), json, lambda work, service: work.sync(service, feed, dry_run=dry_run))
+
+
+@catalog_cli.command("fetch-photos", help=_FETCH)
+def fetch_photos(*, config: Config = None, url: Url = None, folder: Folder = None, json: Json = False) -> None:
+    run_on_catalog((config, url, folder), json, lambda work, service: work.fetch_photos(service))
 
 
 @catalog_cli.command("chapters", help=_CHAPTERS)

@@ -1,6 +1,8 @@
 """The commands of `livecart catalog` as functions over the open catalog. Answers: JSON, and sentences."""
 
+import asyncio
 import getpass
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -17,8 +19,9 @@ from livecart.shop.import_export.folder import export_folder, import_folder
 from livecart.shop.import_export.links_file import export_links, import_links
 from livecart.shop.import_export.spreadsheet import TABLE_ENDINGS, read_table, write_csv
 from livecart.shop.import_export.table_import import import_table
-from livecart.shop.repositories import hosts, products, tokens
+from livecart.shop.repositories import hosts, image_fetches, products, tokens
 from livecart.shop.service import CatalogService
+from livecart.shop.sync.images import ImageFetcher, fetch_all
 from livecart.shop.sync.syncer import Synced, Syncer
 
 _DAY_S = 86_400.0
@@ -97,6 +100,18 @@ def take_out(service: CatalogService, target: Path) -> Answer:
     except OSError as error:
         raise SettingsError(f"{target}: cannot be written: {error.strerror or error}") from error
     return Answer({"target": str(target), "products": count}, [f"{target}: {count} 个商品 products"])
+
+
+def fetch_photos(service: CatalogService) -> Answer:
+    """Fetch the pictures that are due."""
+    fetcher = ImageFetcher(service.store, service.photos)
+    asyncio.run(fetch_all(fetcher, lambda tried: print(f"  {tried} 张 pictures …", file=sys.stderr)))
+    with service.store.read() as session:
+        counts = image_fetches.counts(session)
+    stats = fetcher.stats
+    line = f"新收 in {stats.kept}, 未变 unchanged {stats.unchanged}, "
+    line += f"未收 refused {stats.refused}, 稍后 later {stats.retried}"
+    return Answer({**asdict(stats), "now": counts}, [line], is_good=not stats.refused)
 
 
 def chapters(service: CatalogService, room: str, start: datetime, end: datetime | None, form: ChapterFormat) -> Answer:

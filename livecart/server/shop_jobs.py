@@ -11,6 +11,7 @@ from livecart.core.background import Backoff
 from livecart.shop.errors import StoreUnavailable
 from livecart.shop.retention import Purged, purge
 from livecart.shop.service import CatalogService
+from livecart.shop.sync.images import ImageFetcher
 from livecart.shop.sync.schedule import SyncSchedule
 from livecart.shop.sync.syncer import Syncer, SyncStats
 
@@ -44,13 +45,14 @@ class CatalogJobs:
                 for feed in service.settings.feeds
             ]
         )
+        self.images = ImageFetcher(service.store, service.photos)
         self._prepared = asyncio.Event()
         self._stopping = threading.Event()
         self._ping: asyncio.Future[None] | None = None
 
     @property
     def works(self) -> dict[str, Callable[[], Awaitable[None]]]:
-        return {"catalog": self.prepare, "catalog_retention": self.retain}
+        return {"catalog": self.prepare, "catalog_retention": self.retain, "catalog_images": self.fetch_images}
 
     async def prepare(self) -> None:
         """Bring the tables to this version, as soon as the database answers; then publish, and read feeds."""
@@ -73,6 +75,11 @@ class CatalogJobs:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._prepared.wait(), within_s)
         return self._prepared.is_set()
+
+    async def fetch_images(self) -> None:
+        """Fetch the pictures that products name by URL."""
+        await self._prepared.wait()
+        await self.images.run()
 
     async def retain(self) -> None:
         """Delete once a day what was kept for long enough."""

@@ -44,6 +44,12 @@ class CatalogCollector(Collector):
         yield GaugeMetricFamily(
             f"{_PREFIX}card_records_waiting", "Events of cards not written yet", value=self._log.waiting
         )
+        yield _by(
+            "images",
+            "Pictures of feeds: `kept`, `unchanged`, `refused`, `retried` later, `crashes`",
+            "what",
+            asdict(self._jobs.images.stats),
+        )
         yield _by("purged", "Rows and files deleted because they were old", "what", self._jobs.purged)
         api = {"answered": self._api.answered, "replayed": self._api.replayed, "failures": self._api.failures}
         yield _by("api_requests", "Requests of the API", "what", api)

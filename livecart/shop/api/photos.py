@@ -12,7 +12,8 @@ from livecart.shop.api.products import product_reply
 from livecart.shop.api.request_schemas import OrderBody
 from livecart.shop.errors import InvalidValue
 from livecart.shop.files import image_reply
-from livecart.shop.repositories import negatives, photos, products
+from livecart.shop.repositories import image_fetches, negatives, photos, products
+from livecart.shop.repositories.image_fetches import Image
 from livecart.shop.repositories.negatives import Negative
 from livecart.shop.repositories.photo_check import MOST_BYTES, SUFFIX, check_photo
 from livecart.shop.schemas.product import PhotoInfo, Product
@@ -29,9 +30,10 @@ IMAGES = {f"image/{kind}": {"schema": {"type": "string", "format": "binary"}} fo
 
 
 class PhotoList(msgspec.Struct):
-    """A product's photos in their order."""
+    """A product's photos in their order, and the pictures that it names by URL, which become some of them."""
 
     photos: tuple[PhotoInfo, ...]
+    images: list[Image]
 
 
 class NegativeList(msgspec.Struct):
@@ -49,7 +51,8 @@ def add_photos(router: APIRouter, service: CatalogService, writer: Writer) -> No
         """A product's photos, in their order."""
         with store.read() as session:
             product = products.get(session, sku)
-        return Json.versioned(PhotoList(product.photos), product.version)
+            images = image_fetches.of_product(session, sku)
+        return Json.versioned(PhotoList(product.photos, images), product.version)
 
     @router.post(
         "/products/{sku:path}/photos",

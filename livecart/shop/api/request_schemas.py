@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from contract.card import HIGHEST_SLOT, PLATFORM, PLATFORM_ID, PlatformOffer
 from livecart.shop.schemas.money import parse_price
-from livecart.shop.schemas.product import ProductPatch
+from livecart.shop.schemas.product import URL_CHARS, ProductPatch
 
 #: Of one bulk request; more go in several.
 MOST_PRODUCTS = 5000
@@ -75,10 +75,14 @@ class PatchBody(Body):
     threshold: Threshold | None = None
     rooms: Annotated[RoomNames | None, Field(description="null: every room; []: none.")] = None
     offers: Annotated[list[OfferBody], Field(max_length=16, description="The same elsewhere, one a platform.")] = []
+    image_urls: Annotated[
+        list[Annotated[str, Field(max_length=URL_CHARS, examples=["https://cdn.example.com/1001.jpg"])]],
+        Field(max_length=50, description="Its pictures elsewhere; the first 8 are fetched as photos."),
+    ] = []
 
     def patch(self, sku: str) -> ProductPatch:
         values = {name: getattr(self, name) for name in self.model_fields_set - {"sku"}}
-        for name in ("words", "labels", "rooms"):
+        for name in ("words", "labels", "rooms", "image_urls"):
             if values.get(name) is not None:
                 values[name] = tuple(values[name])
         if "offers" in values:

@@ -56,14 +56,22 @@ TITLES: dict[str, tuple[str, ...]] = {
     "threshold": ("阈值",),
     "rooms": ("直播间 房间",),
     "offers": ("平台商品",),
+    "image_urls": (
+        "图片 图片链接 图片地址 图片url 商品图片 主图 商品主图 主图链接 "
+        "image images imageurl imagelink additionalimagelink imagesrc productimage "
+        "图片{n} 主图{n} image{n} imagelink{n}",
+    ),
 }
 #: Title as `_plain_title` has it: field, and how far back it stands.
 _FIELD_OF = {
     title: (name, rank)
     for name, ranks in TITLES.items()
     for rank, titles in enumerate(ranks)
-    for title in (titles if rank else f"{name.replace('_', '')} {titles}").split()
+    for pattern in (titles if rank else f"{name.replace('_', '')} {titles}").split()
+    for title in ([pattern.format(n=n) for n in range(1, 10)] if "{n}" in pattern else [pattern])
 }
+#: Fields that may stand in several columns.
+_SEVERAL = ("stock", "image_urls")
 _LISTS = frozenset({"words", "labels", "rooms"})
 _IN_BRACKETS = re.compile(r"[(\[【{<《](.*?)[)\]】}>》]")
 _NEEDED = re.compile(r"必填|选填|必须|required|optional")
@@ -89,9 +97,10 @@ class Heading:
     def values(self, row: Mapping[int, Any]) -> dict[str, Any]:
         """The cells by field; those of several warehouses as a list."""
         values = {name: row[index] for index, name in self.columns.items() if index in row}
-        if len(values) < len(self.columns) and "stock" in values:
-            warehouses = [row[index] for index, name in self.columns.items() if name == "stock" and index in row]
-            values["stock"] = warehouses if len(warehouses) > 1 else warehouses[0]
+        if len(values) < len(self.columns):
+            for several in values.keys() & _SEVERAL:
+                cells = [row[index] for index, name in self.columns.items() if name == several and index in row]
+                values[several] = cells if len(cells) > 1 else cells[0]
         return values
 
 
@@ -150,7 +159,9 @@ def _heading(number: int, titles: Mapping[int, str], file_name: str) -> Heading:
 
 
 def _check_several(name: str, first: str, second: str, file_name: str) -> None:
-    """Stock may stand in a column for each warehouse, named in brackets."""
+    """Stock may stand in a column for each warehouse, named in brackets, and each picture in one of its own."""
+    if name == "image_urls":
+        return
     units = {_in_brackets(first), _in_brackets(second)}
     if name != "stock" or len(units) < 2 or "" in units:
         raise FeedError(
@@ -203,6 +214,8 @@ def parse_field(name: str, value: Any) -> Any:
         return _list(name, value)
     if name == "offers":
         return _offers(value)
+    if name == "image_urls":
+        return tuple(value) if isinstance(value, list | tuple) else tuple(_text(value).split())
     if name == "on_sale":
         return _yes_or_no(value)
     text = _text(value)
@@ -315,6 +328,8 @@ def cell_of(name: str, value: Any) -> str:
         return "1" if value else "0"
     if name == "offers":
         return "\n".join(map(_written_offer, value))
+    if name == "image_urls":
+        return "\n".join(value)
     if isinstance(value, tuple):
         return json.dumps(value, ensure_ascii=False) if _needs_json(value) else "|".join(value)
     return str(value)

@@ -1,5 +1,6 @@
 """A row of a table or an item of a feed, as people and their programs write it, made exact (docs/tables.md)."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,10 +12,13 @@ from livecart.shop.import_export.cells import NumberCell, Verbatim, clean_text, 
 from livecart.shop.import_export.columns import to_patch
 from livecart.shop.import_export.prices import currency_of, price_and_currency
 from livecart.shop.import_export.stock import read_stock
-from livecart.shop.schemas.product import ProductPatch
+from livecart.shop.schemas.product import ProductPatch, is_image_url
 
 #: The key, and beside the fields of a patch: a lower price, from when until when, and whether there is any.
 _MORE_FIELDS = frozenset({"sku", "sale_price", "sale_from", "sale_to", "in_stock"})
+#: A comma may also be part of one.
+_BETWEEN_URLS = re.compile(r"\s+|[,;|，；、]+(?=(?:https?:)?//)")
+_SCHEME = re.compile(r"^(https?:)?//", re.IGNORECASE)
 
 
 def read_row(
@@ -78,7 +82,26 @@ class RowReader:
         return patch
 
 
+def image_urls(value: Any) -> list[str]:
+    """The addresses of pictures in a cell, a list, or objects with `src` or `url`; what is none is left out.
+
+    A shop that writes `http:` or no scheme is asked by https.
+    """
+    if isinstance(value, Mapping):
+        value = value.get("src") or value.get("url")
+    if isinstance(value, list | tuple):
+        return [url for each in value for url in image_urls(each)]
+    found = []
+    for text in _BETWEEN_URLS.split(clean_text("image_urls", value).strip()):
+        url = _SCHEME.sub("https://", text.strip(",;|，；、"), count=1)
+        if is_image_url(url):
+            found.append(url)
+    return found
+
+
 def _field(name: str, value: Any) -> Any:
+    if name == "image_urls":
+        return image_urls(value)
     if name == "stock":
         return read_stock(value)
     if name == "currency":

@@ -9,8 +9,6 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
-from contract.card import PlatformOffer
-
 #: Bytes compare as bytes: "A1" and "a1" are two skus. Both MySQL and MariaDB know this collation.
 _MYSQL = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
 _MARIADB = {name.replace("mysql", "mariadb"): value for name, value in _MYSQL.items()}
@@ -38,17 +36,21 @@ class Json(TypeDecorator[Any]):
         return None if value is None else json.loads(value)
 
 
-class Offers(TypeDecorator[tuple[PlatformOffer, ...]]):
-    """Offers of platforms as JSON; NULL: none, as of rows that are older than the column."""
+class JsonTuple(TypeDecorator[tuple[Any, ...]]):
+    """Values of one type as JSON; NULL: none, as of rows that are older than the column."""
 
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: tuple[PlatformOffer, ...] | None, dialect: Dialect) -> str | None:
+    def __init__(self, of: type) -> None:
+        super().__init__()
+        self.of = of
+
+    def process_bind_param(self, value: tuple[Any, ...] | None, dialect: Dialect) -> str | None:
         return msgspec.json.encode(value).decode() if value else None
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[PlatformOffer, ...]:
-        return () if value is None else msgspec.json.decode(value, type=tuple[PlatformOffer, ...])
+    def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[Any, ...]:
+        return () if value is None else msgspec.json.decode(value, type=tuple[self.of, ...])  # type: ignore[name-defined]
 
 
 class Base(DeclarativeBase):

@@ -7,7 +7,7 @@ from sqlalchemy import Boolean, Double, ForeignKey, Index, Integer, SmallInteger
 from sqlalchemy.orm import Mapped, mapped_column
 
 from contract.card import PlatformOffer
-from livecart.shop.models.base import Base, Digest, Json, Offers, Room, RowId, Seconds, Sku, options
+from livecart.shop.models.base import Base, Digest, Json, JsonTuple, Room, RowId, Seconds, Sku, options
 from livecart.shop.schemas.money import Money
 from livecart.shop.schemas.product import BRAND_CHARS, NAME_CHARS, SEARCH_CHARS, URL_CHARS
 
@@ -42,7 +42,8 @@ class ProductRow(Base):
     threshold: Mapped[float | None] = mapped_column(Double)
     #: False: only in the rooms of product_rooms, which may be none.
     all_rooms: Mapped[bool] = mapped_column(Boolean)
-    offers: Mapped[tuple[PlatformOffer, ...]] = mapped_column(Offers, nullable=True)
+    offers: Mapped[tuple[PlatformOffer, ...]] = mapped_column(JsonTuple(PlatformOffer), nullable=True)
+    image_urls: Mapped[tuple[str, ...]] = mapped_column(JsonTuple(str), nullable=True)
     source: Mapped[str | None] = mapped_column(String(64))
     #: Key and form in product_links.json, where it came from there.
     link_form: Mapped[dict[str, Any] | None] = mapped_column(Json)

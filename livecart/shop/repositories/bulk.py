@@ -21,6 +21,7 @@ from livecart.shop.repositories.product_rows import (
     in_chunks,
     load_by_sku,
     new_row,
+    plan_images,
     search_of,
     shows_in_offers,
     shows_in_snapshot,
@@ -111,6 +112,7 @@ def write(session: Session, edits: Sequence[Edit], *, source: str | None = None)
         session.connection().execute(sql_insert(ProductRow.__table__), new)  # type: ignore[arg-type]
     _update_rows(session, updates)
     _write_rooms(session, written)
+    _plan_images(session, written)
     write_audit(session, log)
     changed(
         session,
@@ -166,6 +168,17 @@ def _update_rows(session: Session, updates: dict[tuple[str, ...], list[dict[str,
         values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names} | {"version": table.c.version + 1}
         statement = sql_update(table).where(table.c.sku == bindparam("of_sku")).values(values)  # type: ignore[arg-type]
         session.connection().execute(statement, rows)
+
+
+def _plan_images(session: Session, edits: list[Edit]) -> None:
+    urls = {
+        edit.patch.sku: edit.after.image_urls
+        for edit in edits
+        if edit.after.image_urls != (edit.before.image_urls if edit.before else ())
+    }
+    if urls:
+        ids = session.execute(select(ProductRow.sku, ProductRow.id).where(ProductRow.sku.in_(list(urls))))
+        plan_images(session, {row_id: urls[sku] for sku, row_id in ids})
 
 
 def _write_rooms(session: Session, edits: list[Edit]) -> None:

@@ -9,12 +9,14 @@ import msgspec
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
+from livecart.shop.database.session import now_s
+from livecart.shop.models.image_fetches import ImageFetchRow
 from livecart.shop.models.products import PhotoRow, ProductRoomRow, ProductRow
 from livecart.shop.schemas.money import as_written, digits_of
 from livecart.shop.schemas.product import PATCH_FIELDS, PhotoInfo, Product, search_text
 
 #: Columns that hold a patch's field under its own name.
-_PLAIN = ("name", "url", "brand", "price", "currency", "stock", "on_sale", "threshold", "offers")
+_PLAIN = ("name", "url", "brand", "price", "currency", "stock", "on_sale", "threshold", "offers", "image_urls")
 #: Most ids in one `IN (...)`, and rows in one round of statements: SQLite's default limit of variables is above,
 #: MySQL's packet far above.
 CHUNK = 500
@@ -126,6 +128,31 @@ def write_rooms(session: Session, rooms: dict[int, Iterable[str] | None]) -> Non
     ]
     if entries:
         session.execute(insert(ProductRoomRow), entries)
+
+
+def plan_images(session: Session, urls: Mapping[int, Sequence[str]]) -> None:
+    """Note the pictures that products, by id, name now. Fetched ones are kept until their successors are in."""
+    rows = session.scalars(select(ImageFetchRow).where(ImageFetchRow.product_id.in_(list(urls)))).all()
+    known = {(row.product_id, row.url): row for row in rows}
+    wanted = {(product_id, url) for product_id, named in urls.items() for url in named}
+    at_s = now_s(session)
+    for key, row in known.items():
+        if key not in wanted:
+            row.state, row.next_try_at_s = "replaced", at_s
+    for product_id, named in urls.items():
+        for position, url in enumerate(named):
+            known_row = known.get((product_id, url))
+            if known_row is None:
+                session.add(
+                    ImageFetchRow(
+                        product_id=product_id, url=url, position=position, state="pending", tries=0, next_try_at_s=at_s
+                    )
+                )
+                continue
+            known_row.position = position
+            if known_row.state == "replaced":
+                known_row.state = "pending"
+    session.flush()
 
 
 def sellable(product: Product) -> bool:

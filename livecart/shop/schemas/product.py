@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -30,6 +31,7 @@ NAME_CHARS = 255
 BRAND_CHARS = 128
 ROOM_CHARS = 128
 URL_CHARS = 2048
+MOST_IMAGES = 8
 #: Of all words, or labels, of a product together, as JSON: what a MySQL TEXT column surely holds.
 _LIST_BYTES = 16_000
 _LIST_ENTRIES = 500
@@ -60,6 +62,10 @@ class Product(msgspec.Struct, frozen=True, kw_only=True):
     brand: Annotated[str | None, Meta(examples=["好欢螺"])] = None
     words: Annotated[tuple[str, ...], Meta(description="Print on the packaging.", examples=[["螺蛳粉", "柳州"]])] = ()
     labels: Annotated[tuple[str, ...], Meta(description="Labels of the classifier.", examples=[["螺蛳粉"]])] = ()
+    image_urls: Annotated[
+        tuple[str, ...],
+        Meta(description="Pictures of it elsewhere, fetched as photos.", examples=[["https://cdn.example.com/1.jpg"]]),
+    ] = ()
     price: Price | None = None
     currency: Annotated[str | None, Meta(examples=["CNY"])] = None
     stock: Annotated[int | None, Meta(description="null: not counted.", examples=[40])] = None
@@ -99,6 +105,7 @@ class ProductPatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     threshold: float | UnsetType | None = UNSET
     rooms: tuple[str, ...] | UnsetType | None = UNSET
     offers: tuple[PlatformOffer, ...] | UnsetType = UNSET
+    image_urls: tuple[str, ...] | UnsetType = UNSET
 
     def given(self) -> dict[str, Any]:
         """The fields to write, by name, without the sku."""
@@ -208,6 +215,8 @@ def _checked(field: str, value: Any, allowed_hosts: Iterable[str]) -> Any:
         _check_link(field, value, allowed_hosts)
     elif field == "offers":
         _check_offers(value, allowed_hosts)
+    elif field == "image_urls":
+        return _image_urls(value)
     elif field == "brand":
         return _text(field, value, BRAND_CHARS) if value and value.strip() else None
     elif field in {"words", "labels", "rooms"}:
@@ -246,6 +255,25 @@ def _check_offers(offers: tuple[PlatformOffer, ...], allowed_hosts: Iterable[str
         if offer.slot is not None and not 1 <= offer.slot <= HIGHEST_SLOT:
             raise InvalidValue("offers", "out_of_range", value=offer.slot, least=1, most=HIGHEST_SLOT)
         _check_link("offers", offer.url, allowed_hosts)
+
+
+def is_image_url(url: str) -> bool:
+    """True for an https address that a picture may be fetched from."""
+    try:
+        parts = urlsplit(url)
+        named = bool(parts.hostname) and parts.username is None and (parts.port or 443) > 0
+    except ValueError:
+        return False
+    return named and parts.scheme == "https" and len(url) <= URL_CHARS and is_printable(url) and " " not in url
+
+
+def _image_urls(urls: Iterable[str]) -> tuple[str, ...]:
+    """The first 8, each once: more views no longer help."""
+    kept = tuple(dict.fromkeys(urls))[:MOST_IMAGES]
+    for url in kept:
+        if not is_image_url(url):
+            raise InvalidValue("image_urls", "image_url_malformed", value=url[:80])
+    return kept
 
 
 def _text(field: str, value: str, most_chars: int) -> str:

@@ -23,6 +23,7 @@ _ITEMS = ("item", f"{_ATOM}entry")
 _MOST_BYTES = 512 * 1024 * 1024
 _IN_MEMORY_BYTES = 8 * 1024 * 1024
 _ITEM_TEXTS = 500
+_IMAGES = ("image_link", "additional_image_link")
 #: Of an item, and of what stands before it. Google takes some 10 KB of texts.
 _ITEM_BYTES = 1024 * 1024
 
@@ -39,7 +40,8 @@ class MerchantXmlSource(HttpSource):
 
     Read as: g:id sku; g:title name; g:link url; g:brand brand; g:price price and currency, or g:sale_price while
     g:sale_price_effective_date says so, if that is less; g:availability: what is not in stock has stock 0, what is
-    one that is not counted; g:product_type and g:google_product_category are not used.
+    one that is not counted; g:image_link and g:additional_image_link are its pictures; g:product_type and
+    g:google_product_category are not used.
     """
 
     def __init__(self, settings: MerchantXmlSettings, *, fetcher: Fetcher | None = None) -> None:
@@ -117,9 +119,12 @@ class _Bounded:
 
 def _values(item: Element) -> dict[str, Any]:
     texts: dict[str, str] = {}
+    images: list[str] = []
     for child in list(item)[:_ITEM_TEXTS]:
         name = child.tag.removeprefix(_G).removeprefix(_ATOM)
         text = (child.text or child.get("href") or "").strip()
+        if name in _IMAGES:
+            images.append(text)
         # g:title wins over title: it is the one that is meant for shops.
         if child.tag.startswith(_G) or name not in texts:
             texts[name] = text
@@ -130,6 +135,8 @@ def _values(item: Element) -> dict[str, Any]:
         "in_stock": texts.get("availability", ""),
     }
     values |= {name: texts[name] for name in ("brand", "price", "sale_price") if texts.get(name)}
+    if images:
+        values["image_urls"] = images
     if "price" in values or "sale_price" in values:
         values["currency"] = None
     dates = texts.get("sale_price_effective_date")

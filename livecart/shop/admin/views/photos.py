@@ -20,8 +20,9 @@ from livecart.shop.admin.views.page import Page, need, read, tell, text_of, writ
 from livecart.shop.database.store import Store
 from livecart.shop.errors import CatalogError, InvalidValue, NotFound
 from livecart.shop.files import image_reply
-from livecart.shop.repositories import negatives, photos, products
+from livecart.shop.repositories import image_fetches, negatives, photos, products
 from livecart.shop.repositories.blobs import BlobFolder
+from livecart.shop.repositories.image_fetches import Image
 from livecart.shop.repositories.negatives import Negative
 from livecart.shop.repositories.photo_check import SUFFIX, check_photo
 from livecart.shop.schemas.product import PhotoInfo, Product
@@ -48,9 +49,11 @@ class PhotosPage(Page):
         """All photos of a product; the new ones are previewed at once."""
         sku = request.query_params.get("sku", "")
 
-        def work(session: Session) -> tuple[Product, list[Negative]] | None:
+        def work(session: Session) -> tuple[Product, list[Negative], list[Image]] | None:
             product = products.find(session, sku)
-            return None if product is None else (product, negatives.of_product(session, sku))
+            if product is None:
+                return None
+            return product, negatives.of_product(session, sku), image_fetches.of_product(session, sku)
 
         found = await read(self.store, work)
         if found is None:
@@ -60,6 +63,7 @@ class PhotosPage(Page):
             "photos.html",
             product=found[0],
             negatives=found[1],
+            images=found[2],
             fresh=request.query_params.getlist("fresh"),
             can_preview=self._recognize is not None,
         )

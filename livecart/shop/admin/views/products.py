@@ -25,7 +25,7 @@ from livecart.shop.repositories import bulk, products
 from livecart.shop.repositories.product_rows import in_chunks, load_by_sku
 from livecart.shop.schemas.product import BRAND_CHARS, NAME_CHARS, SKU_CHARS, URL_CHARS, Product, ProductPatch
 
-_NOT_LISTED = ("url", "words", "labels", "threshold", "all_rooms", "currency", "offers")
+_NOT_LISTED = ("url", "words", "labels", "threshold", "all_rooms", "currency", "offers", "image_urls")
 _ONLY_LISTED = ("photos", "source", "updated_at_s")
 
 
@@ -44,6 +44,17 @@ def _tags(name: str, *, label: str | None = None, hint: str | None = None, **opt
         orderable=False,
         searchable=name in product_query.FILTERS,
         **options,
+    )
+
+
+def _lines(name: str) -> TextAreaField:
+    return TextAreaField(
+        name,
+        later(name),
+        help_text=later(f"{name}_hint"),
+        orderable=False,
+        searchable=False,
+        getter=lambda _, product: values_of(product)[name],
     )
 
 
@@ -68,14 +79,8 @@ def _fields() -> list[BaseField]:
             getter=lambda _, product: product.rooms is None,
         ),
         _tags("rooms", label="product_rooms", hint="product_rooms_hint", formatter={RequestAction.LIST: _listed_rooms}),
-        TextAreaField(
-            "offers",
-            later("offers"),
-            help_text=later("offers_hint"),
-            orderable=False,
-            searchable=False,
-            getter=lambda _, product: values_of(product)["offers"],
-        ),
+        _lines("offers"),
+        _lines("image_urls"),
         _text("photos", getter=lambda _, product: str(len(product.photos))),
         _text("source"),
         _text("updated_at_s", getter=lambda _, product: local_time(product.updated_at_s)[:16]),
@@ -120,6 +125,7 @@ class ProductView(EditedListing):
         "words",
         "labels",
         "offers",
+        "image_urls",
     )
     actions = ("off_sale", "on_sale")
     row_actions = ("edit", "photos", "delete")

@@ -1,0 +1,261 @@
+"""Pictures that feeds name become photos: from public addresses alone, once, and apart from the staff's."""
+
+import asyncio
+import http.server
+import ssl
+import subprocess
+import threading
+from contextlib import suppress
+
+import aiohttp
+import pytest
+
+from livecart.shop.import_export.rows import image_urls
+from livecart.shop.repositories import bulk, image_fetches, photos, products
+from livecart.shop.repositories.blobs import BlobFolder
+from livecart.shop.sync.images import ImageFetcher, fetch_all, public_connector
+from livecart.shop.sync.merchant_xml import MerchantXmlSettings
+from livecart.shop.sync.source import NO_VALIDATORS
+from tests.shop.catalog_stores import patch
+from tests.shop.feed_server import Answer, FeedServer
+from tests.shop.photo_files import photo
+
+CDN = "https://cdn.example.com"
+
+
+class Cdn:
+    """An https server for every name; answers by path, and keeps what was asked, and of how many at once."""
+
+    def __init__(self, folder):
+        self.answers, self.asked, self.at_once, self.most_at_once = {}, [], 0, 0
+        self.lock = threading.Lock()
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                with outer.lock:
+                    outer.asked.append((self.headers["Host"], self.path, self.headers.get("If-None-Match")))
+                    outer.at_once += 1
+                    outer.most_at_once = max(outer.most_at_once, outer.at_once)
+                answer = outer.answers.get(self.path, Answer(status=404))
+                if answer.headers.get("ETag") == self.headers.get("If-None-Match", "no"):
+                    answer = Answer(status=304)
+                self.send_response(answer.status)
+                for name, value in answer.headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(answer.body)))
+                self.end_headers()
+                with outer.lock:
+                    outer.at_once -= 1
+                with suppress(OSError):  # who has had enough hangs up
+                    self.wfile.write(answer.body)
+
+            def log_message(self, *_):
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        key, certificate = folder / "key.pem", folder / "certificate.pem"
+        command = (
+            "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=cdn.example.com"
+        )
+        subprocess.run([*command.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self._trusted = ssl.create_default_context(cafile=str(certificate))
+        self._trusted.check_hostname = False
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def connector(self):
+        port = self._server.server_port
+
+        class Here(aiohttp.abc.AbstractResolver):
+            async def resolve(self, host, _=0, family=0):
+                return [{"hostname": host, "host": "127.0.0.1", "port": port, "family": 2, "proto": 0, "flags": 0}]
+
+            async def close(self):
+                pass
+
+        return aiohttp.TCPConnector(resolver=Here(), ssl=self._trusted)
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def cdn(tmp_path):
+    server = Cdn(tmp_path)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def blobs(tmp_path):
+    return BlobFolder(tmp_path / "photos")
+
+
+@pytest.fixture
+def fetch(store, blobs, cdn):
+    fetcher = ImageFetcher(store, blobs, connector=cdn.connector)
+
+    def fetch():
+        asyncio.run(fetch_all(fetcher, lambda _: None))
+        return fetcher.stats
+
+    return fetch
+
+
+def name_images(store, *urls, sku="1001", source="feed"):
+    with store.write("feed") as session:
+        bulk.upsert(session, [patch(sku, image_urls=tuple(urls))], source=source)
+
+
+def shown(store, sku="1001"):
+    with store.read() as session:
+        return [(each.state, each.reason) for each in image_fetches.of_product(session, sku)]
+
+
+def names(store, sku="1001"):
+    with store.read() as session:
+        return sorted(each.name for each in products.get(session, sku).photos)
+
+
+def test_pictures_become_photos_and_are_fetched_once(store, fetch, cdn, clock):
+    cdn.answers = {"/a.jpg": Answer(photo(1)), "/b.jpg": Answer(photo(2), headers={"ETag": '"2"'})}
+    name_images(store, f"{CDN}/a.jpg", f"{CDN}/b.jpg", f"{CDN}/none.jpg")
+    stats = fetch()
+    assert names(store) == ["a.jpg", "b.jpg"]
+    assert shown(store) == [("in", None), ("in", None), ("refused", "status 404")]
+    assert (stats.kept, stats.refused, stats.crashes) == (2, 1, 0)
+    cdn.asked.clear()
+    name_images(store, f"{CDN}/a.jpg", f"{CDN}/b.jpg", f"{CDN}/none.jpg")
+    fetch()
+    assert cdn.asked == []
+    clock.pass_s(90_000)
+    fetch()
+    assert [(path, etag) for _, path, etag in cdn.asked] == [("/b.jpg", '"2"')]
+    assert stats.unchanged == 1
+    cdn.answers["/b.jpg"] = Answer(photo(3), headers={"ETag": '"3"'})
+    clock.pass_s(90_000)
+    fetch()
+    assert len(names(store)) == 2
+    assert stats.kept == 3
+
+
+def test_the_feeds_photos_are_replaced_and_the_staffs_stay(store, fetch, cdn, blobs):
+    cdn.answers = {f"/{name}.jpg": Answer(photo(seed)) for seed, name in enumerate("abc", 1)}
+    with store.write("staff") as session:
+        products.create(session, patch("1001"))
+        photos.add(session, blobs, "1001", photo(9), name="staff.jpg")
+        photos.add(session, blobs, "1001", photo(2), name="staff-b.jpg")
+    name_images(store, f"{CDN}/a.jpg", f"{CDN}/b.jpg")
+    fetch()
+    assert names(store) == ["a.jpg", "staff-b.jpg", "staff.jpg"]
+    name_images(store, f"{CDN}/c.jpg")
+    assert "a.jpg" in names(store), "until its successor is in"
+    fetch()
+    assert names(store) == ["c.jpg", "staff-b.jpg", "staff.jpg"]
+    name_images(store)
+    fetch()
+    assert names(store) == ["staff-b.jpg", "staff.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (Answer(b"<html>"), "photo"),
+        (Answer(b"\xff\xd8\xff" + b"x" * 100), "photo"),
+        (Answer(b"x" * (17 * 2**20)), "more than 16 MiB"),
+        (Answer(status=302, headers={"Location": "http://cdn.example.com/a.jpg"}), "no https address"),
+        (Answer(status=302, headers={"Location": "/picture.jpg"}), "more than 3 redirects"),
+        (Answer(status=302, headers={"Location": "https://user@cdn.example.com/"}), "no https address"),
+        (Answer(status=410), "status 410"),
+    ],
+)
+def test_what_is_no_picture_is_refused_and_the_next_one_comes(store, fetch, cdn, answer, reason):
+    cdn.answers = {"/picture.jpg": answer, "/good.jpg": Answer(photo(1))}
+    name_images(store, f"{CDN}/picture.jpg", f"{CDN}/good.jpg")
+    fetch()
+    (state, said), good = shown(store)
+    assert (state, reason in said, good) == ("refused", True, ("in", None))
+
+
+def test_what_may_come_yet_is_tried_again_and_in_the_end_refused(store, fetch, cdn, clock):
+    cdn.answers = {"/a.jpg": Answer(status=503, headers={"Retry-After": "600"})}
+    name_images(store, f"{CDN}/a.jpg")
+    fetch()
+    assert shown(store) == [("pending", "status 503")]
+    clock.pass_s(599)
+    fetch()
+    assert len(cdn.asked) == 1
+    for _ in range(6):
+        clock.pass_s(90_000)
+        fetch()
+    assert (len(cdn.asked), shown(store)) == (7, [("refused", "status 503")])
+
+
+def test_who_is_killed_while_it_fetches_leaves_it_to_the_next(store, fetch, cdn, clock):
+    cdn.answers = {"/a.jpg": Answer(photo(1))}
+    name_images(store, f"{CDN}/a.jpg")
+    with store.write("killed") as session:
+        assert [due.url for due in image_fetches.take(session, 10)] == [f"{CDN}/a.jpg"]
+    fetch()
+    assert cdn.asked == []
+    clock.pass_s(121)
+    fetch()
+    assert shown(store) == [("in", None)]
+
+
+def test_a_host_is_asked_for_two_at_a_time(store, fetch, cdn):
+    cdn.answers = {f"/{number}.jpg": Answer(photo(number)) for number in range(8)}
+    name_images(store, *(f"{CDN}/{number}.jpg" for number in range(8)))
+    fetch()
+    assert (len(names(store)), cdn.most_at_once <= 2) == (8, True)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "[::1]", "10.0.0.1", "192.168.1.1", "169.254.169.254", "[::ffff:127.0.0.1]", "0.0.0.0", "2130706433",
+     "[64:ff9b::7f00:1]", "localhost", "0x7f.1", "100.64.0.1", "[fe80::1]", "224.0.0.1"],
+)  # fmt: skip
+def test_no_address_that_is_not_public_is_asked(store, blobs, cdn, host):
+    name_images(store, f"https://{host}:{cdn._server.server_port}/a.jpg")
+    fetcher = ImageFetcher(store, blobs, connector=public_connector)
+    asyncio.run(fetch_all(fetcher, lambda _: None))
+    ((state, reason),) = shown(store)
+    assert (cdn.asked, fetcher.stats.kept) == ([], 0)
+    assert state == "refused" or "no connection" in reason
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("https://a.example/1.jpg", ["https://a.example/1.jpg"]),
+        ("https://a.example/1.jpg,https://a.example/2.jpg；//a.example/3.jpg",
+         ["https://a.example/1.jpg", "https://a.example/2.jpg", "https://a.example/3.jpg"]),
+        ("http://a.example/1,w_80.jpg\nhttps://a.example/2.jpg", ["https://a.example/1,w_80.jpg", "https://a.example/2.jpg"]),
+        ([{"src": "https://a.example/1.jpg"}, {"id": 3}, None, "https://a.example/2.jpg"],
+         ["https://a.example/1.jpg", "https://a.example/2.jpg"]),
+        ("photos/1.jpg data:image/png;base64,AAAA ftp://a.example/1.jpg https://u:p@a.example/", []),
+        (None, []),
+    ],
+)  # fmt: skip
+def test_addresses_as_shops_write_them(value, expected):
+    assert image_urls(value) == expected
+
+
+def test_a_merchant_feed_names_them():
+    item = """<item><g:id>1</g:id><title>螺蛳粉</title><link>https://shop.example.com/1</link>
+    <g:image_link>https://cdn.example.com/1.jpg</g:image_link>
+    <g:additional_image_link>https://cdn.example.com/2.jpg</g:additional_image_link>
+    <g:additional_image_link>https://cdn.example.com/3.jpg</g:additional_image_link></item>"""
+    body = f'<rss xmlns:g="http://base.google.com/ns/1.0"><channel>{item}</channel></rss>'.encode()
+    server = FeedServer()
+    server.answer = lambda _: Answer(body)
+    try:
+        source = MerchantXmlSettings(name="m", url=server.url).source()
+        ((read,),) = [page.patches for page in source.pages(None, NO_VALIDATORS)]
+    finally:
+        server.close()
+    assert read.image_urls == tuple(f"https://cdn.example.com/{number}.jpg" for number in (1, 2, 3))
