@@ -173,6 +173,33 @@ async def test_the_recogniser_dies_and_returns_without_a_second_card(engine, eve
     assert told(events) == ALL_SHOWN
 
 
+async def test_the_recogniser_dies_under_a_live_room_and_the_next_frame_is_looked_at(engine, events, flv, archive):
+    # A stream that begins again as often as it ends: however late a step is, a next frame comes.
+    with ByteServer(flv, bytes_per_s=len(flv) / 6.0) as server:
+        runner = await engine.rooms.put(plan("room-1", server.url, rate_hz=2))
+        await until(lambda: told(events) == [("card", "red")])
+        await archive.stop()
+        # A product that is followed well is not looked at for seconds.
+        runner.look_again()
+        await until(lambda: engine.metrics.outcomes("room-1").get("gave_up", 0) >= 1)
+        answered = engine.metrics.outcomes("room-1")["answered"]
+        await archive.start()
+        await until(lambda: engine.metrics.outcomes("room-1")["answered"] > answered)
+    assert told(events) == [("card", "red")]
+
+
+async def test_a_look_that_is_wanted_again_speeds_up_sampling(engine, events, flv):
+    with ByteServer(flv, bytes_per_s=len(flv) / 6.0, then="hang") as server:
+        runner = await engine.rooms.put(plan("room-1", server.url, ingest={"stall_after_s": 20.0}))
+        # Nothing was sampled yet: there is no time of the stream to speed up from.
+        runner.look_again()
+        await until(
+            lambda: runner._newest_pts_s is not None and not runner._sampling.rate.is_fast(runner._newest_pts_s)
+        )
+        runner.look_again()
+        assert runner._sampling.rate.is_fast(runner._newest_pts_s)
+
+
 async def test_cards_that_an_earlier_process_left_are_withdrawn(engine, events):
     # As a process that was killed would leave it: the card is on the bus, its publisher is not.
     await engine.bus.publish(card_event(event="card", event_id=7, room="room-2"))
