@@ -10,6 +10,7 @@ from contextlib import suppress
 import aiohttp
 import pytest
 
+from livecart.shop.errors import StoreUnavailable
 from livecart.shop.import_export.rows import image_urls
 from livecart.shop.repositories import bulk, image_fetches, photos, products
 from livecart.shop.repositories.blobs import BlobFolder
@@ -259,3 +260,19 @@ def test_a_merchant_feed_names_them():
     finally:
         server.close()
     assert read.image_urls == tuple(f"https://cdn.example.com/{number}.jpg" for number in (1, 2, 3))
+
+
+def test_a_database_that_goes_away_meanwhile_is_told_as_that_and_nothing_is_lost(store, fetch, cdn, clock, monkeypatch):
+    cdn.answers = {"/a.jpg": Answer(photo(1)), "/b.jpg": Answer(photo(2))}
+    name_images(store, f"{CDN}/a.jpg", f"{CDN}/b.jpg")
+
+    def away(*_, **__):
+        raise StoreUnavailable("store_silent", cause="gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(image_fetches, "keep", away)
+        with pytest.raises(StoreUnavailable):
+            fetch()
+    clock.pass_s(121)
+    fetch()
+    assert names(store) == ["a.jpg", "b.jpg"]

@@ -111,7 +111,7 @@ def drop_replaced(session: Session, limit: int = 200) -> int:
     query = (
         select(ImageFetchRow, ProductRow.sku)
         .join(ProductRow, ProductRow.id == ImageFetchRow.product_id)
-        .where(ImageFetchRow.state == "replaced", ~waits)
+        .where(ImageFetchRow.next_try_at_s <= now_s(session), ImageFetchRow.state == "replaced", ~waits)
         .limit(limit)
     )
     dropped = session.execute(query).all()

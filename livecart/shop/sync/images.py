@@ -107,10 +107,14 @@ class ImageFetcher:
             )
             hosts: dict[str, asyncio.Semaphore] = {}
             at_once = asyncio.Semaphore(_AT_ONCE)
-            async with session, asyncio.TaskGroup() as tasks:
+            async with session:
+                fetches = []
                 for each in due:
                     host = hosts.setdefault(_host(each.url), asyncio.Semaphore(_AT_ONCE_PER_HOST))
-                    tasks.create_task(self._fetch(session, each, host, at_once))
+                    fetches.append(self._fetch(session, each, host, at_once))
+                results = await asyncio.gather(*fetches, return_exceptions=True)
+            for failure in filter(None, results):
+                raise failure
         await asyncio.to_thread(edit, _WHO, image_fetches.drop_replaced)
         return len(due)
 
