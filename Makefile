@@ -204,7 +204,7 @@ audit: viewer/node_modules/.complete  ## Known vulnerabilities of everything pin
 	@.venv-audit/bin/pip-audit --disable-pip --no-deps -r deploy/constraints.txt
 	@$(NPM) audit
 
-bench: archive viewer  ## All benchmarks, about an hour; one of them: make bench ONLY=gate
+bench: archive viewer  ## The benchmarks of run_all.py, about an hour; one of them: make bench ONLY=gate
 	@$(BIN)/python benchmarks/run_all.py $(ONLY)
 
 clean: ## Remove what was built; .venv and downloaded weights stay

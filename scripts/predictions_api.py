@@ -15,8 +15,6 @@ CONTENT_TYPES = {
     ".jpeg": "image/jpeg",
     ".png": "image/png",
     ".webp": "image/webp",
-    ".heic": "image/heic",
-    ".avif": "image/avif",
 }
 _TRIES = 6
 _TIMEOUT_S = 60.0

@@ -12,8 +12,6 @@ _CONTENT_TYPES = {
     ".jpeg": "image/jpeg",
     ".png": "image/png",
     ".webp": "image/webp",
-    ".heic": "image/heic",
-    ".avif": "image/avif",
 }
 #: A catalog's own photo is nearly always known for its product; of so many one is.
 _PROBES = 5

@@ -166,8 +166,15 @@ def sync(
 
 
 @catalog_cli.command("fetch-photos", help=_FETCH)
-def fetch_photos(*, config: Config = None, url: Url = None, folder: Folder = None, json: Json = False) -> None:
-    run_on_catalog((config, url, folder), json, lambda work, service: work.fetch_photos(service))
+def fetch_photos(
+    *,
+    again: Annotated[bool, typer.Option("--again", help="再试未收的 also those that were refused.")] = False,
+    config: Config = None,
+    url: Url = None,
+    folder: Folder = None,
+    json: Json = False,
+) -> None:
+    run_on_catalog((config, url, folder), json, lambda work, service: work.fetch_photos(service, again=again))
 
 
 @catalog_cli.command("chapters", help=_CHAPTERS)

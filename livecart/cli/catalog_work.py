@@ -102,8 +102,10 @@ def take_out(service: CatalogService, target: Path) -> Answer:
     return Answer({"target": str(target), "products": count}, [f"{target}: {count} 个商品 products"])
 
 
-def fetch_photos(service: CatalogService) -> Answer:
+def fetch_photos(service: CatalogService, *, again: bool) -> Answer:
     """Fetch the pictures that are due."""
+    if again:
+        service.store.edit(who(), image_fetches.ask_again)
     fetcher = ImageFetcher(service.store, service.photos)
     asyncio.run(fetch_all(fetcher, lambda tried: print(f"  {tried} 张 pictures …", file=sys.stderr)))
     with service.store.read() as session:

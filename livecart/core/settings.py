@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from livecart.core.errors import SettingsError
-from livecart.core.overlay import Region, unusable_region
+from livecart.core.overlay_position import Region, unusable_region
 
 T = TypeVar("T")
 Bounds: TypeAlias = Mapping[str, tuple[float, float]]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import msgspec
 
 from livecart.core.errors import SettingsError
-from livecart.core.overlay import Region
+from livecart.core.overlay_position import Region
 from livecart.core.settings import WHIP_SOURCE, RoomSettings
 from livecart.live.decide import DecisionSettings
 from livecart.live.gate.settings import GateSettings

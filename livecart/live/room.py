@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 from contract.card import CardEvent
 from livecart.core.background import LoopCalls
-from livecart.core.overlay import share_box
+from livecart.core.overlay_position import share_box
 from livecart.core.settings import WHIP_SOURCE
 from livecart.core.types import Detections, Frame, RoomView, StreamState
 from livecart.live.decide import RoomDecision, RoomState
@@ -30,7 +30,7 @@ from livecart.live.metrics import LiveMetrics
 from livecart.live.mirroring import Mirroring
 from livecart.live.plan import RoomPlan
 from livecart.live.recognise.latest_frames import LatestFrames
-from livecart.live.sampling_rate import SamplingController
+from livecart.live.sampling_controller import SamplingController
 from livecart.live.video import StreamReader
 from livecart.live.video.picture import MaskedPicture
 from livecart.live.video.whip import WhipEndpoint

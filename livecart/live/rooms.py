@@ -26,7 +26,7 @@ from livecart.live.recognise.dispatcher import Dispatcher
 from livecart.live.recognise.latest_frames import LatestFrames
 from livecart.live.recognise.settings import DispatcherSettings
 from livecart.live.room import RoomRunner, Shared
-from livecart.live.sampling_rate import LoadShedding
+from livecart.live.sampling_controller import LoadShedding
 from livecart.live.watchers import RoomWatchers
 
 _log = logging.getLogger(__name__)

@@ -22,7 +22,7 @@ class News:
     """The news since the watcher asked last.
 
     Attributes:
-        look: The newest; None: there were none.
+        detections: The newest; None: there were none.
         decided_at_s: When the decision had it, UNIX time; 0 where there is none.
         skipped: Results before it that were not taken: the newest wins.
         events: The room's events, oldest first.

@@ -1,4 +1,4 @@
-"""Retention times, and the deletion of older rows and files: in small batches, so that nobody waits for it."""
+"""Deletes rows and files older than `settings.Keep` says: in small batches, so that nobody waits for it."""
 
 import logging
 from collections.abc import Callable

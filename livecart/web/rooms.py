@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
 from contract.links import is_https_link
 from livecart.core.errors import StreamError
 from livecart.core.http_replies import error, reply
-from livecart.core.overlay import Region
+from livecart.core.overlay_position import Region
 from livecart.core.printable import is_printable
 from livecart.core.settings import RoomSettings
 from livecart.core.types import Detection, RoomView

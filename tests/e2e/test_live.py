@@ -19,7 +19,7 @@ from PIL import Image
 import make_clip
 import torchserve_control as control
 from livecart.cli.clip_score import read_truth
-from livecart.core.overlay import share_box
+from livecart.core.overlay_position import share_box
 from livecart.core.settings import RoomSettings
 from livecart.live.decide import DecisionSettings
 from livecart.live.gate.settings import GateSettings

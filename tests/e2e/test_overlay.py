@@ -21,7 +21,7 @@ import pytest_asyncio
 import requests
 from PIL import Image
 
-from livecart.core.overlay import share_box
+from livecart.core.overlay_position import share_box
 from livecart.shop.repositories import products
 from tests.e2e.browsing import axe_source, chromium
 from tests.shop.catalog_stores import allow_shop, open_upgraded, patch

@@ -2,7 +2,7 @@
 
 import pytest
 
-from livecart.live.sampling_rate import LoadShedding
+from livecart.live.sampling_controller import LoadShedding
 from livecart.live.video import IngestSettings, SamplingRate, StreamReader
 from tests.live.video.streams import Seen, encode
 

@@ -107,6 +107,8 @@ def test_through_the_api(store, tmp_path):
         for kind, card_id, at_s in events:
             cards.record(session, card_event(event=kind, card_id=card_id, sku=card_id, at_s=START_S + at_s))
         cards.record(session, card_event(card_id="c3", room="elsewhere", at_s=START_S + 20))
+        # Of a process that was killed the day before.
+        cards.record(session, card_event(card_id="c4", sku="c4", at_s=START_S - 86_400))
     asked = {"start_s": START_S, "end_s": START_S + 100}
     answer = client.get("rooms/room-1/chapters", params=asked)
     assert answer.headers["Content-Type"].startswith("text/csv")

@@ -14,6 +14,7 @@ from livecart.shop.errors import StoreUnavailable
 from livecart.shop.import_export.rows import image_urls
 from livecart.shop.repositories import bulk, image_fetches, photos, products
 from livecart.shop.repositories.blobs import BlobFolder
+from livecart.shop.sync import images
 from livecart.shop.sync.images import ImageFetcher, fetch_all, public_connector
 from livecart.shop.sync.merchant_xml import MerchantXmlSettings
 from livecart.shop.sync.source import NO_VALIDATORS
@@ -159,7 +160,7 @@ def test_the_feeds_photos_are_replaced_and_the_staffs_stay(store, fetch, cdn, bl
     assert names(store) == ["c.jpg", "staff-b.jpg", "staff.jpg"]
     name_images(store)
     fetch()
-    assert names(store) == ["staff-b.jpg", "staff.jpg"]
+    assert names(store) == ["c.jpg", "staff-b.jpg", "staff.jpg"], "a feed that lost its pictures takes none away"
 
 
 @pytest.mark.parametrize(
@@ -194,6 +195,71 @@ def test_what_may_come_yet_is_tried_again_and_in_the_end_refused(store, fetch, c
         clock.pass_s(90_000)
         fetch()
     assert (len(cdn.asked), shown(store)) == (7, [("refused", "status 503")])
+    cdn.answers["/a.jpg"] = Answer(photo(1))
+    clock.pass_s(7 * 86_400)
+    fetch()
+    assert shown(store) == [("in", None)], "what was refused is asked for again a week later"
+
+
+def test_a_host_that_does_not_answer_is_left_alone_and_costs_no_try(store, blobs, cdn, clock, monkeypatch):
+    cdn.answers = {"/good.jpg": Answer(photo(1))}
+    name_images(store, *(f"https://dead.example.com/{number}.jpg" for number in range(7)), f"{CDN}/good.jpg")
+    asked = []
+    get = images._get
+
+    async def get_alive(session, due):
+        asked.append(due.url)
+        if due.host == "dead.example.com":
+            raise images._Later("no connection: ClientConnectorError", of_host=True)
+        return await get(session, due)
+
+    monkeypatch.setattr(images, "_get", get_alive)
+    fetcher = ImageFetcher(store, blobs, connector=cdn.connector)
+    asyncio.run(fetch_all(fetcher, lambda _: None))
+    assert len([url for url in asked if "dead" in url]) <= 2
+    assert [state for state, _ in shown(store)] == ["pending"] * 7 + ["in"]
+    with store.write("look") as session:
+        clock.pass_s(61)
+        assert {due.tries for due in image_fetches.take(session, 64)} == {0}
+
+
+def test_the_same_picture_under_a_new_address_stays(store, fetch, cdn):
+    cdn.answers = {"/a.jpg?v=1": Answer(photo(1)), "/a.jpg?v=2": Answer(photo(1)), "/b.jpg": Answer(photo(1))}
+    name_images(store, f"{CDN}/a.jpg?v=1")
+    fetch()
+    name_images(store, f"{CDN}/a.jpg?v=2")
+    fetch()
+    assert names(store) == ["a.jpg"]
+    name_images(store, f"{CDN}/a.jpg?v=2", f"{CDN}/b.jpg")
+    fetch()
+    name_images(store, f"{CDN}/b.jpg")
+    fetch()
+    assert len(names(store)) == 1
+
+
+def test_without_a_successor_a_photo_stays(store, fetch, cdn, clock):
+    cdn.answers = {"/a.jpg": Answer(photo(1))}
+    name_images(store, f"{CDN}/a.jpg")
+    fetch()
+    name_images(store, f"{CDN}/none.jpg")
+    fetch()
+    clock.pass_s(61)
+    fetch()
+    assert (names(store), shown(store)) == (["a.jpg"], [("refused", "status 404")])
+
+
+def test_a_photo_that_staff_took_away_stays_away_and_nothing_is_written(store, fetch, cdn, clock):
+    cdn.answers = {"/a.jpg": Answer(photo(1), headers={"ETag": '"1"'})}
+    name_images(store, f"{CDN}/a.jpg")
+    fetch()
+    with store.write("staff") as session:
+        version = photos.remove(session, "1001", products.get(session, "1001").photos[0].digest).version
+    cdn.answers = {"/a.jpg": Answer(photo(1), headers={"ETag": '"2"'})}
+    clock.pass_s(90_000)
+    fetch()
+    with store.read() as session:
+        after = products.get(session, "1001")
+    assert (after.photos, after.version) == ((), version)
 
 
 def test_who_is_killed_while_it_fetches_leaves_it_to_the_next(store, fetch, cdn, clock):
@@ -203,7 +269,7 @@ def test_who_is_killed_while_it_fetches_leaves_it_to_the_next(store, fetch, cdn,
         assert [due.url for due in image_fetches.take(session, 10)] == [f"{CDN}/a.jpg"]
     fetch()
     assert cdn.asked == []
-    clock.pass_s(121)
+    clock.pass_s(601)
     fetch()
     assert shown(store) == [("in", None)]
 
@@ -240,6 +306,9 @@ def test_no_address_that_is_not_public_is_asked(store, blobs, cdn, host):
          ["https://a.example/1.jpg", "https://a.example/2.jpg"]),
         ("photos/1.jpg data:image/png;base64,AAAA ftp://a.example/1.jpg https://u:p@a.example/", []),
         (None, []),
+        (["#NAME?", "https://a.example/1.jpg", {"url": {"https": "//a.example/2.jpg"}}, [["https://a.example/3.jpg"]]],
+         ["https://a.example/1.jpg"]),
+        ("https://a.example/1.jpg" + "," * 100_000 + "x", ["https://a.example/1.jpg"]),
     ],
 )  # fmt: skip
 def test_addresses_as_shops_write_them(value, expected):
@@ -273,6 +342,16 @@ def test_a_database_that_goes_away_meanwhile_is_told_as_that_and_nothing_is_lost
         patched.setattr(image_fetches, "keep", away)
         with pytest.raises(StoreUnavailable):
             fetch()
-    clock.pass_s(121)
+    clock.pass_s(601)
     fetch()
     assert names(store) == ["a.jpg", "b.jpg"]
+
+
+def test_a_feed_that_goes_back_to_a_picture_finds_it_as_it_was(store, fetch, cdn):
+    cdn.answers = {"/a.jpg": Answer(photo(1), headers={"ETag": '"1"'})}
+    name_images(store, f"{CDN}/a.jpg")
+    fetch()
+    name_images(store, f"{CDN}/b.jpg")
+    name_images(store, f"{CDN}/a.jpg")
+    fetch()
+    assert (shown(store), names(store)) == ([("in", None)], ["a.jpg"])

@@ -1,7 +1,7 @@
 """The file format of a catalog snapshot: which arrays it has, and how they lie in one file.
 
 The file is in the safetensors format, so that other tools can look into it: 8 bytes of header length, a JSON header
-that names arrays, and their bytes. Read with ``open_container``, written by ``snapshot_write``.
+that names arrays, and their bytes. Read with ``open_container``, written by ``write.py``.
 """
 
 import hashlib

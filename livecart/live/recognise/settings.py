@@ -35,7 +35,7 @@ class RecognizerSettings:
     text: str | None = None
     #: Longer replies are an error.
     max_reply_bytes: int = 1 << 20
-    #: Threads that make JPEGs, 1 or more.
+    #: Threads that make JPEGs, 1 or more; their quality is that of video/picture.py.
     encode_threads: int = 2
 
     def __post_init__(self) -> None:

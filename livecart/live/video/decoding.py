@@ -3,10 +3,10 @@
 A frame needs every frame since the key frame before it. Packets are therefore only decoded when a sample is due
 before the next key frame is expected; otherwise they are held, undecoded, and thrown away when that key frame comes.
 If it does not come in time, the held packets are decoded after all, and distances are measured afresh: the guess
-costs nothing but time. The rate may change at any time (rate.py); with economy only key frames are decoded, as long as
-they come every few seconds. Where key frames come about as often as samples are wanted, they alone are decoded
-(`key_frames`); else (`all_frames`) a group of pictures is decoded up to its last sample, without those frames in
-between that no other frame refers to.
+costs nothing but time. The rate may change at any time (sampling.py); while load is shed only key frames are decoded,
+as long as they come every few seconds. Where key frames come about as often as samples are wanted, they alone are
+decoded (`key_frames`); else (`all_frames`) a group of pictures is decoded up to its last sample, without those frames
+in between that no other frame refers to.
 
 Two kinds of streams have no key frames to begin at, and are decoded whole. Intra refresh renews the picture column by
 column, and where that begins a packet is marked as a key frame, of which the decoder makes a P picture, or nothing if

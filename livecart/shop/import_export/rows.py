@@ -17,7 +17,8 @@ from livecart.shop.schemas.product import ProductPatch, is_image_url
 #: The key, and beside the fields of a patch: a lower price, from when until when, and whether there is any.
 _MORE_FIELDS = frozenset({"sku", "sale_price", "sale_from", "sale_to", "in_stock"})
 #: A comma may also be part of one.
-_BETWEEN_URLS = re.compile(r"\s+|[,;|，；、]+(?=(?:https?:)?//)")
+_BETWEEN_URLS = re.compile(r"\s+|(?<![,;|，；、])[,;|，；、]+(?=(?:https?:)?//)")
+_MOST_URLS_CHARS = 50_000
 _SCHEME = re.compile(r"^(https?:)?//", re.IGNORECASE)
 
 
@@ -83,19 +84,21 @@ class RowReader:
 
 
 def image_urls(value: Any) -> list[str]:
-    """The addresses of pictures in a cell, a list, or objects with `src` or `url`; what is none is left out.
+    """Addresses of pictures in a cell, a list of texts, or of objects with `src` or `url`; what is none is left out.
 
     A shop that writes `http:` or no scheme is asked by https.
     """
-    if isinstance(value, Mapping):
-        value = value.get("src") or value.get("url")
-    if isinstance(value, list | tuple):
-        return [url for each in value for url in image_urls(each)]
     found = []
-    for text in _BETWEEN_URLS.split(clean_text("image_urls", value).strip()):
-        url = _SCHEME.sub("https://", text.strip(",;|，；、"), count=1)
-        if is_image_url(url):
-            found.append(url)
+    for each in value if isinstance(value, list | tuple) else [value]:
+        text = each.get("src") or each.get("url") if isinstance(each, Mapping) else each
+        try:
+            cleaned = clean_text("image_urls", text)[:_MOST_URLS_CHARS]
+        except InvalidValue:
+            continue
+        for part in _BETWEEN_URLS.split(cleaned.strip()):
+            url = _SCHEME.sub("https://", part.strip(",;|，；、"), count=1)
+            if is_image_url(url):
+                found.append(url)
     return found
 
 

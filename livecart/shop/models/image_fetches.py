@@ -13,19 +13,21 @@ class ImageFetchRow(Base):
     """A picture of a product by its URL."""
 
     __tablename__ = "image_fetches"
-    __table_args__ = (Index(None, "product_id"), Index(None, "next_try_at_s"), options())
+    __table_args__ = (Index(None, "product_id"), Index(None, "state", "next_try_at_s"), options())
 
     id: Mapped[int] = mapped_column(RowId, primary_key=True)
     product_id: Mapped[int] = mapped_column(RowId, ForeignKey("products.id", ondelete="CASCADE"))
     url: Mapped[str] = mapped_column(String(URL_CHARS))
+    #: Of the URL: hosts are left alone each by itself.
+    host: Mapped[str] = mapped_column(String(255))
     position: Mapped[int] = mapped_column(SmallInteger)
-    #: `pending`, `in`, `refused`, or `replaced`: the feed names it no more, its photo goes when its successors are in.
+    #: `pending`, `in`, `refused`, or `replaced`: it is named no more, and its photo goes when its successors are in.
     state: Mapped[str] = mapped_column(String(16))
     #: Why it is refused, or was not there yet.
     reason: Mapped[str | None] = mapped_column(String(REASON_CHARS))
-    #: The photo that it brought; None where the product had that photo already, which is staff's then.
+    #: The photo that it brought, also where another picture is the same; None where staff's photo is.
     digest: Mapped[str | None] = mapped_column(Digest)
     etag: Mapped[str | None] = mapped_column(String(255))
     tries: Mapped[int] = mapped_column(Integer, default=0)
-    #: None: nothing is to be done.
+    #: UNIX time; None: nothing is to be done.
     next_try_at_s: Mapped[float | None] = mapped_column(Seconds)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 from msgspec import Meta
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy import update as sql_update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -89,11 +89,14 @@ def latest(
 
 
 def between(session: Session, room: str, start_s: float, end_s: float, *, limit: int) -> list[Card]:
-    """Cards of a room that were on screen between two moments, in the order in which they were shown."""
-    ended = CardRow.withdrawn_at_s
+    """Cards of a room that were on screen between two moments, in the order in which they were shown.
+
+    One that was never withdrawn, as of a process that was killed, counts only where it was shown in between.
+    """
+    ended = func.coalesce(CardRow.withdrawn_at_s, CardRow.shown_at_s)
     query = (
         select(CardRow)
-        .where(CardRow.room == room, CardRow.shown_at_s < end_s, ended.is_(None) | (ended > start_s))
+        .where(CardRow.room == room, CardRow.shown_at_s < end_s, ended >= start_s)
         .order_by(CardRow.shown_at_s, CardRow.card_id)
         .limit(limit)
     )

@@ -1,10 +1,14 @@
 """Pictures that a product names by URL, on their way to become its photos. The feed's stay apart from the staff's."""
 
+import hashlib
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from msgspec import Meta
 from sqlalchemy import exists, func, select
+from sqlalchemy import update as sql_update
 from sqlalchemy.orm import Session, aliased
 
 from livecart.shop.database.session import now_s
@@ -13,24 +17,28 @@ from livecart.shop.models.image_fetches import REASON_CHARS, ImageFetchRow
 from livecart.shop.models.products import PhotoRow, ProductRow
 from livecart.shop.repositories import photos, products
 from livecart.shop.repositories.blobs import BlobFolder
+from livecart.shop.repositories.photo_bytes import PhotoBytes
 
 ImageState = Literal["pending", "in", "refused"]
+_STATES: tuple[ImageState, ...] = ("pending", "in", "refused")
 #: Who takes a picture has it for so long; what a killed process took is taken by the next one then.
-_LEASE_S = 120.0
-#: With an ETag a picture is asked for again after so long, which costs its server a header.
-_AGAIN_AFTER_S = 86_400.0
-#: Waits between the tries of what may come yet; after the last one it is refused.
-_RETRY_S = (60.0, 300.0, 1800.0, 7200.0, 21_600.0, 86_400.0)
+_LEASE_S = 600.0
+#: A photo that is to go is looked at again after so long, while its successors are on their way.
+_LOOK_AGAIN_S = 60.0
+#: Of one host, in one taking: a slow one leaves places to the others.
+_MOST_PER_HOST = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A picture to fetch now. `etag`: of the photo that is there already."""
+    """A picture to fetch now. `etag`: of the photo that is there; `tries`: failed ones so far."""
 
     id: int
     sku: str
     url: str
+    host: str
     etag: str | None
+    tries: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,84 +50,126 @@ class Image:
     reason: Annotated[str | None, Meta(description="Why it is refused, or was not there yet.")]
 
 
-def take(session: Session, limit: int) -> list[Due]:
-    """Pictures that are due, oldest first; nobody else takes them for two minutes."""
+def take(session: Session, limit: int, *, but_of: Collection[str] = ()) -> list[Due]:
+    """Pictures that are due, new ones first, of other hosts than `but_of`; nobody else takes them for ten minutes."""
+    at_s = now_s(session)
+    due: list[Due] = []
+    of_host: Counter[str] = Counter()
+    for state in _STATES:
+        query = (
+            select(ImageFetchRow, ProductRow.sku)
+            .join(ProductRow, ProductRow.id == ImageFetchRow.product_id)
+            .where(ImageFetchRow.state == state, ImageFetchRow.next_try_at_s <= at_s)
+            .where(ImageFetchRow.host.not_in(list(but_of)))
+            .order_by(ImageFetchRow.next_try_at_s)
+            .limit(4 * limit)
+            .with_for_update(skip_locked=True, of=ImageFetchRow)
+        )
+        for row, sku in session.execute(query):
+            if len(due) < limit and of_host[row.host] < _MOST_PER_HOST:
+                of_host[row.host] += 1
+                row.next_try_at_s = at_s + _LEASE_S
+                due.append(Due(row.id, sku, row.url, row.host, row.etag, row.tries))
+    return due
+
+
+def keep(
+    session: Session, blobs: BlobFolder, due: Due, photo: PhotoBytes, *, etag: str | None, again_s: float | None
+) -> None:
+    """The picture, of `check_photo`, becomes a photo of its product; the one that it was before goes.
+
+    `again_s`: seconds until it is asked for again; None: never.
+    """
+    digest = hashlib.sha256(photo.data).hexdigest()
+    try:
+        product_id = products.id_of(session, due.sku, lock=True)
+    except NotFound:
+        return
+    row = _row(session, due)
+    if row is None:
+        return
+    row.etag, before = etag, row.digest
+    if before != digest:
+        if not _has_photo(session, product_id, digest):
+            try:
+                photos.add(session, blobs, due.sku, photo.data, name=_name_of(due.url))
+            except InvalidValue as error:
+                refuse(session, due, str(error), again_s=again_s)
+                return
+            row.digest = digest
+        else:
+            row.digest = digest if _is_shared(session, row, digest) else None
+        if before:
+            _drop_photo(session, row, due.sku, before)
+    # Else it is as it was, also where staff have taken the photo away.
+    _end(session, row, "in", None, again_s)
+
+
+def unchanged(session: Session, due: Due, *, again_s: float) -> None:
+    """The picture is as it was."""
+    if (row := _row(session, due)) is not None:
+        _end(session, row, "in", None, again_s)
+
+
+def refuse(session: Session, due: Due, reason: str, *, again_s: float | None) -> None:
+    """The picture is none, or is not to be had. One that is in stays, whatever has become of it there."""
+    row = _row(session, due)
+    if row is not None and row.state == "in":
+        _end(session, row, "in", row.reason, again_s)
+    elif row is not None:
+        _end(session, row, "refused", reason, again_s)
+
+
+def put_off(session: Session, due: Due, reason: str, *, again_s: float, counts: bool) -> None:
+    """The picture may come yet. `counts`: this was one of its tries."""
+    if (row := _row(session, due)) is not None:
+        row.tries += counts
+        row.next_try_at_s = now_s(session) + again_s
+        if row.state != "in":
+            row.reason = reason[:REASON_CHARS]
+
+
+def drop_replaced(session: Session, limit: int = 100) -> int:
+    """Take away photos of pictures that are named no more, of products that have their successors; how many.
+
+    Where none came in, or none is named, the last ones stay: a feed that lost its pictures takes nothing away.
+    """
     at_s = now_s(session)
     query = (
         select(ImageFetchRow, ProductRow.sku)
         .join(ProductRow, ProductRow.id == ImageFetchRow.product_id)
-        .where(ImageFetchRow.next_try_at_s <= at_s, ImageFetchRow.state != "replaced")
-        .order_by(ImageFetchRow.next_try_at_s, ImageFetchRow.id)
+        .where(ImageFetchRow.state == "replaced", ImageFetchRow.next_try_at_s <= at_s)
         .limit(limit)
         .with_for_update(skip_locked=True, of=ImageFetchRow)
     )
-    due = []
-    for row, sku in session.execute(query):
-        row.next_try_at_s = at_s + _LEASE_S
-        due.append(Due(row.id, sku, row.url, row.etag))
-    return due
-
-
-def keep(session: Session, blobs: BlobFolder, due: Due, data: bytes, etag: str | None) -> None:
-    """The picture, of `check_photo`, becomes a photo of its product; one that it had before goes."""
-    row = session.get(ImageFetchRow, due.id)
-    if row is None or row.state == "replaced":
-        return  # meanwhile the feed named others
-    before = row.digest
-    try:
-        had = {photo.digest for photo in products.get(session, due.sku).photos}
-        now = {photo.digest for photo in photos.add(session, blobs, due.sku, data, name=_name_of(due.url)).photos}
-    except NotFound:
-        return
-    except InvalidValue as error:
-        _end(row, "refused", str(error))
-        return
-    new = now - had
-    if new:
-        row.digest = new.pop()
-        if before:
-            _drop_photo(session, row, due.sku, before)
-    _end(row, "in", None, etag, now_s(session) + _AGAIN_AFTER_S if etag else None)
-
-
-def unchanged(session: Session, due: Due) -> None:
-    """The picture is as it was."""
-    if (row := session.get(ImageFetchRow, due.id)) is not None and row.state == "in":
-        row.next_try_at_s, row.tries = now_s(session) + _AGAIN_AFTER_S, 0
-
-
-def refuse(session: Session, due: Due, reason: str, *, may_come: bool = False, after_s: float = 0.0) -> None:
-    """The picture did not come. `may_come`: it is tried again, after `after_s` at the soonest."""
-    row = session.get(ImageFetchRow, due.id)
-    if row is None or row.state == "replaced":
-        return
-    if row.state == "in":
-        # What was fetched once stays, whatever has become of it there.
-        row.next_try_at_s = now_s(session) + _AGAIN_AFTER_S
-    elif may_come and row.tries < len(_RETRY_S):
-        row.next_try_at_s = now_s(session) + max(_RETRY_S[row.tries], after_s)
-        row.tries += 1
-        row.reason = reason[:REASON_CHARS]
-    else:
-        _end(row, "refused", reason)
-
-
-def drop_replaced(session: Session, limit: int = 200) -> int:
-    """Take away photos that feeds name no more, of products that wait for no other picture; how many pictures."""
     other = aliased(ImageFetchRow)
-    waits = exists().where(other.product_id == ImageFetchRow.product_id, other.state == "pending", other.tries < 2)
-    query = (
-        select(ImageFetchRow, ProductRow.sku)
-        .join(ProductRow, ProductRow.id == ImageFetchRow.product_id)
-        .where(ImageFetchRow.next_try_at_s <= now_s(session), ImageFetchRow.state == "replaced", ~waits)
-        .limit(limit)
-    )
-    dropped = session.execute(query).all()
-    for row, sku in dropped:
-        if row.digest:
-            _drop_photo(session, row, sku, row.digest)
-        session.delete(row)
-    return len(dropped)
+    dropped = 0
+    for row, sku in session.execute(query).all():
+        states = dict(
+            session.execute(
+                select(other.state, func.min(other.tries))
+                .where(other.product_id == row.product_id, other.state != "replaced")
+                .group_by(other.state)
+            ).all()
+        )
+        if not states:
+            row.next_try_at_s = None
+        elif "in" not in states or states.get("pending") == 0:
+            row.next_try_at_s = at_s + _LOOK_AGAIN_S
+        else:
+            if row.digest:
+                _drop_photo(session, row, sku, row.digest)
+            session.delete(row)
+            session.flush()
+            dropped += 1
+    return dropped
+
+
+def ask_again(session: Session) -> int:
+    """Refused pictures are due now; how many."""
+    changed = sql_update(ImageFetchRow).where(ImageFetchRow.state == "refused")
+    done = session.execute(changed.values(state="pending", tries=0, next_try_at_s=now_s(session)))
+    return int(done.rowcount)  # type: ignore[attr-defined]
 
 
 def of_product(session: Session, sku: str) -> list[Image]:
@@ -133,32 +183,36 @@ def of_product(session: Session, sku: str) -> list[Image]:
     return [Image(row.url, row.state, row.reason) for row in session.scalars(query)]  # type: ignore[arg-type]
 
 
-def counts(session: Session, source: str | None = None) -> dict[ImageState, int]:
-    """Pictures by state; of one feed's products, or of all."""
-    query = select(ImageFetchRow.state, func.count()).where(ImageFetchRow.state != "replaced")
-    if source is not None:
-        query = query.join(ProductRow, ProductRow.id == ImageFetchRow.product_id).where(ProductRow.source == source)
-    found = dict(session.execute(query.group_by(ImageFetchRow.state)).all())
-    return {state: found.get(state, 0) for state in ("pending", "in", "refused")}
+def counts(session: Session) -> dict[ImageState, int]:
+    """Pictures by state."""
+    found = dict(session.execute(select(ImageFetchRow.state, func.count()).group_by(ImageFetchRow.state)).all())
+    return {state: found.get(state, 0) for state in _STATES}
 
 
-def _end(
-    row: ImageFetchRow,
-    state: ImageState,
-    reason: str | None,
-    etag: str | None = None,
-    next_try_at_s: float | None = None,
-) -> None:
-    row.state, row.reason, row.etag = state, reason and reason[:REASON_CHARS], etag
-    row.tries, row.next_try_at_s = 0, next_try_at_s
+def _row(session: Session, due: Due) -> ImageFetchRow | None:
+    """The picture as it stands now, locked, unless its product names others by now."""
+    row = session.get(ImageFetchRow, due.id, populate_existing=True, with_for_update=True)
+    return None if row is None or row.state == "replaced" else row
+
+
+def _end(session: Session, row: ImageFetchRow, state: ImageState, reason: str | None, again_s: float | None) -> None:
+    row.state, row.reason, row.tries = state, reason and reason[:REASON_CHARS], 0
+    row.next_try_at_s = None if again_s is None else now_s(session) + again_s
+
+
+def _has_photo(session: Session, product_id: int, digest: str) -> bool:
+    return bool(session.scalar(select(exists().where(PhotoRow.product_id == product_id, PhotoRow.digest == digest))))
+
+
+def _is_shared(session: Session, row: ImageFetchRow, digest: str) -> bool:
+    """True where another picture of the product brought the same photo."""
+    others = (ImageFetchRow.product_id == row.product_id, ImageFetchRow.digest == digest, ImageFetchRow.id != row.id)
+    return bool(session.scalar(select(exists().where(*others))))
 
 
 def _drop_photo(session: Session, row: ImageFetchRow, sku: str, digest: str) -> None:
     """Unless another picture of the product is the same, or staff took it away."""
-    others = (ImageFetchRow.product_id == row.product_id, ImageFetchRow.digest == digest, ImageFetchRow.id != row.id)
-    is_shared = session.scalar(select(exists().where(*others)))
-    has = session.scalar(select(exists().where(PhotoRow.product_id == row.product_id, PhotoRow.digest == digest)))
-    if has and not is_shared:
+    if _has_photo(session, row.product_id, digest) and not _is_shared(session, row, digest):
         photos.remove(session, sku, digest)
 
 

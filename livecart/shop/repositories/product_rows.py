@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 from sqlalchemy import delete, insert, select
@@ -145,13 +146,14 @@ def plan_images(session: Session, urls: Mapping[int, Sequence[str]]) -> None:
             if known_row is None:
                 session.add(
                     ImageFetchRow(
-                        product_id=product_id, url=url, position=position, state="pending", tries=0, next_try_at_s=at_s
+                        product_id=product_id, url=url, host=urlsplit(url).hostname or "", position=position,
+                        state="pending", tries=0, next_try_at_s=at_s,
                     )
-                )
+                )  # fmt: skip
                 continue
             known_row.position = position
             if known_row.state == "replaced":
-                known_row.state = "pending"
+                known_row.state, known_row.tries, known_row.next_try_at_s = "pending", 0, at_s
     session.flush()
 
 

@@ -6,16 +6,18 @@ A picture that does not come never holds up another, nor its feed.
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
+from sqlalchemy.orm import Session
 
 from livecart.core.background import Backoff
 from livecart.core.printable import printable
-from livecart.core.public_address import AddressNotPublic, public_socket
+from livecart.core.public_address import AddressNotPublic, ThreadedNames, public_socket
 from livecart.shop.database.store import Store
 from livecart.shop.errors import CatalogError, InvalidValue, StoreUnavailable
 from livecart.shop.repositories import image_fetches
@@ -24,17 +26,27 @@ from livecart.shop.repositories.image_fetches import Due
 from livecart.shop.repositories.photo_check import MOST_BYTES, check_photo
 
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 _WHO = "images"
 _AT_ONCE, _AT_ONCE_PER_HOST = 8, 2
 _BATCH = 64
 _LOOK_EVERY_S = 5.0
-_FIRST_RETRY_S, _LAST_RETRY_S = 1.0, 60.0
+#: Waits between the tries of a picture that may come yet; after the last one it is refused.
+RETRY_WAITS_S = (60.0, 300.0, 1800.0, 7200.0, 21_600.0, 86_400.0)
+#: A picture with an ETag is asked for again after so long, which costs its server a header.
+AGAIN_AFTER_S = 86_400.0
+#: What was refused may have been mended there.
+REFUSED_AGAIN_S = 7 * 86_400.0
+#: A host that does not answer, or asks for patience, is left alone for so long, twice as long each time.
+HOST_PAUSE_S, MOST_HOST_PAUSE_S = 60.0, 3600.0
+_DATABASE_FIRST_RETRY_S, _DATABASE_LAST_RETRY_S = 1.0, 60.0
 _TIMEOUT = aiohttp.ClientTimeout(total=60.0, sock_connect=10.0, sock_read=20.0)
 _CHUNK_BYTES = 64 * 1024
 _MOST_REDIRECTS = 3
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 #: Statuses behind which a picture may come yet (RFC 9110).
 _MAY_COME = frozenset({408, 425, 429, 500, 502, 503, 504})
+_TOO_MANY = 429
 _MOST_PAUSE_S = 86_400.0
 
 
@@ -50,17 +62,29 @@ class ImageStats:
 
 
 class _Refused(Exception):
-    """It did not come, or is none. `may_come`: later it might."""
+    """It is none, or is not to be had."""
 
-    def __init__(self, reason: str, *, may_come: bool = False, after_s: float = 0.0) -> None:
+
+class _Later(Exception):
+    """It may come yet, after `after_s` at the soonest. `of_host`: its host is to be left alone."""
+
+    def __init__(self, reason: str, *, after_s: float = 0.0, of_host: bool = False) -> None:
         super().__init__(reason)
-        self.may_come = may_come
         self.after_s = after_s
+        self.of_host = of_host
+
+
+@dataclass
+class _Pause:
+    """A host that is left alone until then, on the event loop's clock."""
+
+    until_s: float = 0.0
+    length_s: float = 0.0
 
 
 def public_connector() -> aiohttp.TCPConnector:
     """Connects to public addresses, each looked up once."""
-    return aiohttp.TCPConnector(limit=_AT_ONCE, limit_per_host=_AT_ONCE_PER_HOST, socket_factory=public_socket)
+    return aiohttp.TCPConnector(limit=_AT_ONCE, resolver=ThreadedNames(), socket_factory=public_socket)
 
 
 class ImageFetcher:
@@ -72,17 +96,19 @@ class ImageFetcher:
         blobs: BlobFolder,
         *,
         connector: Callable[[], aiohttp.BaseConnector] = public_connector,
-        stats: ImageStats | None = None,
     ) -> None:
         """Opens no connection."""
-        self.stats = stats or ImageStats()
+        self.stats = ImageStats()
         self._store = store
         self._blobs = blobs
         self._connector = connector
+        self._pauses: dict[str, _Pause] = {}
+        # Of its own: a picture that takes long to decode holds up nobody else's work.
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="images")
 
     async def run(self) -> None:
         """Fetch, for ever."""
-        backoff = Backoff(_FIRST_RETRY_S, _LAST_RETRY_S)
+        backoff = Backoff(_DATABASE_FIRST_RETRY_S, _DATABASE_LAST_RETRY_S)
         while True:
             try:
                 fetched = await self.fetch_due()
@@ -95,9 +121,10 @@ class ImageFetcher:
                 await asyncio.sleep(_LOOK_EVERY_S)
 
     async def fetch_due(self) -> int:
-        """Fetch up to 64 pictures that are due, and drop what feeds name no more; how many were tried."""
-        edit = self._store.edit
-        due = await asyncio.to_thread(edit, _WHO, partial(image_fetches.take, limit=_BATCH))
+        """Fetch up to 64 pictures that are due, and drop what is named no more; how many were tried or dropped."""
+        now_s = asyncio.get_running_loop().time()
+        paused = [host for host, pause in self._pauses.items() if pause.until_s > now_s]
+        due = await self._edit(partial(image_fetches.take, limit=_BATCH, but_of=paused))
         if due:
             session = aiohttp.ClientSession(
                 connector=self._connector(),
@@ -110,51 +137,77 @@ class ImageFetcher:
             async with session:
                 fetches = []
                 for each in due:
-                    host = hosts.setdefault(_host(each.url), asyncio.Semaphore(_AT_ONCE_PER_HOST))
+                    host = hosts.setdefault(each.host, asyncio.Semaphore(_AT_ONCE_PER_HOST))
                     fetches.append(self._fetch(session, each, host, at_once))
                 results = await asyncio.gather(*fetches, return_exceptions=True)
             for failure in filter(None, results):
                 raise failure
-        await asyncio.to_thread(edit, _WHO, image_fetches.drop_replaced)
-        return len(due)
+        return len(due) + await self._edit(image_fetches.drop_replaced)
+
+    async def _edit(self, work: Callable[[Session], T]) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._store.edit, _WHO, work)
 
     async def _fetch(
         self, session: aiohttp.ClientSession, due: Due, host: asyncio.Semaphore, at_once: asyncio.Semaphore
     ) -> None:
-        edit = self._store.edit
-        try:
-            async with host, at_once:
+        loop = asyncio.get_running_loop()
+        # In this order: who waits for its host takes no place from others.
+        async with host, at_once:
+            try:
+                self._check_host(due.host)
                 found = await _get(session, due)
+                self._pauses.pop(due.host, None)
                 if found is None:
+                    await self._edit(partial(image_fetches.unchanged, due=due, again_s=AGAIN_AFTER_S))
                     self.stats.unchanged += 1
-                    await asyncio.to_thread(edit, _WHO, partial(image_fetches.unchanged, due=due))
                     return
                 data, etag = found
-                photo = await asyncio.to_thread(check_photo, data)
-            keep = partial(image_fetches.keep, blobs=self._blobs, due=due, data=photo.data, etag=etag)
-            await asyncio.to_thread(edit, _WHO, keep)
-            self.stats.kept += 1
-        except StoreUnavailable:
-            raise
-        except (_Refused, InvalidValue) as error:
-            await self._refuse(due, error)
-        except CatalogError as error:
-            await self._refuse(due, _Refused(str(error), may_come=True))
-        except Exception as error:  # noqa: BLE001  whatever one picture does, the others come
-            self.stats.crashes += 1
-            _log.exception("the picture %s of %s", _shown(due.url), due.sku)
-            await self._refuse(due, _Refused(f"unexpected {type(error).__name__}", may_come=True))
+                photo = await loop.run_in_executor(self._threads, check_photo, data)
+                again_s = AGAIN_AFTER_S if etag else None
+                keep = partial(image_fetches.keep, blobs=self._blobs, due=due, photo=photo, etag=etag, again_s=again_s)
+                await self._edit(keep)
+                self.stats.kept += 1
+            except StoreUnavailable:
+                raise
+            except (_Refused, InvalidValue) as error:
+                await self._refuse(due, str(error))
+            except _Later as error:
+                await self._put_off(due, error)
+            except CatalogError as error:
+                await self._put_off(due, _Later(str(error)))
+            except Exception as error:  # noqa: BLE001  whatever one picture does, the others come
+                self.stats.crashes += 1
+                _log.exception("the picture %s of %s", _shown(due.url), due.sku)
+                await self._put_off(due, _Later(f"unexpected {type(error).__name__}"))
 
-    async def _refuse(self, due: Due, error: _Refused | InvalidValue) -> None:
-        may_come = isinstance(error, _Refused) and error.may_come
-        after_s = error.after_s if isinstance(error, _Refused) else 0.0
-        if may_come:
-            self.stats.retried += 1
+    def _check_host(self, host: str) -> None:
+        pause, now_s = self._pauses.get(host), asyncio.get_running_loop().time()
+        if pause is not None and pause.until_s > now_s:
+            raise _Later("its host does not answer", of_host=True)
+
+    async def _refuse(self, due: Due, reason: str) -> None:
+        self.stats.refused += 1
+        _log.warning("the picture %s of %s is refused: %s", _shown(due.url), due.sku, reason)
+        await self._edit(partial(image_fetches.refuse, due=due, reason=printable(reason), again_s=REFUSED_AGAIN_S))
+
+    async def _put_off(self, due: Due, error: _Later) -> None:
+        now_s = asyncio.get_running_loop().time()
+        if error.of_host:
+            pause = self._pauses.setdefault(due.host, _Pause())
+            if pause.until_s <= now_s:
+                length_s = min(max(2 * pause.length_s, HOST_PAUSE_S), MOST_HOST_PAUSE_S)
+                pause.length_s = max(length_s, error.after_s)
+                pause.until_s = now_s + pause.length_s
+            again_s = pause.until_s - now_s
+        elif due.tries >= len(RETRY_WAITS_S):
+            await self._refuse(due, str(error))
+            return
         else:
-            self.stats.refused += 1
-            _log.warning("the picture %s of %s is refused: %s", _shown(due.url), due.sku, error)
-        work = partial(image_fetches.refuse, due=due, reason=printable(str(error)), may_come=may_come, after_s=after_s)
-        await asyncio.to_thread(self._store.edit, _WHO, work)
+            again_s = max(RETRY_WAITS_S[due.tries], error.after_s)
+        self.stats.retried += 1
+        reason, counts = printable(str(error)), not error.of_host
+        await self._edit(partial(image_fetches.put_off, due=due, reason=reason, again_s=again_s, counts=counts))
 
 
 async def fetch_all(fetcher: ImageFetcher, on_progress: Callable[[int], None]) -> None:
@@ -179,16 +232,16 @@ async def _get(session: aiohttp.ClientSession, due: Due) -> tuple[bytes, str | N
                 if answer.status == 304 and due.etag:
                     return None
                 if answer.status != 200:
-                    raise _failed(answer)
+                    raise _failure(answer)
                 return await _read(answer), _etag_of(answer)
     except aiohttp.ClientConnectorError as error:
         if isinstance(error.os_error, AddressNotPublic):
             raise _Refused("its address is not public") from error
-        raise _Refused(f"no connection: {type(error).__name__}", may_come=True) from error
+        raise _Later(f"no connection: {type(error).__name__}", of_host=True) from error
     except (aiohttp.InvalidURL, ValueError) as error:
         raise _Refused("no URL of a picture") from error
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise _Refused(f"no answer: {type(error).__name__}", may_come=True) from error
+        raise _Later(f"no answer: {type(error).__name__}", of_host=True) from error
     raise _Refused(f"more than {_MOST_REDIRECTS} redirects")
 
 
@@ -198,10 +251,12 @@ def _check_url(url: str) -> None:
         raise _Refused(f"{_shown(url)} is no https address")
 
 
-def _failed(answer: aiohttp.ClientResponse) -> _Refused:
+def _failure(answer: aiohttp.ClientResponse) -> Exception:
+    if answer.status not in _MAY_COME:
+        return _Refused(f"status {answer.status}")
     after = answer.headers.get("Retry-After", "")
     after_s = min(float(after[:9]), _MOST_PAUSE_S) if after.isdecimal() else 0.0
-    return _Refused(f"status {answer.status}", may_come=answer.status in _MAY_COME, after_s=after_s)
+    return _Later(f"status {answer.status}", after_s=after_s, of_host=answer.status == _TOO_MANY)
 
 
 async def _read(answer: aiohttp.ClientResponse) -> bytes:
@@ -216,12 +271,6 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes:
 def _etag_of(answer: aiohttp.ClientResponse) -> str | None:
     etag = answer.headers.get("ETag", "")
     return etag if etag.isascii() and 0 < len(etag) <= 255 else None
-
-
-def _host(url: str) -> str:
-    with suppress(ValueError):
-        return urlsplit(url).hostname or ""
-    return ""
 
 
 def _shown(url: str) -> str:

@@ -1,27 +1,22 @@
 """One signed POST to somebody's server, which is believed nothing: no redirect, no cookie, a bounded answer in time."""
 
 import asyncio
-import socket
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from functools import partial
 from types import TracebackType
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 from standardwebhooks import Webhook
 
 from livecart.core.printable import printable
-from livecart.core.public_address import public_socket
+from livecart.core.public_address import ThreadedNames, public_socket
 from livecart.shop.repositories.webhooks import is_internal
 from livecart.shop.webhooks.outbox import Answer
 
 _ANSWER_BYTES = 4_096
 _SHOWN_CHARS = 200
-_NAMES_AT_ONCE = 16
 _KEEP_ALIVE_S = 30.0
 
 
@@ -34,7 +29,7 @@ class Poster:
         self._open = AsyncExitStack()
 
     async def __aenter__(self) -> "Poster":
-        names = _Names()
+        names = ThreadedNames()
         self._open.push_async_callback(names.close)
         self._public = await self._session(
             aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_S, resolver=names, socket_factory=public_socket)
@@ -100,30 +95,3 @@ def _judged(answer: aiohttp.ClientResponse, text: bytes) -> Answer:
     after = answer.headers.get("Retry-After", "")
     retry_after_s = float(after[:9]) if after.isdecimal() else 0.0
     return Answer(answer.status, f"status {answer.status}: {said}".rstrip(": "), retry_after_s)
-
-
-class _Names(AbstractResolver):
-    """Looks names up in threads of its own: one that hangs takes none from the rest of the process."""
-
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(_NAMES_AT_ONCE, thread_name_prefix="webhook-names")
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        look_up = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
-        found = await asyncio.get_running_loop().run_in_executor(self._pool, look_up)
-        return [
-            ResolveResult(
-                hostname=host,
-                host=str(address[0]),
-                port=port,
-                family=kind,
-                proto=protocol,
-                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-            )
-            for kind, _, protocol, _, address in found
-        ]
-
-    async def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)

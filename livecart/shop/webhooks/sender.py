@@ -29,7 +29,7 @@ _MOST_IN_FLIGHT = 256
 #: Retries come due, and other processes write: the outbox is looked at so often.
 _POLL_S = 0.5
 _FIGURES_EVERY_S = 5.0
-_FIRST_RETRY_S, _LAST_RETRY_S = 0.5, 10.0
+_DATABASE_FIRST_RETRY_S, _DATABASE_LAST_RETRY_S = 0.5, 10.0
 
 
 class Post(Protocol):
@@ -81,7 +81,7 @@ class WebhookSender:
         self._wake.set()
 
     async def run(self) -> None:
-        backoff = Backoff(_FIRST_RETRY_S, _LAST_RETRY_S)
+        backoff = Backoff(_DATABASE_FIRST_RETRY_S, _DATABASE_LAST_RETRY_S)
         while True:
             try:
                 await self.round()

@@ -11,6 +11,7 @@ from livecart.core.http_replies import error
 from livecart.core.rate_limits import TokenBuckets, network_of
 from livecart.web.hub.admission import BadAfter, ViewerRequest, read_viewer_request
 from livecart.web.hub.connection import run_connection
+from livecart.web.hub.feedback import BATCHES_BURST, BATCHES_PER_S
 from livecart.web.hub.hub import Refused, ViewerHub
 from livecart.web.hub.messages import (
     LONGEST_VIEWER_MESSAGE_BYTES,
@@ -20,9 +21,6 @@ from livecart.web.hub.messages import (
     ack,
     read_viewer_message,
 )
-
-#: Batches from one address by POST, which may stand for a whole office.
-_BATCHES_BURST, _BATCHES_PER_S = 200.0, 20.0
 
 #: How long a viewer that does not read has for the stream's end.
 _END_WITHIN_S = 1.0
@@ -77,7 +75,7 @@ class FeedbackPost:
 
     def __init__(self, hub: ViewerHub) -> None:
         self._hub = hub
-        self._buckets = TokenBuckets(_BATCHES_BURST, _BATCHES_PER_S)
+        self._buckets = TokenBuckets(BATCHES_BURST, BATCHES_PER_S)
 
     async def __call__(self, request: Request, room: str) -> Response:
         metrics = self._hub.metrics

@@ -28,7 +28,7 @@ _MOST_KEYS = 100_000
 #: Viewers keep what they cannot send; a clock that is wrong by more than this is no clock.
 _OLDEST_S, _NEWEST_S = 86_400.0, 300.0
 #: Batches of one network, which may stand for a whole office, over whatever connections: as many as by POST.
-_BATCHES_BURST, _BATCHES_PER_S = 200.0, 20.0
+BATCHES_BURST, BATCHES_PER_S = 200.0, 20.0
 
 
 class ViewerFeedback(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +80,7 @@ class FeedbackIntake:
         self._batches: FIFOCache[str, None] = FIFOCache(most_keys)
         self._events: FIFOCache[str, None] = FIFOCache(most_keys)
         self._in_progress: set[str] = set()
-        self._networks = TokenBuckets(_BATCHES_BURST, _BATCHES_PER_S)
+        self._networks = TokenBuckets(BATCHES_BURST, BATCHES_PER_S)
         self._salt = secrets.token_bytes(16)
         #: Of each network, the numbers of its open connections.
         self._numbers: dict[str, set[int]] = {}

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Request, Response
 
 from livecart.core.errors import SettingsError
 from livecart.core.http_replies import error
-from livecart.core.overlay import OverlayPosition, overlay_css
+from livecart.core.overlay_position import OverlayPosition, overlay_css
 from livecart.web.hub.admission import Admission
 from livecart.web.hub.hub import ViewerHub
 

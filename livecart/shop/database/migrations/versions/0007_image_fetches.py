@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("id", _ROW_ID, nullable=False),
         sa.Column("product_id", _ROW_ID, nullable=False),
         sa.Column("url", sa.String(length=2048), nullable=False),
+        sa.Column("host", sa.String(length=255), nullable=False),
         sa.Column("position", sa.SmallInteger(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("reason", sa.String(length=255), nullable=True),
@@ -32,8 +33,8 @@ def upgrade() -> None:
             ["product_id"], ["products.id"], name="fk_image_fetches_product_id", ondelete="CASCADE"
         ),
     )
-    for column in ("product_id", "next_try_at_s"):
-        create_index(f"ix_image_fetches_{column}", "image_fetches", [column])
+    for columns in (["product_id"], ["state", "next_try_at_s"]):
+        create_index(f"ix_image_fetches_{'_'.join(columns)}", "image_fetches", columns)
 
 
 def downgrade() -> None:

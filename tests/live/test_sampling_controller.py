@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from livecart.core.types import Detections, Frame
-from livecart.live.sampling_rate import SamplingController
+from livecart.live.sampling_controller import SamplingController
 from livecart.live.video import ArrayPicture, IngestSettings
 
 PICTURE = ArrayPicture(np.zeros((36, 64, 3), np.uint8))
