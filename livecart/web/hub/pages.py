@@ -103,7 +103,7 @@ def watch_router(admission: Admission, playback_url: Callable[[str], str | None]
     return router
 
 
-#: What version 10 holds at level M: 3.8 of 1080 pixels a module, which is read after the encoder (test_overlay.py).
+#: What version 10 holds at level M: 3.8 of 1080 pixels a module, which is read after the encoder (test_obs_overlay.py).
 _MOST_QR_BYTES = 213
 
 
