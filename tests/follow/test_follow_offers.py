@@ -92,7 +92,8 @@ def test_a_file_that_is_none_changes_nothing_and_is_said_once(path, worker, data
     eventually(lambda: started.events != [])
     put(path.parent, offers_bytes(2, a="2"))
     eventually(lambda: started.price("a") == "2")
-    assert [outcome for outcome, _ in started.events] == ["refused", "reachable"]
+    # It is told after the new prices have been taken over.
+    eventually(lambda: [outcome for outcome, _ in started.events] == ["refused", "reachable"])
     assert len(started.taken) == 2
 
 
