@@ -48,6 +48,8 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAY_COME = frozenset({408, 425, 429, 500, 502, 503, 504})
 _TOO_MANY = 429
 _MOST_PAUSE_S = 86_400.0
+#: One for all batches: its threads are started at the first name.
+_NAMES = ThreadedNames()
 
 
 @dataclass
@@ -84,7 +86,7 @@ class _Pause:
 
 def public_connector() -> aiohttp.TCPConnector:
     """Connects to public addresses, each looked up once."""
-    return aiohttp.TCPConnector(limit=_AT_ONCE, resolver=ThreadedNames(), socket_factory=public_socket)
+    return aiohttp.TCPConnector(limit=_AT_ONCE, resolver=_NAMES, socket_factory=public_socket)
 
 
 class ImageFetcher:
