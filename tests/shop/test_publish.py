@@ -14,6 +14,7 @@ import pytest
 from contract.offers import NO_OFFERS, ProductOffer
 from follow.offers import OffersFollower
 from livecart.core.errors import SettingsError
+from livecart.shop.database.session import context_of
 from livecart.shop.database.store import open_store
 from livecart.shop.errors import PublishError
 from livecart.shop.publish.builder import BuildCommand
@@ -63,7 +64,7 @@ class Shop:
         self.publishers = []
 
     def publisher(self, mode="", **options):
-        options = {"debounce_s": 0.05, "poll_s": 0.05, **options}
+        options = {"debounce_s": 0.05, "patience_s": 0.1, "poll_s": 0.05, **options}
         built = options.pop("command", None) or (command(mode) if mode else PlainBuilder())
         self.publishers.append(Publisher(self.store, self.blobs, self.folder, built, **options))
         return self.publishers[-1]
@@ -123,15 +124,53 @@ def test_what_does_not_show_is_not_published(shop):
     assert publisher.publish_once().version == 3
 
 
-def test_many_changes_make_few_builds(shop):
-    publisher = shop.publisher(debounce_s=0.3)
-    publisher.start()
-    wait_for(lambda: publisher.stats.published == 1)
-    for number in range(20):
-        shop.create(f"{number:02}")
-    wait_for(lambda: len(shop.content()["skus"]) == 20)
-    assert publisher.stats.published <= 3
-    assert publisher.stats.last_error is None
+def edited(shop, name):
+    shop.change("1", name=name)
+
+
+def brought(shop, name):
+    """As a feed's picture changes a product."""
+    with shop.store.write("images") as session:
+        context_of(session).change.can_wait = True
+        products.update(session, ProductPatch(sku="1", name=name), expected_version=None)
+
+
+def written_elsewhere(shop, name):
+    """By another process: nobody here is told."""
+    other = open_store(str(shop.store.engine.url))
+    with other.write("other") as session:
+        products.update(session, ProductPatch(sku="1", name=name), expected_version=None)
+    other.close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ([(10.0, edited)], [10.3]),
+        ([(10.0 + number / 5, edited) for number in range(20)], [12.0, 14.1]),
+        ([(10.0, brought), (10.7, brought)], [13.0]),
+        ([(10.0 + number, brought) for number in range(150)], [70.0, 131.0, 161.0]),
+        ([*((10.0 + number, brought) for number in range(30)), (39.5, edited)], [39.8]),
+        ([(10.5, written_elsewhere), (11.5, written_elsewhere)], [14.0]),
+        ([(10.5 + number, written_elsewhere) for number in range(70)], [71.0, 82.0]),
+    ],
+)
+def test_changes_that_keep_coming_make_few_builds(shop, changes, expected):
+    shop.create("1")
+    now_s, built_at_s = [0.0], []
+    publisher = shop.publisher(debounce_s=0.3, patience_s=2.0, poll_s=1.0, monotonic_s=lambda: now_s[0])
+    unsubscribe = shop.store.on_change(publisher._on_change)
+    schedule = publisher.schedule()
+    for number, (at_s, change) in enumerate([*changes, (300.0, edited)]):
+        while now_s[0] < at_s:
+            before = publisher.stats.published
+            wait_s = schedule.step()
+            built_at_s += [round(now_s[0], 1)] * (publisher.stats.published - before)
+            # What is heard wakes the loop of the thread; here the next step comes when it is due.
+            now_s[0] = min(at_s, now_s[0] + wait_s)
+        change(shop, f"{number}")
+    unsubscribe()
+    assert built_at_s == [0.0, *expected]
 
 
 @pytest.mark.parametrize(("mode", "told"), [("fail", "status 1.*product 3"), ("nothing", "wrote nothing")])

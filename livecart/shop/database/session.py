@@ -28,6 +28,8 @@ class Change:
     shows_in_offers: bool = False
     #: A token is void now that was not before.
     tokens_revoked: bool = False
+    #: More of its kind is on the way, as pictures of a feed are: the snapshot may wait for it.
+    can_wait: bool = False
 
     def __bool__(self) -> bool:
         return self != Change()

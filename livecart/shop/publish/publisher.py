@@ -3,11 +3,14 @@
 What products are recognised by needs a new snapshot; the offers (price, currency, whether any is left) are written into
 a small file beside it, without a build.
 
-Changes of this process are heard at once, those of others by looking at the revisions. A failure changes nothing: what
-was published stays, and it is tried again, later each time, or at once when the catalog changes.
+Changes of this process are heard at once, those of others by looking at the revisions. A person's edit is published as
+soon as there is a pause; pictures of a feed, thousands one after the other, and what other processes write, wait for a
+longer one. A failure changes nothing: what was published stays, and it is tried again, later each time, or when the
+catalog changes.
 """
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -17,22 +20,22 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from contract.offers import Offers, ProductOffer
-from livecart.core.background import Backoff
 from livecart.shop.database.session import Change, offers_revision, revision
 from livecart.shop.database.store import Store
 from livecart.shop.errors import CatalogError
 from livecart.shop.import_export.folder import export_folder
 from livecart.shop.models.products import ProductRow
 from livecart.shop.publish.builder import Builder
+from livecart.shop.publish.schedule import Debounce, Schedule
 from livecart.shop.publish.snapshot_folder import Published, SnapshotFolder
 from livecart.shop.repositories.blobs import BlobFolder
 from livecart.shop.schemas.money import as_written
 
 _log = logging.getLogger(__name__)
-_FIRST_RETRY_S = 1.0
-_LAST_RETRY_S = 60.0
-#: While somebody keeps changing things: no snapshot waits longer for them to pause.
+#: While somebody keeps editing: no snapshot waits longer for a pause.
 _LONGEST_DEBOUNCE_S = 2.0
+#: While pictures keep coming in, or another process keeps writing.
+_LONGEST_PATIENCE_S = 60.0
 
 
 @dataclass
@@ -62,17 +65,37 @@ class Publisher:
         builder: Builder,
         *,
         debounce_s: float = 0.3,
+        patience_s: float = 2.0,
         poll_s: float = 1.0,
+        monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Starts nothing.
+
+        Args:
+            store: the catalog.
+            blobs: its photos.
+            folder: where to publish.
+            builder: makes the snapshots.
+            debounce_s: of a person's edits; of price and stock too.
+            patience_s: of pictures and of other processes' changes; no less than the last build took.
+            poll_s: between two looks for other processes' changes.
+            monotonic_s: the clock.
+        """
         self.stats = PublisherStats()
         self._store = store
         self._blobs = blobs
         self._folder = folder
         self._builder = builder
-        self._debounce_s = debounce_s
         self._poll_s = poll_s
+        self._monotonic_s = monotonic_s
+        self._patience_s = patience_s
+        self._edits = Debounce(debounce_s, _LONGEST_DEBOUNCE_S)
+        self._arrivals = Debounce(patience_s, _LONGEST_PATIENCE_S)
+        self._offer_edits = Debounce(debounce_s, _LONGEST_DEBOUNCE_S)
         self._changed, self._offers_changed = threading.Event(), threading.Event()
         self._stopping = threading.Event()
+        #: At the last look; None: not looked yet.
+        self._seen_revision: int | None = None
         self._forced = threading.Event()
         #: Of the offers in the folder; None: not looked at yet.
         self._offers_revision: int | None = None
@@ -98,6 +121,7 @@ class Publisher:
     def request(self) -> None:
         """Build even though the catalog has not changed: the archive has other weights."""
         self._forced.set()
+        self._edits.heard(self._monotonic_s())
         self._changed.set()
 
     def publish_once(self) -> Published | None:
@@ -166,10 +190,42 @@ class Publisher:
         return published
 
     def _on_change(self, change: Change) -> None:
-        if change.shows_in_snapshot:
+        now_s = self._monotonic_s()
+        if change.shows_in_snapshot and change.can_wait:
+            # Found at the next look: nobody is woken for each of thousands.
+            self._arrivals.heard(now_s)
+        elif change.shows_in_snapshot:
+            self._edits.heard(now_s)
             self._changed.set()
-        if change.shows_in_snapshot or change.shows_in_offers:
+        if change.shows_in_offers or (change.shows_in_snapshot and not change.can_wait):
+            self._offer_edits.heard(now_s)
             self._offers_changed.set()
+
+    def schedule(self) -> Schedule:
+        """When snapshots are made. For tests too, which step through it with a clock of their own."""
+        return Schedule(
+            self._publish,
+            self._edits,
+            self._arrivals,
+            look=self._look,
+            failed=self._build_failed,
+            poll_s=self._poll_s,
+            monotonic_s=self._monotonic_s,
+        )
+
+    def _look(self) -> None:
+        """Hear of what another process wrote: the revision is another one than at the last look."""
+        published = self._folder.current()
+        with self._store.read() as session:
+            now = revision(session)
+        is_published = published is not None and published.revision == now
+        if not is_published and (now != self._seen_revision or self._arrivals.due_s == math.inf):
+            self._arrivals.heard(self._monotonic_s())
+        self._seen_revision = now
+
+    def _publish(self) -> None:
+        self.publish_once()
+        self._arrivals.quiet_s = max(self._patience_s, self.stats.last_build_s)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -183,47 +239,33 @@ class Publisher:
 
     def _publish_until_stopped(self) -> None:
         self._builder.warm_up()
+        once = self.publish_offers_once
+        prices = Schedule(once, self._offer_edits, look=once, failed=self._offers_failed, poll_s=self._poll_s)
         # A price must not wait for a build.
         offers = threading.Thread(
             target=self._repeat,
-            args=(self.publish_offers_once, self._offers_changed, self._offers_failed),
+            args=(prices, self._offers_changed),
             name="catalog-offers",
             daemon=True,
         )
         offers.start()
-        self._repeat(self.publish_once, self._changed, self._build_failed)
+        self._repeat(self.schedule(), self._changed)
         offers.join()
 
-    def _repeat(
-        self, publish: Callable[[], object], changed: threading.Event, failed: Callable[[Exception], None]
-    ) -> None:
-        """Publish after each change, and look for those of other processes, until this one is to stop."""
-        backoff = Backoff(_FIRST_RETRY_S, _LAST_RETRY_S)
+    def _repeat(self, schedule: Schedule, changed: threading.Event) -> None:
         while not self._stopping.is_set():
-            give_up_s = time.monotonic() + _LONGEST_DEBOUNCE_S
-            while changed.is_set() and not self._stopping.is_set() and time.monotonic() < give_up_s:
-                changed.clear()
-                self._stopping.wait(self._debounce_s)
+            changed.wait(schedule.step())
             changed.clear()
-            wait_s = self._poll_s
-            try:
-                publish()
-            except Exception as error:  # noqa: BLE001  whatever it was, the next change must find a publisher
-                if self._stopping.is_set():
-                    return
-                failed(error)
-                wait_s = backoff.next_wait_s()
-            else:
-                backoff.reset()
-            changed.wait(wait_s)
 
     def _build_failed(self, error: Exception) -> None:
-        self.stats.last_error = str(error)
-        self._failed("no new snapshot", error)
+        if not self._stopping.is_set():
+            self.stats.last_error = str(error)
+            self._failed("no new snapshot", error)
 
     def _offers_failed(self, error: Exception) -> None:
-        self.stats.offers_error = str(error)
-        self._failed("price and stock are not published", error)
+        if not self._stopping.is_set():
+            self.stats.offers_error = str(error)
+            self._failed("price and stock are not published", error)
 
     def _failed(self, what: str, error: Exception) -> None:
         self.stats.failures += 1

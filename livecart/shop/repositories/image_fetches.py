@@ -11,7 +11,7 @@ from sqlalchemy import exists, func, select
 from sqlalchemy import update as sql_update
 from sqlalchemy.orm import Session, aliased
 
-from livecart.shop.database.session import now_s
+from livecart.shop.database.session import context_of, now_s
 from livecart.shop.errors import InvalidValue, NotFound
 from livecart.shop.models.image_fetches import REASON_CHARS, ImageFetchRow
 from livecart.shop.models.products import PhotoRow, ProductRow
@@ -89,6 +89,7 @@ def keep(
     if row is None:
         return
     row.etag, before = etag, row.digest
+    context_of(session).change.can_wait = True
     if before != digest:
         if not _has_photo(session, product_id, digest):
             try:
@@ -213,6 +214,7 @@ def _is_shared(session: Session, row: ImageFetchRow, digest: str) -> bool:
 def _drop_photo(session: Session, row: ImageFetchRow, sku: str, digest: str) -> None:
     """Unless another picture of the product is the same, or staff took it away."""
     if _has_photo(session, row.product_id, digest) and not _is_shared(session, row, digest):
+        context_of(session).change.can_wait = True
         photos.remove(session, sku, digest)
 
 
