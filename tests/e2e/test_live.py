@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ from tests.live.video.nginx_rtmp import rtmp_server
 
 ROOT = Path(__file__).resolve().parents[2]
 DURATION_S = 14
+#: Of the clip, before anything is held.
+_LEAD_S = 0.8
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,8 @@ async def test_an_overlays_card_in_the_stream_is_no_product_where_its_place_is_i
     held = truth.shows[0]
     in_clip = {each.sku for each in (*truth.shows, *truth.bystanders)}
     products = json.loads((shop.catalog / "catalog.json").read_text(encoding="utf-8"))["products"]
-    other = next(each for each in products if each["sku"] not in in_clip and each["photos"])
+    # The last one's photo stands out from the scene even as small as a card shows it.
+    other = [each for each in products if each["sku"] not in in_clip][-1]
     _draw_card(shop.clip, clip, shop.catalog / other["photos"][0], until_s=min(held.from_s + 4, held.to_s))
     cards: dict[str, set[str]] = {"sees": set(), "ignores": set()}
     async with open_engine(RecognizerSettings(base_url=shop.url, timeout_s=20.0)) as engine:
@@ -170,7 +174,10 @@ async def test_an_overlays_card_in_the_stream_is_no_product_where_its_place_is_i
 
 
 def _draw_card(clip: Path, to: Path, photo: Path, *, until_s: float) -> None:
-    """The clip's beginning with a white card and the photo on it, where the overlay at the upper right has its own."""
+    """The clip's beginning with a white card and the photo on it, where the overlay at the upper right has its own.
+
+    What comes before the show is played forth, back and forth again: long enough for two looks at the card alone.
+    """
     with av.open(str(clip)) as source, av.open(str(to), "w") as made, Image.open(photo) as opened:
         video = source.streams.video[0]
         stream = made.add_stream("libx264", rate=video.average_rate, options={"preset": "veryfast", "crf": "20"})
@@ -180,9 +187,9 @@ def _draw_card(clip: Path, to: Path, photo: Path, *, until_s: float) -> None:
         x1, y1, x2, y2 = (round(share * side) for share, side in zip(box, size * 2, strict=True))
         side_px = y2 - y1 - 8
         picture = opened.convert("RGB").resize((round(side_px * opened.width / opened.height), side_px))
-        for frame in source.decode(video):
-            if frame.time > until_s:
-                break
+        frames = list(takewhile(lambda frame: frame.time <= until_s, source.decode(video)))
+        lead = [frame for frame in frames if frame.time < _LEAD_S]
+        for frame in [*lead, *reversed(lead), *frames]:
             image = frame.to_image()
             image.paste((255, 255, 255), (x1, y1, x2, y2))
             image.paste(picture, (x1 + 4, y1 + 4))
