@@ -44,6 +44,7 @@ BENCHES = {
     "hub": Bench("an event to 10,000 viewers", 1),
     "floods": Bench("what strangers' floods do to everybody else", 2),
     "store": Bench("the catalog's database and cache", 2),
+    "feed_photos": Bench("pictures of feeds, the fetcher killed half way", 3, ("--products", "500")),
     "frame": Bench(
         "where a frame's time goes",
         3,

@@ -1,15 +1,11 @@
 """Pictures that feeds name become photos: from public addresses alone, once, and apart from the staff's."""
 
 import asyncio
-import http.server
-import ssl
-import subprocess
-import threading
-from contextlib import suppress
+import signal
 
-import aiohttp
 import pytest
 
+from benchmarks import bench_feed_photos
 from livecart.shop.errors import StoreUnavailable
 from livecart.shop.import_export.rows import image_urls
 from livecart.shop.repositories import bulk, image_fetches, photos, products
@@ -21,68 +17,9 @@ from livecart.shop.sync.source import NO_VALIDATORS
 from tests.shop.catalog_stores import patch
 from tests.shop.feed_server import Answer, FeedServer
 from tests.shop.photo_files import photo
+from tests.shop.picture_cdn import Cdn
 
 CDN = "https://cdn.example.com"
-
-
-class Cdn:
-    """An https server for every name; answers by path, and keeps what was asked, and of how many at once."""
-
-    def __init__(self, folder):
-        self.answers, self.asked, self.at_once, self.most_at_once = {}, [], 0, 0
-        self.lock = threading.Lock()
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                with outer.lock:
-                    outer.asked.append((self.headers["Host"], self.path, self.headers.get("If-None-Match")))
-                    outer.at_once += 1
-                    outer.most_at_once = max(outer.most_at_once, outer.at_once)
-                answer = outer.answers.get(self.path, Answer(status=404))
-                if answer.headers.get("ETag") == self.headers.get("If-None-Match", "no"):
-                    answer = Answer(status=304)
-                self.send_response(answer.status)
-                for name, value in answer.headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(answer.body)))
-                self.end_headers()
-                with outer.lock:
-                    outer.at_once -= 1
-                with suppress(OSError):  # who has had enough hangs up
-                    self.wfile.write(answer.body)
-
-            def log_message(self, *_):
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        key, certificate = folder / "key.pem", folder / "certificate.pem"
-        command = (
-            "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=cdn.example.com"
-        )
-        subprocess.run([*command.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self._trusted = ssl.create_default_context(cafile=str(certificate))
-        self._trusted.check_hostname = False
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def connector(self):
-        port = self._server.server_port
-
-        class Here(aiohttp.abc.AbstractResolver):
-            async def resolve(self, host, _=0, family=0):
-                return [{"hostname": host, "host": "127.0.0.1", "port": port, "family": 2, "proto": 0, "flags": 0}]
-
-            async def close(self):
-                pass
-
-        return aiohttp.TCPConnector(resolver=Here(), ssl=self._trusted)
-
-    def close(self):
-        self._server.shutdown()
-        self._server.server_close()
 
 
 @pytest.fixture
@@ -287,7 +224,7 @@ def test_a_host_is_asked_for_two_at_a_time(store, fetch, cdn):
      "[64:ff9b::7f00:1]", "localhost", "0x7f.1", "100.64.0.1", "[fe80::1]", "224.0.0.1"],
 )  # fmt: skip
 def test_no_address_that_is_not_public_is_asked(store, blobs, cdn, host):
-    name_images(store, f"https://{host}:{cdn._server.server_port}/a.jpg")
+    name_images(store, f"https://{host}:{cdn.port}/a.jpg")
     fetcher = ImageFetcher(store, blobs, connector=public_connector)
     asyncio.run(fetch_all(fetcher, lambda _: None))
     ((state, reason),) = shown(store)
@@ -355,3 +292,16 @@ def test_a_feed_that_goes_back_to_a_picture_finds_it_as_it_was(store, fetch, cdn
     name_images(store, f"{CDN}/a.jpg")
     fetch()
     assert (shown(store), names(store)) == ([("in", None)], ["a.jpg"])
+
+
+def test_a_command_killed_half_way_is_resumed_without_a_photo_twice_and_a_third_run_downloads_nothing(tmp_path):
+    found = bench_feed_photos.measure(products=30, pictures=4, side_px=60, folder=tmp_path)
+    killed, resumed, again = found["killed"], found["resumed"], found["again"]
+    assert (killed["status"], resumed["status"], again["status"]) == (-signal.SIGKILL, 0, 0)
+    assert (found["named"], found["not_public"], found["states"]) == (120, 1, {"in": 119, "refused": 1})
+    assert found["photos"]["rows"] == found["photos"]["digests"] == found["blobs"]["whole"] == 119
+    # What was on its way when it was killed comes once more.
+    assert 119 <= killed["bodies"] + resumed["bodies"] <= 119 + 8
+    assert (again["bodies"], again["requests"]) == (0, found["with_etag"])
+    assert found["hosts_asked"] == [f"cdn{number}.example.com" for number in range(4)]
+    assert found["blobs"]["files"] - found["blobs"]["whole"] <= 2, "files that were being written"
