@@ -1,4 +1,4 @@
-"""What the archive, livecart and the viewer agree on. Imports msgspec and the standard library, nothing of ours.
+"""Contract of the archive, livecart and the viewer. Imports msgspec and the standard library, nothing of ours.
 
 `make docs` writes it as JSON Schema (docs/schema/) and as the viewer's TypeScript.
 

@@ -188,7 +188,7 @@ def _place(text: str, index: int, raw: Raw, key: str | None) -> str:
 
 
 def _span(text: str, index: int) -> tuple[int, int]:
-    """Where product ``index`` starts and ends. Those before it are sound, so each is one object of depth 2."""
+    """Start and end of product ``index``. Those before it are sound, so each is one object of depth 2."""
     depth, start = 0, 0
     for match in _BRACE.finditer(text):
         if match[0] == "{":

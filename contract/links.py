@@ -1,4 +1,4 @@
-"""Which links may be put before a viewer: https, to a host that the shop has allowed."""
+"""Links that may be put before a viewer: https, to a host that the shop has allowed."""
 
 import re
 from collections.abc import Iterable
@@ -33,7 +33,7 @@ _TEXTS: dict[LinkCode, str] = {
 
 
 class LinkFault(NamedTuple):
-    """Why a link may not be shown. ``value`` is the scheme, the host or the parser's complaint where there is one."""
+    """A reason not to show a link. ``value`` is the scheme, the host or the parser's complaint where there is one."""
 
     code: LinkCode
     value: str = ""
@@ -43,7 +43,7 @@ class LinkFault(NamedTuple):
 
 
 def check_link(url: str, allowed_hosts: Iterable[str]) -> LinkFault | None:
-    """Why ``url`` may not be shown, or None where it may.
+    """The reason why ``url`` may not be shown, or None where it may.
 
     Args:
         url: as it would stand on a card.
@@ -60,7 +60,7 @@ def check_link(url: str, allowed_hosts: Iterable[str]) -> LinkFault | None:
 
 
 def is_https_link(url: str) -> bool:
-    """Whether ``url`` may be shown as far as the link alone tells: any host is allowed."""
+    """True where only its host could keep ``url`` from being shown."""
     return not isinstance(https_address(url), LinkFault)
 
 

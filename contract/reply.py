@@ -41,7 +41,7 @@ class LabelScore(msgspec.Struct, frozen=True):
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """What speaks for a product, each 0 to 1; None where that kind of evidence was not looked at."""
+    """Evidence for a product, each kind 0 to 1; None where that kind was not looked at."""
 
     photo: float | None = None
     text: float | None = None
@@ -78,7 +78,7 @@ class TimingMs(msgspec.Struct, frozen=True):
 
     decode: float = 0.0
     network: float = 0.0
-    print: float = 0.0
+    keypoints: float = 0.0
     text: float = 0.0
     match: float = 0.0
 
@@ -92,7 +92,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     labels: list[LabelScore] = []
     products: list[Detection]
     texts: list[TextLine] = []
-    #: Print of a product reads left for right in the image, as a selfie camera shows it; None where no print told.
+    #: Keypoints of a product match left for right, as a selfie camera shows it; None where none decided it.
     mirrored: bool | None = None
     timing_ms: TimingMs = TimingMs()
     batch: Side = 1

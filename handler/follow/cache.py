@@ -39,7 +39,7 @@ class _State(msgspec.Struct, frozen=True):
 
 
 def shared_cache_folder(fingerprint: str) -> Path:
-    """Where the workers of this user keep copies of snapshots of one kind of weights, so that they share one file.
+    """Folder in which the workers of this user share copies of snapshots made with one kind of weights.
 
     It lies in the service's folder for caches (systemd's CACHE_DIRECTORY), else in the user's. Where others could have
     written there, each worker has a fresh one. Kinds of weights do not share: during a rollout two versions would

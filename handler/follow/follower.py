@@ -66,7 +66,7 @@ class SnapshotFollower(Generic[Opened]):
         self._poll_s = poll_s / (1 if self._source is None else self._source.polls_per_interval)
         self._start_s = start_s
         self._stop = threading.Event()
-        self._first_look_done = threading.Event()
+        self._first_poll_done = threading.Event()
         self._handover = threading.Lock()
         self._started = False
         self._initial: list[Opened] = []
@@ -94,7 +94,7 @@ class SnapshotFollower(Generic[Opened]):
                 target=self._run, args=(self._source,), name="snapshot-follower", daemon=True
             )
             self._thread.start()
-            self._first_look_done.wait(self._start_s)
+            self._first_poll_done.wait(self._start_s)
         try:
             fallback = [] if self._initial else [self._fallback()]
             with self._handover:
@@ -125,7 +125,7 @@ class SnapshotFollower(Generic[Opened]):
         while not self._stop.is_set():
             self._pause_s = self._poll_s
             self._poll_and_report(source)
-            self._first_look_done.set()
+            self._first_poll_done.set()
             self._stop.wait(self._pause_s)
 
     def _poll_and_report(self, source: Source) -> None:

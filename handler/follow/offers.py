@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 #: 100,000 products take 5 MiB.
 _MOST_BYTES = 64 << 20
-#: Of a link that never says "unchanged", every look is a download: this share of the time is spent on them.
+#: Of a link that never says "unchanged", every poll is a download: this share of the time is spent on them.
 _DOWNLOADING_SHARE = 0.1
 _JOIN_S = 2.0
 
@@ -64,13 +64,13 @@ class OffersFollower:
         self._trouble: str | None = None
         self._failures = 0
         self._stop = threading.Event()
-        self._first_look_done = threading.Event()
+        self._first_poll_done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="offers-follower", daemon=True)
 
     def start(self) -> None:
         """Begin to follow; returns when the offers are there, or there are none, or after ``start_s``."""
         self._thread.start()
-        self._first_look_done.wait(self._start_s)
+        self._first_poll_done.wait(self._start_s)
 
     def close(self) -> None:
         self._stop.set()
@@ -81,14 +81,14 @@ class OffersFollower:
         with suppress(OSError, ValueError):
             self._serve(decode_offers(self._kept.read_bytes()))
         while not self._stop.is_set():
-            pause_s = self._look_and_tell()
-            self._first_look_done.set()
+            pause_s = self._poll_and_report()
+            self._first_poll_done.set()
             self._stop.wait(pause_s)
 
-    def _look_and_tell(self) -> float:
-        """One look, which never raises; seconds to the next."""
+    def _poll_and_report(self) -> float:
+        """One poll, which never raises; seconds to the next."""
         try:
-            pause_s = self._look()
+            pause_s = self._poll()
         except StillChanging:
             return self._poll_s
         except Absent:
@@ -111,7 +111,7 @@ class OffersFollower:
             return pause_s
         return self._poll_s
 
-    def _look(self) -> float:
+    def _poll(self) -> float:
         began_s, data = time.monotonic(), io.BytesIO()
         with self._source.ask(self._known, self._stop) as answer:
             if answer is None:

@@ -1,4 +1,4 @@
-"""Where snapshots come from: a file or a link. Each says cheaply whether there is news, and hands it over as bytes.
+"""Sources of snapshots: a file or a link. Each says cheaply whether there is news, and hands it over as bytes.
 
 The bytes are always copied, also from a file. Somebody who copies a new snapshot over the old one, instead of renaming
 it into place, shortens the old one first, and a worker that has it mapped dies when it next reads the lost part.

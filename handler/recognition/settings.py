@@ -121,7 +121,7 @@ class ImageLimits(_Block, frozen=True):
 
 
 class CatalogChoice(_Block, frozen=True):
-    """Where the catalog's snapshot comes from.
+    """Source of the catalog's snapshot.
 
     ``source`` is a path or an https link to follow, looked at every ``poll_s``; None is the snapshot in the archive.
     """

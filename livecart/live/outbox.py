@@ -23,8 +23,6 @@ Listener = Callable[[CardEvent], None]
 
 
 class EventSink(Protocol):
-    """Where events go."""
-
     def put(self, event: CardEvent) -> None:
         """Leave an event; never waits."""
 

@@ -35,7 +35,7 @@ REPLY = Reply(
     products=[PRODUCT],
     texts=[TextLine("好欢螺", 0.99, (250.0, 600.0, 450.0, 680.0))],
     mirrored=True,
-    timing_ms=TimingMs(decode=4.1, network=31.0, print=9.5, text=88.2, match=0.4),
+    timing_ms=TimingMs(decode=4.1, network=31.0, keypoints=9.5, text=88.2, match=0.4),
     batch=3,
 )
 
@@ -59,7 +59,7 @@ def test_a_reply_has_every_key_of_the_contract():
         ],
         "texts": [{"text": "好欢螺", "confidence": 0.99, "box": [250.0, 600.0, 450.0, 680.0]}],
         "mirrored": True,
-        "timing_ms": {"decode": 4.1, "network": 31.0, "print": 9.5, "text": 88.2, "match": 0.4},
+        "timing_ms": {"decode": 4.1, "network": 31.0, "keypoints": 9.5, "text": 88.2, "match": 0.4},
         "batch": 3,
     }
 

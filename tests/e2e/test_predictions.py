@@ -55,7 +55,7 @@ def test_reply_has_the_contracts_fields(url: str, session: requests.Session, cof
     assert body["labels"][0]["label"] == "浓缩咖啡"
     assert body["labels"][0]["index"] == 967
     assert len(body["labels"]) == 5
-    assert list(body["timing_ms"]) == ["decode", "network", "print", "text", "match"]
+    assert list(body["timing_ms"]) == ["decode", "network", "keypoints", "text", "match"]
     [product] = body["products"]
     assert product["sku"] == "2001"
     assert product["url"] == "https://shop.example.com/item/2001"

@@ -1,4 +1,6 @@
-"""Every kind of weights that an archive can be built from, in one registry.
+"""Every kind of weights that an archive can be built from, in one registry: a module each.
+
+base.py  reading a checkpoint, pixels normalised in the graph;  feature_map.py  a network without its classifier
 
 Used when an archive is built, and by the torch runtime. A worker that runs OpenVINO never imports this package, and
 so neither torch models nor timm.

@@ -1,4 +1,4 @@
-"""Where the product is in a catalog photo that was taken on a plain background.
+"""Finds the product in a catalog photo that was taken on a plain background.
 
 Used when a catalog is built, never on a frame. GrabCut was tried for other backgrounds: of 60 hand-held photos it found
 the product in a third, and often only its label.

@@ -58,7 +58,7 @@ def load_links(path: Path, *, allowed_hosts: Sequence[str]) -> list[CatalogProdu
 
 
 def link_fault(url: str, *, allowed_hosts: Sequence[str]) -> str | None:
-    """Why ``url`` may not be shown to a viewer, or None if it may; names the setting that would allow its host."""
+    """The reason why a viewer may not see ``url``, or None; names the setting that would allow its host."""
     fault = check_link(url, allowed_hosts)
     if fault is None or fault.code != "link_host_not_allowed":
         return fault and str(fault)

@@ -3,7 +3,7 @@
 detector.py  the way through: search, text, one confidence, better boxes
 search.py    photo search around a roi or everywhere;  views.py  dense pass, windows over it, crops
 match.py     keypoints of photos in the frame;  scene.py  regions and evidence found so far
-profiles.py  what a look may cost for what it may find
+profiles.py  the work that one image may cost
 evidence.py, fusion.py   evidence to one calibrated confidence;  boxes.py  the product's outline
 replies.py   thresholds, stock, rooms; boxes in the image's pixels
 uncertain_products.py    when a catalog is built: the products that its photos and names do not tell for sure

@@ -46,7 +46,7 @@ _LEAST_SIDE_PX = 2.0
 
 @dataclass(frozen=True)
 class BoxEvidence:
-    """Where a product may be, in pixels of a frame of ``frame_size``.
+    """Places at which a product may be, in pixels of a frame of ``frame_size``.
 
     ``found`` is the box so far, ``middle`` the middle of the outlines that resemble the product, of which the likest
     has an inner product of ``likeness`` with its photos; ``placed`` is what keypoints tell.

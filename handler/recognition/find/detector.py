@@ -29,7 +29,8 @@ _FOUND_IN_ROI = 0.95
 _LIKELY_IN_ROI = 0.5
 #: With this confidence text is not read: it could no longer change what is shown. Nor where the likeliest product is
 #: hardly likely (``Profile.text_from``): a frame of nothing would otherwise be read for nothing. Up to the former words
-#: may contradict a twin: with 0.985 10 of 50 groceries that the catalog lacks popped up another, with this 5.
+#: may contradict a near-duplicate product: with 0.985 10 of 50 groceries that the catalog lacks popped up another, with
+#: this 5.
 _SURE = 0.9975
 #: Text may stand a little outside of the box that was found.
 _TEXT_MARGIN = 0.25
@@ -51,7 +52,7 @@ class FrameQuery:
 
     ``shown_from`` (P,): the confidence from which each product is shown. ``label_probabilities`` (C,) are the
     classifier's for the frame. ``roi``: searched first, in pixels of the frame. ``mirror``: the frame is left for
-    right; None: found out by print.
+    right; None: found out by keypoints.
     """
 
     frame: Image.Image
@@ -67,7 +68,7 @@ class FrameQuery:
 class FrameResult:
     """Detections best first, boxes in pixels of the frame, and the ``scene`` that they were concluded from.
 
-    ``mirrored``: print of the best detection reads left for right; None where no print told.
+    ``mirrored``: keypoints of the best detection match left for right; None where none decided it.
     """
 
     detections: list[FrameDetection]
@@ -273,7 +274,7 @@ def _turned(query: FrameQuery) -> FrameQuery:
 
 
 def _tell_mirrored(found: FrameResult) -> None:
-    """Say which way print reads, and put boxes where they are in the frame as it came."""
+    """Say whether the frame is mirrored, and put boxes where they are in the frame as it came."""
     best = found.detections[0] if found.detections else None
     if best is not None and (best.placed is not None or (best.evidence.text or 0.0) >= _TEXT_TELLS):
         found.mirrored = found.scene.mirrored

@@ -82,7 +82,7 @@ def concepts_read(region: Region) -> list[tuple[str, BoxXyxyPx]]:
 
 
 def _foreign(catalog: LoadedCatalog, region: Region, product: int, read: Sequence[tuple[str, BoxXyxyPx]]) -> int:
-    """How many concepts stand where the product is and are not its own; what its neighbour bears says nothing."""
+    """Number of concepts at the product's place that are not its own; those of its neighbour do not count."""
     if not read:
         return 0
     own = Region(_place(region, product)[0])

@@ -1,4 +1,4 @@
-"""How much a look may cost for what it may find: the profiles that `model-config.yaml` names."""
+"""Profiles that `model-config.yaml` names: the work that one image may cost, for the recall that it buys."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,11 @@ from recognition.settings import ProfileName
 
 @dataclass(frozen=True)
 class Profile:
-    """What is followed up.
+    """Limits of the work on one image.
 
-    ``windows``: how many windows of the dense pass at most; ``window_salience``: how far they must stand out, in
-    standard deviations; a frame without any is searched no further. ``text_from``: text is not read where the
-    likeliest product is less likely, 0 to 1.
+    ``windows``: the most windows of the dense pass that are searched closely; ``window_salience``: how far they must
+    stand out, in standard deviations; a frame without any is searched no further. ``text_from``: text is not read
+    where the likeliest product is less likely, 0 to 1.
     """
 
     windows: int

@@ -116,7 +116,7 @@ def replies_of(
     timing = TimingMs(
         decode=0.0,
         network=_ms(seconds.network),
-        print=_ms(seconds.keypoints),
+        keypoints=_ms(seconds.keypoints),
         text=_ms(seconds.text),
         match=_ms(seconds.match),
     )

@@ -66,7 +66,7 @@ class FrameDetection:
 
 
 class Likeness(NamedTuple):
-    """How a crop of the frame, ``box``, resembles a view of a photo.
+    """Likeness of a crop of the frame, ``box``, to a view of a photo.
 
     ``salience``: standard deviations by which ``similarity``, their inner product, is above that of backgrounds with
     the same view; the similarity itself where no background was fitted.

@@ -206,7 +206,7 @@ class _Examiner:
         return self._salience(similarity, row) * _SALIENCE_SHARE >= _LEAST_SALIENCE
 
     def _itself(self, photo: int) -> LocalMatch:
-        """What a thorough match with itself comes to, nearly."""
+        """About the result of a thorough match with itself."""
         return LocalMatch(int(np.diff(self._snapshot.local_offsets[photo : photo + 2])[0]), None, None, None)
 
     def _match(self, photo: int, row: int) -> LocalMatch:
@@ -238,7 +238,7 @@ class _Examiner:
         return {self._snapshot.photo_digest[row].tobytes() for row in self._rows(product)}
 
     def _unread_words(self, product: int, rival: int) -> tuple[str, ...]:
-        """What tells the two names apart and no photo of the product shows."""
+        """Parts of the product's name that the rival's lacks and that no photo of the product shows."""
         own, other = (normalize(self._snapshot.product(row).name) for row in (product, rival))
         read = "\n".join(normalize(text) for row in self._rows(product) for text, _ in self._snapshot.lines(row))
         return tuple(part for run in runs(own) for part in _without_common(run, other) if part not in read)

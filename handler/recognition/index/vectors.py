@@ -64,7 +64,7 @@ class Background:
 
 @dataclass(frozen=True)
 class VectorSpace:
-    """Where the vectors of one backbone are compared.
+    """The space in which vectors of one backbone are compared.
 
     What turning, blur, a hand and another background change in a photo's features tells nothing of the product: along
     the directions in which they change most, the vectors count least (within-class covariance normalisation, Hatch and
@@ -147,7 +147,7 @@ def _normalised(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 # Asked for with each fingerprint, and so at each change of the catalog: an archive's files stay as they are.
 @functools.lru_cache(maxsize=4)
 def space_of(info: BackboneInfo) -> VectorSpace:
-    """Where this backbone's vectors are compared.
+    """The fitted space of this backbone's vectors.
 
     Raises:
         ConfigurationError: it cannot be read.

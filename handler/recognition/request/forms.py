@@ -41,7 +41,7 @@ class Options:
     """Validated options. ``threshold`` is None where the archive's own thresholds hold.
 
     ``roi``: where a product is expected, in pixels of the image; all of it is searched only if none is found there.
-    ``mirror``: the image is left for right, as a selfie camera shows it; None: found out by print.
+    ``mirror``: the image is left for right, as a selfie camera shows it; None: found out by keypoints.
     """
 
     room: str | None

@@ -94,8 +94,8 @@ def _decode(image: Image.Image, kind: ImageKind, data: bytes, limits: ImageLimit
     if width < 1 or height < 1:
         raise BadImage(f"the image is {width}x{height} pixels")
     if width * height > limits.max_pixels:
-        told = TOO_MANY_PIXELS.format(width_px=width, height_px=height, most_px=limits.max_pixels)
-        raise ImageTooLarge(f"the image {told}")
+        reason = TOO_MANY_PIXELS.format(width_px=width, height_px=height, most_px=limits.max_pixels)
+        raise ImageTooLarge(f"the image {reason}")
     if kind == "JPEG":
         _check_scans(data, width, height, limits)
     orientation = _orientation(image)

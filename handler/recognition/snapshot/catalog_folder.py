@@ -88,7 +88,7 @@ class _Photos:
         self._sound: dict[str, bool] = {}
 
     def fault(self, name: str) -> str | None:
-        """Why ``name`` is no photo of this folder, or None."""
+        """The reason why ``name`` is no photo of this folder, or None."""
         path = PurePosixPath(name)
         if path.is_absolute() or "\\" in name or "\0" in name or ".." in path.parts:
             return "is not a plain path inside the folder"

@@ -137,7 +137,7 @@ def _rooms(products: Sequence[CatalogProduct]) -> dict[str, list[int]]:
 
 
 def _table(arrays: Mapping[str, NDArray[Any]]) -> dict[str, TensorEntry]:
-    """Where each array will lie: wide types first, so that all are aligned."""
+    """Offsets of the arrays: wide types first, so that all are aligned."""
     table = {}
     at = 0
     for name, array in sorted(arrays.items(), key=lambda item: (-item[1].itemsize, item[0])):

@@ -213,7 +213,7 @@ def _is_there(name: str) -> bool:
 
 @contextmanager
 def _bytes_of(source: Source, timeout_s: float, guard: ReadGuard, egress: Egress) -> Iterator[SrtReceiver | None]:
-    """What FFmpeg cannot open by itself."""
+    """Receiver of a source that FFmpeg cannot open by itself; None where it can."""
     if not source.is_srt:
         yield None
         return

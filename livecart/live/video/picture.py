@@ -33,7 +33,7 @@ _MOST_ASPECT = 8.0
 
 @dataclass(frozen=True, slots=True)
 class Display:
-    """How a player shows a stored picture: first transposed, then mirrored; its pixels are so much wider than high."""
+    """Display of a stored picture: first transposed, then mirrored; its pixels are so much wider than high."""
 
     is_transposed: bool = False
     is_mirrored: bool = False

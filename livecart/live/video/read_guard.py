@@ -1,4 +1,4 @@
-"""When the reads of one thread should end: it was told to stop, or its deadline has passed.
+"""Ends the reads of one thread: when it is to stop, or its deadline has passed.
 
 A read inside FFmpeg ends by the timeouts that `av.open` was given; PyAV has no call that ends it sooner. What waits
 elsewhere (egress.py, srt.py) is woken.

@@ -115,7 +115,7 @@ class KeyFrameDistance:
 
     @property
     def next_key_s(self) -> float | None:
-        """When the next key frame should be here at the latest; None while that is not known."""
+        """Latest time of the next key frame; None while that is not known."""
         if self._last_s is None or self.longest_s is None:
             return None
         return self._last_s + self.longest_s

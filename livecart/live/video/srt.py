@@ -123,10 +123,10 @@ class SrtReceiver:
 
 
 def check_srt(url: str) -> None:
-    """See that a URL's parameters can be used, and that libsrt is there.
+    """Check that a URL's parameters can be used, and that libsrt is there.
 
     Raises:
-        SettingsError: it is not so.
+        SettingsError: one cannot, or it is not.
     """
     if "#" in url:
         raise SettingsError("the SRT source holds a #, which would end it; write %23, as in streamid=%23!::r=live/a")
