@@ -65,7 +65,7 @@ def result(between: Between, run: Run) -> dict[str, Any]:
 
 
 def shortcomings(figures: dict[str, Any], run: Run) -> list[str]:
-    """Why the machine does not carry these rooms; empty where it does."""
+    """Reasons why the machine does not carry these rooms; empty where it does."""
     cards, frames = figures["captured_to_card"], figures["frames"]
     wanted_per_s = run.rooms * run.rate_hz
     # Frames that were turned away until they had grown too old count as `gave_up`.

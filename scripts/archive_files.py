@@ -1,4 +1,4 @@
-"""What the scripts read: a model-config.yaml, and the content of a built archive."""
+"""Reads a model-config.yaml, and the content of a built archive."""
 
 import zipfile
 from pathlib import Path

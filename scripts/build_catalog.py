@@ -240,7 +240,7 @@ def _write(path: Path, content: bytes) -> None:
 
 @contextmanager
 def _journal(output: Path, fingerprint: str) -> Iterator[Journal]:
-    """What an interrupted build of ``output`` has embedded; it goes once the snapshot is written."""
+    """Vectors that an interrupted build of ``output`` has made; deleted once the snapshot is written."""
     journal = Journal(output.with_suffix(".partial"), fingerprint)
     done = False
     try:

@@ -126,11 +126,7 @@ def require_running(folder: Path) -> Server:
 
 
 def require_none(folder: Path) -> None:
-    """See that no server of ``folder`` lives.
-
-    Raises:
-        ServerError: one does.
-    """
+    """Raise ``ServerError`` where a server of ``folder`` lives."""
     if running(folder):
         raise ServerError(
             "a server of this checkout is running already; `make stop` ends it, `make rollout` replaces it"

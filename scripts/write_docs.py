@@ -101,7 +101,7 @@ def metrics_table(prefix: str) -> str:
 
 
 def streams_table(name: str) -> str:
-    """What the tests of streams have read."""
+    """Streams that the tests have read."""
     return _table(*stream_matrix.table(name))
 
 

@@ -24,7 +24,7 @@ from livecart.core.errors import SettingsError
 
 #: A product may well be known a moment before half of it is in the picture.
 EARLY_S = 0.1
-#: How long after its show a card may still come: the look that completes a vote is up to a second old.
+#: How long after its show a card may still come: the result that completes a vote is up to a second old.
 TOLERANCE_S = 1.0
 
 #: t_s, x1, y1, x2, y2: the time, and the box in pixels of the clip's picture.

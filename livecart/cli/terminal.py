@@ -92,7 +92,7 @@ class StatusText:
 
     def __init__(self, metrics: LiveMetrics) -> None:
         self._metrics = metrics
-        #: When, frames sampled, looks, and their latencies added up, over the last moment.
+        #: When, frames sampled, results, and their latencies added up, over the last moment.
         self._past: deque[tuple[float, int, int, float]] = deque([(time.monotonic(), 0, 0, 0.0)], maxlen=_CALLS)
         self._latency_s: float | None = None
 

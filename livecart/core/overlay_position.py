@@ -1,4 +1,4 @@
-"""Where the overlay's card may stand in the picture: for the page that draws it, and for rooms that look past it."""
+"""Position of the overlay's card in the picture: for the page that draws it, and for rooms that mask it."""
 
 from collections.abc import Sequence
 from typing import Literal, TypeAlias

@@ -43,6 +43,7 @@ _RENAMED = {
     "familiar_every_s": "background_every_s",
     "novel_levels": "foreground_levels",
     "unsure_per_product_hour": "uncertain_per_product_hour",
+    "agreeing_looks": "agreeing_results",
 }
 
 

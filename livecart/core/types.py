@@ -82,7 +82,7 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class Detections:
-    """What the recogniser saw in one frame: at or above their thresholds, best first, often nothing."""
+    """Detections of one frame: at or above their thresholds, best first, often none."""
 
     room: str
     pts_s: float
@@ -93,9 +93,9 @@ class Detections:
     #: The archive's timing_ms, in seconds by stage.
     stage_seconds: dict[str, float]
     texts: tuple[TextLine, ...] = ()
-    #: Print read left for right; None: no print told.
+    #: Keypoints match left for right; None: none decided it.
     mirrored: bool | None = None
-    #: The frame's, for as long as the look is at hand: faces are looked for, and products cut out, in it.
+    #: The frame's, for as long as the result is at hand: faces are looked for, and products cut out, in it.
     picture: Picture | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -105,7 +105,7 @@ class Detections:
 
 @dataclass(frozen=True, slots=True)
 class InSight:
-    """What a room's decision knows after a result.
+    """Products of a room after a result was decided on.
 
     Attributes:
         boxes: Products in the last frame by sku; None where only a label spoke for one.
@@ -159,7 +159,7 @@ class RoomView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HostControls(Protocol):
-    """What a host, or staff, may see and ask of the rooms on air. None: there is no such room. Nothing blocks."""
+    """Commands and views of the rooms on air, for a host or staff. None: no such room. Nothing blocks."""
 
     def views(self) -> list[RoomView]:
         """All rooms, by id."""

@@ -64,7 +64,7 @@ class RedisBus:
     async def subscribe(
         self, room: str | None = None, after_event_id: int | None = None
     ) -> AsyncIterator[AsyncIterator[BusItem]]:
-        """See `Bus.subscribe`. While Redis is away it waits a moment; a `Gap` comes once Redis is back."""
+        """While Redis is away this waits a moment; a `Gap` comes once Redis is back."""
         self._check_open()
         check_after(room, after_event_id)
         subscription = Subscription(room, self._queue_size, self.stats)

@@ -15,7 +15,7 @@ from livecart.core.types import RoomView
 from livecart.live.outcomes import Incident, Outcome, Stage
 
 _PREFIX = "livecart_live_"
-#: Seconds. A gate takes a millisecond, a look a fraction of a second, one that was tried again some seconds.
+#: Seconds. A gate takes a millisecond, a result a fraction of a second, one that was tried again some seconds.
 _STAGE_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 #: Whatever a recogniser calls its stages, it makes no more series than this.
 _MOST_RECOGNIZER_STAGES = 16
@@ -59,7 +59,7 @@ class LiveMetrics:
         )
         self._crops = self._counter(
             "crops",
-            "Products cut out, of a `card` or in doubt (`uncertain`, `close`): `kept`; not made: `face`, `scene` "
+            "Products cut out, of a `card` or for review (`uncertain`, `close`): `kept`; not made: `face`, `scene` "
             "(nearly the whole picture), `small`, `unsearched` (nobody knows whether a face is in it), `busy`, "
             "`failed`",
             "reason",
@@ -107,7 +107,7 @@ class LiveMetrics:
         self._incidents.labels(room if room in self._rooms else "", incident).inc()
 
     def result(self, age_s: float, stage_seconds: Mapping[str, float]) -> None:
-        """A look came to its decision `age_s` after its frame was captured."""
+        """A result came to its decision `age_s` after its frame was captured."""
         self._result_age.observe(max(0.0, age_s))
         for stage, seconds in stage_seconds.items():
             if stage in self._recognizer_stages or len(self._recognizer_stages) < _MOST_RECOGNIZER_STAGES:
@@ -134,7 +134,7 @@ class LiveMetrics:
         self._in_flight.inc(change)
 
     def load(self, *, concurrency_limit: int, is_shedding: bool) -> None:
-        """How many frames may be at the recogniser at once, and whether load is shed."""
+        """Set the limit of frames at the recogniser at once, and whether load is shed."""
         self._concurrency_limit.set(concurrency_limit)
         self._load_shedding.set(int(is_shedding))
 

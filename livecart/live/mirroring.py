@@ -1,10 +1,10 @@
-"""Which way round a room's picture is, as its results tell: a selfie camera sends it left for right."""
+"""Tells from its results whether a room's picture is mirrored, as a selfie camera sends it."""
 
 from livecart.core.types import Detections
 
-#: Print tells in every look, text only in a picture that is the right way round. While nothing is known, of the looks
-#: that showed text and told nothing each of this many is the other way round; once it is known, each of this many that
-#: told nothing is left to the recogniser, which looks both ways.
+#: Keypoints tell in every result, text only in a picture that is the right way round. While nothing is known, one of
+#: this many results with text that leave it open is asked for the other way round; once it is known, one of this many
+#: that leave it open is left to the recogniser, which tries both ways.
 _OTHER_WAY_EVERY = 16
 _BACK_EVERY = 4
 
@@ -27,7 +27,7 @@ class Mirroring:
         return self._mirrored
 
     def option(self) -> bool | None:
-        """The next request's option `mirror`; None leaves it to the recogniser, which goes by print."""
+        """The next request's option `mirror`; None leaves it to the recogniser, which goes by keypoints."""
         if self._setting is not None:
             return self._setting
         count = self._told_nothing + 1

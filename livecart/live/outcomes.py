@@ -1,10 +1,10 @@
-"""What becomes of frames, and how long each stage takes: the counters that the app attaches its metrics to.
+"""Outcomes of frames and durations of stages: the counters that the app attaches its metrics to.
 
 Every frame that a reader hands over ends in exactly one outcome:
 
 | outcome | meaning |
 |---|---|
-| `answered` | the recogniser's look went to the decision |
+| `answered` | its result went to the decision |
 | `replaced` | a newer frame of the room took its place before it was sent |
 | `stale` | it grew older than the limit before it could be sent |
 | `gave_up` | the recogniser stayed busy until a newer frame came or this one was no longer fresh |
@@ -23,7 +23,7 @@ Outcome = Literal["answered", "replaced", "stale", "gave_up", "overtaken", "refu
 Stage = Literal["gate", "queue", "encode", "request", "decide", "faces"]
 
 #: `busy`: one attempt that the recogniser turned away. `link_not_https`: a product dropped for its link.
-#: `callback_failed`: whoever was told of a look or a loss raised.
+#: `callback_failed`: the callback of a result or a loss raised.
 Incident = Literal["busy", "link_not_https", "callback_failed"]
 
 

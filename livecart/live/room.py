@@ -70,7 +70,7 @@ class RoomRunner:
         self, plan: RoomPlan, shared: Shared, *, last_event_id: int = 0, state: RoomState | None = None
     ) -> None:
         self.plan = plan
-        #: Set when a file was read to its end and its last look is decided.
+        #: Set when a file was read to its end and its last result is decided.
         self.finished = asyncio.Event()
         self._shared = shared
         self._gate = None if plan.gate is None else Gate(plan.gate)
@@ -252,7 +252,7 @@ class RoomRunner:
         if self._newest_pts_s is not None:
             self._sampling.passed_over(self._newest_pts_s)
 
-    def look_again(self) -> None:
+    def on_snapshot_change(self) -> None:
         """Take the next good frame, soon, for a new one: the recogniser knows other products now."""
         self._want_look()
         if self._newest_pts_s is not None:

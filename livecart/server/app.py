@@ -34,7 +34,7 @@ from livecart.server.health import Health
 from livecart.server.photo_preview import PhotoPreview
 from livecart.server.room_registry import RoomRegistry, restart_needed
 from livecart.server.rooms_file import RoomsFile, read_rooms_file
-from livecart.server.snapshot_changes import FreshLooks
+from livecart.server.snapshot_changes import SnapshotWatcher
 from livecart.server.viewers import make_tickets, make_viewer_hub
 from livecart.shop.errors import StoreUnavailable
 from livecart.web import HttpServer, create_api
@@ -162,9 +162,9 @@ class _Served:
         self._server = HttpServer(self._api(catalog), http.host, http.port, http.trusted_proxies)
         self._follower = _FileFollower(config, file, self._book, engine.metrics)
         self._catalog = catalog
-        self._fresh = None
+        self._snapshots = None
         if catalog is not None:
-            self._fresh = FreshLooks(catalog.published, engine.client.served_catalog, self._look_again)
+            self._snapshots = SnapshotWatcher(catalog.published, engine.client.served_catalog, self._on_snapshot_change)
 
     def _api(self, catalog: CatalogRun | None) -> FastAPI:
         token, viewers = self._file.http.token, self._file.viewers
@@ -194,19 +194,19 @@ class _Served:
             audit=None if catalog is None else catalog.audit,
         )
 
-    def _look_again(self) -> None:
+    def _on_snapshot_change(self) -> None:
         for view in self._engine.rooms.views():
             runner = self._engine.rooms.get(view.id)
             if runner is not None:
-                runner.look_again()
+                runner.on_snapshot_change()
 
     async def _rooms_first(self) -> None:
         """Wait while rooms are about to look with a catalog that has just changed."""
-        if self._fresh is None or self._catalog is None or not self._engine.rooms.views():
+        if self._snapshots is None or self._catalog is None or not self._engine.rooms.views():
             return
         with suppress(StoreUnavailable):
             revision = await asyncio.to_thread(self._catalog.revision)
-            await self._fresh.caught_up(revision, at_most_s=_ROOMS_FIRST_S)
+            await self._snapshots.caught_up(revision, at_most_s=_ROOMS_FIRST_S)
 
     async def until(self, stop: asyncio.Event, on_ready: Callable[[str], None]) -> None:
         metrics = self._engine.metrics
@@ -220,8 +220,8 @@ class _Served:
                 "viewer_hub": self._hub.run,
                 "viewer_pings": self._hub.beat,
             }
-            if self._fresh is not None:
-                works["fresh_looks"] = self._fresh.run
+            if self._snapshots is not None:
+                works["snapshot_changes"] = self._snapshots.run
             for name, work in works.items():
                 tasks.append(asyncio.create_task(keep_running(name, work, metrics), name=f"livecart {name}"))
             serving = asyncio.create_task(keep_running("http", self._server.run, metrics), name="livecart http")
@@ -252,11 +252,11 @@ class _FileFollower:
     async def run(self, stop: asyncio.Event) -> None:
         # Folders are watched: editors put a new file in the old one's place, Kubernetes another link.
         folders = {self._path.absolute().parent, self._path.resolve().parent}
-        await self._look()
+        await self._read_again()
         async for _ in awatch(*folders, stop_event=stop, recursive=False, debounce=_SETTLE_MS, step=50):
-            await self._look()
+            await self._read_again()
 
-    async def _look(self) -> None:
+    async def _read_again(self) -> None:
         text = self._read()
         if text is None or text == self._text:
             return

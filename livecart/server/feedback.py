@@ -61,7 +61,7 @@ class FeedbackMetrics:
         )
         self._crops = Counter(
             "livecart_feedback_crops",
-            "Reports and unsure crops: a verdict of the gate, `no_crop`, `queue_full`, `dropped`, or `failed`",
+            "Reports and uncertain crops: a verdict of the gate, `no_crop`, `queue_full`, `dropped`, or `failed`",
             ["reason", "outcome"],
             registry=registry,
         )
@@ -100,11 +100,7 @@ class StoreFeedback:
         self._metrics.waiting.set_function(lambda: self._waiting_events)
 
     async def keep(self, events: Sequence[ViewerFeedback]) -> None:
-        """See `FeedbackSink`.
-
-        Raises:
-            StoreUnavailable: the database does not answer, or too much waits for it; nothing is acknowledged.
-        """
+        """Raise `StoreUnavailable`, nothing acknowledged, where the database is away or too much waits for it."""
         usable = [(event, made) for event in events if (made := self._read(event)) is not None]
         # Looked up now: until the database has answered, the room may be gone, and its crops with it.
         crops = {event.card_id: self._crops_of_cards.crop_of(event.card_id) for event, _ in usable}
@@ -120,7 +116,7 @@ class StoreFeedback:
                 self._report(event, crops[event.card_id])
 
     def put(self, crop: ProductCrop) -> None:
-        """See `CropSink`: a decision was not sure."""
+        """Take the crop of an uncertain decision."""
         verdict = self._gate.uncertain(room=crop.room, sku=crop.sku)
         self._metrics.crop("low_margin", verdict)
         if verdict == "submit":

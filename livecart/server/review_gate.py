@@ -47,7 +47,7 @@ class FeedbackSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 
 class ReviewGate:
-    """Decides for each report and each unsure crop. One event loop's; what it remembers is bounded."""
+    """Decides for each report and each uncertain crop. One event loop's; what it remembers is bounded."""
 
     def __init__(self, settings: FeedbackSettings) -> None:
         self._wrong_viewers = settings.wrong_viewers

@@ -22,7 +22,7 @@ from livecart.server.rooms_file import RoomsFile
 from livecart.server.shop_availability import ShopAvailability
 from livecart.server.shop_jobs import CatalogJobs
 from livecart.server.shop_metrics import CatalogCollector
-from livecart.server.snapshot_changes import Edition
+from livecart.server.snapshot_changes import SnapshotId
 from livecart.shop.admin import RecognizePhoto, admin_app
 from livecart.shop.api import ApiStats, catalog_router
 from livecart.shop.database.session import Change, audit_change, revision
@@ -48,9 +48,9 @@ class CatalogRun:
     service: CatalogService
     #: For `open_engine`: a card needs its word.
     availability: AvailabilityPoller
-    #: To be told of every event that went out.
+    #: Gets every event that went out.
     log: CardLog
-    #: Takes viewers' feedback, and crops of unsure decisions.
+    #: Takes viewers' feedback, and crops of uncertain decisions.
     feedback: StoreFeedback
     jobs: CatalogJobs
     api_stats: ApiStats
@@ -60,14 +60,14 @@ class CatalogRun:
         catalog = catalog_router(self.service, stats=self.api_stats)
         return [files_router(self.service), catalog, slots_router(self.service, hosts)]
 
-    def published(self) -> Edition | None:
+    def published(self) -> SnapshotId | None:
         """The snapshot published last, by whichever process; None: none."""
         published = self.service.snapshots.current()
         try:
             offers = self.service.snapshots.offers.stat().st_mtime_ns
         except OSError:
             offers = 0
-        return None if published is None else Edition(published.version, published.revision, offers)
+        return None if published is None else SnapshotId(published.version, published.revision, offers)
 
     def revision(self) -> int:
         """The catalog's, as it is now; blocks."""

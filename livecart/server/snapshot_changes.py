@@ -1,9 +1,9 @@
-"""Rooms look again after a new snapshot: what stood there unknown may be a product by now.
+"""Has rooms ask again after a new snapshot: what stood there unknown may be a product by now.
 
 A room does not ask again about what it has seen and nobody knew (gate/background.py), for up to ten seconds. So once
 the recogniser answers with the catalog that was just published, every room takes its next good frame for a new one.
 
-Others who want the recogniser meanwhile can wait until the rooms had their looks (`caught_up`): a photo whose print is
+Others who want the recogniser meanwhile can wait until the rooms had their results (`caught_up`): a photo whose text is
 read for a preview takes longer than one of them, and a worker answers one batch after the other.
 """
 
@@ -17,17 +17,17 @@ from livecart.core.errors import LivecartError
 
 _log = logging.getLogger(__name__)
 
-#: Between two looks at what is published, a small file, and at what the recogniser says that it serves.
+#: Between two polls of what is published, a small file, and of what the recogniser says that it serves.
 _EVERY_S = 0.25
 #: An archive that does not follow this folder never answers with it.
 _GIVE_UP_S = 30.0
-#: The recogniser's workers change one after another: looks of the first moment may still be the old catalog's.
+#: The recogniser's workers change one after another: results of the first moment may still be the old catalog's.
 _AGAIN_AFTER_S = 1.0
 #: Two snapshots in quick succession may be taken over as one: then no catalog of its own comes for the second.
 _OVERTAKEN_S = 3.0
 
 
-class Edition(NamedTuple):
+class SnapshotId(NamedTuple):
     """A published snapshot: its version, the catalog's revision that it was made from, and a mark of the offers."""
 
     version: int
@@ -35,57 +35,57 @@ class Edition(NamedTuple):
     offers: int = 0
 
 
-class FreshLooks:
+class SnapshotWatcher:
     """Watches two ids: of what is published, and of what the recogniser answers with.
 
     Args:
         published: what was published last; None: nothing. Quick, blocks.
         served: the catalog that the recogniser answers with; raises LivecartError where it does not answer.
-        look_again: makes every room take its next good frame for a new one.
+        on_snapshot_change: has every room take its next good frame for a new one.
     """
 
     def __init__(
         self,
-        published: Callable[[], Edition | None],
+        published: Callable[[], SnapshotId | None],
         served: Callable[[], Awaitable[str | None]],
-        look_again: Callable[[], None],
+        on_snapshot_change: Callable[[], None],
     ) -> None:
         self._published = published
         self._served = served
-        self._look_again = look_again
+        self._on_snapshot_change = on_snapshot_change
         #: The newest that rooms need not wait for any more.
-        self._edition: Edition | None = None
+        self._snapshot_id: SnapshotId | None = None
         self._catalog: str | None = None
         self._follows = True
         self._served_at_s = float("-inf")
 
     async def run(self) -> None:
-        self._edition = await self._read()
+        self._snapshot_id = await self._read()
         self._catalog = await self._ask()
         while True:
             await asyncio.sleep(_EVERY_S)
-            edition = await self._read()
-            if edition == self._edition:
+            snapshot_id = await self._read()
+            if snapshot_id == self._snapshot_id:
                 continue
             if await self._is_served():
-                self._look_again()
+                self._on_snapshot_change()
                 await asyncio.sleep(_AGAIN_AFTER_S)
-                self._look_again()
-            self._edition = edition
+                self._on_snapshot_change()
+            self._snapshot_id = snapshot_id
 
     async def caught_up(self, revision: int, *, at_most_s: float) -> None:
-        """Wait until rooms had looks with a catalog of this revision or a later one, at most so many seconds.
+        """Wait until rooms had results with a catalog of this revision or a later one, at most so many seconds.
 
         Nobody waits for a recogniser that does not follow what is published here.
         """
         give_up_s = time.monotonic() + at_most_s
         while self._follows and time.monotonic() < give_up_s:
-            if self._edition is not None and self._edition.revision >= revision:
+            if self._snapshot_id is not None and self._snapshot_id.revision >= revision:
                 return
             await asyncio.sleep(_EVERY_S)
 
     async def _is_served(self) -> bool:
-        """Wait for another catalog than the one known; whether it came."""
+        """Wait for another catalog than the one known; True where it came."""
         overtaken = time.monotonic() - self._served_at_s < _OVERTAKEN_S
         give_up_s = time.monotonic() + (_OVERTAKEN_S if overtaken else _GIVE_UP_S)
         while time.monotonic() < give_up_s:
@@ -107,12 +107,12 @@ class FreshLooks:
         )
         return False
 
-    async def _read(self) -> Edition | None:
+    async def _read(self) -> SnapshotId | None:
         try:
             return await asyncio.to_thread(self._published)
         except LivecartError as error:
             _log.debug("what is published cannot be read: %s", error)
-            return self._edition
+            return self._snapshot_id
 
     async def _ask(self) -> str | None:
         try:

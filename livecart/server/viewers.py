@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 def make_tickets(file: RoomsFile, book: RoomRegistry) -> TicketSigner:
-    """What signs the tickets of all roles. Without a secret they are good as long as this process runs."""
+    """The signer of the tickets of all roles. Without a secret they are good as long as this process runs."""
     return TicketSigner(file.viewers.secret or secrets.token_urlsafe(32), book.ticket_generation)
 
 

@@ -10,7 +10,7 @@ sync/          feeds of other shops and platforms
 webhooks/      sends card events to other systems
 publish/       changes become the snapshot that archives follow
 api/           all of it over HTTP, for programs; admin/ the staff's pages; files.py photos and snapshots for anybody
-chapters       of a recorded show, out of the cards that were kept
+slots          a room's numbered list, at the platform and here; chapters  of a recorded show, out of its cards
 retention      deletes what was kept for long enough
 service        the open catalog, put together from its settings (settings.py)
 """

@@ -45,7 +45,7 @@ class Health(Protocol):
         """False: the process is to be restarted."""
 
     def checks(self) -> dict[str, bool]:
-        """What it depends on, by name: True where it answers."""
+        """Dependencies by name: True where one answers."""
 
 
 def unknown_room(room: str) -> Response:

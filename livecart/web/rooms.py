@@ -68,7 +68,7 @@ def _link(url: str | None) -> str | None:
 
 
 class PinBody(_Body):
-    """A product to show now. With name and link its card comes at once, else with its next look."""
+    """A product to show now. With name and link its card comes at once, else with its next result."""
 
     sku: Sku
     name: Annotated[str | None, Field(min_length=1, max_length=500), AfterValidator(_printable)] = None

@@ -61,7 +61,7 @@ class _BoundedPieces(h11.Connection):
 
 
 def most_connections() -> float:
-    """How many may be open at once: what the process may open, less what files, streams and databases need.
+    """Most connections at once: the descriptors of the process, less those of files, streams and databases.
 
     Without a descriptor left nothing works, and asyncio (3.11) writes a thousand tracebacks a second.
     """

@@ -2,9 +2,9 @@
 
 What a clip is made of, in the order of its making:
 
-    designs       invented packaged products            packaging  their packages, drawn (printing, fruits)
+    designs       invented packaged products            packaging  their packages, drawn (printing, fonts, fruits)
     products      products of a clip and its catalog    storyboard who is shown when, and how it moves (motion)
-    studio, hosts, slides, cuts                         the background
+    catalog_photos its photos, as a shop takes them     studio, hosts, stills, cuts  the background
     sprites, hands, actors                              what is in front of it
     overlays      captions, stickers, chat              writing    frames -> encoded clip
     composer      all of it together, and the truth     timeline   plot of shows and cards

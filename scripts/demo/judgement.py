@@ -46,7 +46,7 @@ class Verdict:
     captured_to_drawn_s: list[float] = field(default_factory=list)
 
     def problems(self) -> list[str]:
-        """Why it does not pass; empty: it does."""
+        """Reasons not to pass; empty: it passes."""
         found = [f"wrong card: {name}" for name in self.wrong]
         if self.shows < _LEAST_SHOWS:
             found.append(f"only {self.shows} shows were played")

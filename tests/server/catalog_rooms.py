@@ -60,7 +60,7 @@ def rooms_file(folder: Path, *, recognizer: str, source: str, catalog: str, bus:
         recognizer = {{base_url = "{recognizer}"}}
         http = {{port = 0}}
         bus = {{url = "{bus}"}}
-        decision = {{agreeing_looks = 1}}
+        decision = {{agreeing_results = 1}}
         ingest = {{backoff_first_s = 0.05}}
         rooms = [{{id = "{ROOM}", source = "{source}", rate_hz = 5}}]
         [catalog]

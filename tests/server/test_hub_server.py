@@ -71,7 +71,7 @@ async def test_a_card_of_a_running_room_reaches_a_viewer(tmp_path, archive, flv)
     with ByteServer(flv, bytes_per_s=len(flv) / 6.0, then="hang") as stream:
         config = tmp_path / "rooms.toml"
         config.write_text(
-            f'[recognizer]\nbase_url = "{archive.url}"\n[decision]\nagreeing_looks = 1\n[http]\nport = 0\n'
+            f'[recognizer]\nbase_url = "{archive.url}"\n[decision]\nagreeing_results = 1\n[http]\nport = 0\n'
             f'[[rooms]]\nid = "room-1"\nsource = "{stream.url}"\nrate_hz = 2.0\n'
         )
         running = asyncio.create_task(run_rooms(config, stop, on_ready=ready.set_result))

@@ -33,7 +33,7 @@ def client_of(api, **more):
 
 @pytest.fixture
 async def client(engine, tmp_path):
-    api, _ = api_of(engine, tmp_path, "[decision]\nagreeing_looks = 1\n[http]\nfile_sources = true\n")
+    api, _ = api_of(engine, tmp_path, "[decision]\nagreeing_results = 1\n[http]\nfile_sources = true\n")
     async with client_of(api) as opened:
         yield opened
 

@@ -180,7 +180,7 @@ async def test_the_recogniser_dies_under_a_live_room_and_the_next_frame_is_looke
         await until(lambda: told(events) == [("card", "red")])
         await archive.stop()
         # A product that is followed well is not looked at for seconds.
-        runner.look_again()
+        runner.on_snapshot_change()
         await until(lambda: engine.metrics.outcomes("room-1").get("gave_up", 0) >= 1)
         answered = engine.metrics.outcomes("room-1")["answered"]
         await archive.start()
@@ -192,11 +192,11 @@ async def test_a_look_that_is_wanted_again_speeds_up_sampling(engine, events, fl
     with ByteServer(flv, bytes_per_s=len(flv) / 6.0, then="hang") as server:
         runner = await engine.rooms.put(plan("room-1", server.url, ingest={"stall_after_s": 20.0}))
         # Nothing was sampled yet: there is no time of the stream to speed up from.
-        runner.look_again()
+        runner.on_snapshot_change()
         await until(
             lambda: runner._newest_pts_s is not None and not runner._sampling.rate.is_fast(runner._newest_pts_s)
         )
-        runner.look_again()
+        runner.on_snapshot_change()
         assert runner._sampling.rate.is_fast(runner._newest_pts_s)
 
 

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.services, pytest.mark.timeout(120)]
 
 ROOMS = ["room-1", "room-2", "room-3"]
 #: Cards follow the product quickly, and go soon after it.
-DECISION = {"agreeing_looks": 1, "absence_s": 0.5, "smoothing_s": 0.0, "update_min_interval_s": 0.2}
+DECISION = {"agreeing_results": 1, "absence_s": 0.5, "smoothing_s": 0.0, "update_min_interval_s": 0.2}
 
 
 class Host(Archive):

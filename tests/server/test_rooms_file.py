@@ -26,7 +26,7 @@ stall_after_s = 5
 forced_every_s = 20
 
 [decision]
-agreeing_looks = 3
+agreeing_results = 3
 again_every_s = 600
 
 [bus]
@@ -116,7 +116,7 @@ def test_a_whole_file(tmp_path):
     assert file.recognizer.base_url == "http://10.0.0.2:8080"
     assert (file.recognizer.timeout_s, file.recognizer.longest_side_px) == (2.0, 800)
     assert (file.dispatcher.in_flight, file.queue.max_age_s) == (8, 1.5)
-    assert (file.ingest.rate_hz, file.gate.forced_every_s, file.decision.agreeing_looks) == (2.0, 20.0, 3)
+    assert (file.ingest.rate_hz, file.gate.forced_every_s, file.decision.agreeing_results) == (2.0, 20.0, 3)
     assert (file.bus.url, file.http.port) == ("redis://127.0.0.1:6379/0", 8123)
     assert (file.viewers.origins, file.viewers.most_per_ip) == (("https://shop.example.com",), 7)
     assert list(file.rooms) == ["room-1", "明星直播间"]

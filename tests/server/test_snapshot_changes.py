@@ -7,7 +7,7 @@ import pytest
 
 from livecart.core.errors import RecognizerBusy
 from livecart.server import snapshot_changes
-from livecart.server.snapshot_changes import Edition, FreshLooks
+from livecart.server.snapshot_changes import SnapshotId, SnapshotWatcher
 from livecart.shop.errors import PublishError
 from tests.waiting import until
 
@@ -27,23 +27,23 @@ class Around:
         self.catalog: str | Exception | None = "a"
         self.looks = 0
 
-    def published(self) -> Edition | None:
+    def published(self) -> SnapshotId | None:
         if isinstance(self.version, Exception):
             raise self.version
-        return None if self.version is None else Edition(self.version, 10 * self.version)
+        return None if self.version is None else SnapshotId(self.version, 10 * self.version)
 
     async def served(self) -> str | None:
         if isinstance(self.catalog, Exception):
             raise self.catalog
         return self.catalog
 
-    def look_again(self) -> None:
+    def on_snapshot_change(self) -> None:
         self.looks += 1
 
 
 @asynccontextmanager
 async def running(around: Around):
-    fresh = FreshLooks(around.published, around.served, around.look_again)
+    fresh = SnapshotWatcher(around.published, around.served, around.on_snapshot_change)
     task = asyncio.create_task(fresh.run())
     await asyncio.sleep(0.03)
     try:

@@ -1,4 +1,4 @@
-"""What a decision asks before a card: may the product be shown now, and with which link and price."""
+"""Availability as a decision asks it before a card: may the product be shown, with which link and price."""
 
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -25,13 +25,13 @@ class Offer:
 
 
 class Availability(Protocol):
-    """What is known of products. Never waits: who asks for what is not known is told when it is."""
+    """Availability of products. Never waits: an unknown answer is reported once it has come."""
 
     def offer(self, sku: str) -> Offer | str:
-        """What may be shown now, or in one word why nothing may; `WAITING` where that is not known yet."""
+        """The offer to show now, or in one word the reason for none; `WAITING` where that is not known yet."""
 
     def last(self, sku: str) -> Offer | None:
-        """What was known last, however old: for further events of a card that was shown."""
+        """The newest offer, however old: for further events of a card that was shown."""
 
     def refused(self, reason: str) -> None:
         """A card was due, and is not shown."""

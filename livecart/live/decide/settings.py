@@ -15,7 +15,7 @@ class DecisionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """
 
     BOUNDS: ClassVar[Bounds] = {
-        "agreeing_looks": (1, 20),
+        "agreeing_results": (1, 20),
         "window_s": (0.5, 120),
         "full_area_share": (0.0001, 1),
         "boxless_weight": (0.05, 1),
@@ -35,23 +35,23 @@ class DecisionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         "silence_s": (1, 86_400),
     }
 
-    #: A product is announced after this many looks at different frames that agree, within `window_s`, whose weights
-    #: less those of the looks that contradict them reach the same number. A look that is certain (vote.py)
+    #: A product is announced after this many results at different frames that agree, within `window_s`, whose weights
+    #: less those of the results that contradict them reach the same number. A result that is certain (vote.py)
     #: is two.
-    agreeing_looks: int = 2
-    #: See `agreeing_looks`.
+    agreeing_results: int = 2
+    #: See `agreeing_results`.
     window_s: float = 5.0
     #: A box of at least this share of the picture has full weight, a smaller one less.
     full_area_share: float = 0.02
     #: Weight of a candidate without a box: a label of the whole frame spoke for it.
     boxless_weight: float = 0.75
-    #: Looks closer together than this see nearly the same picture: the later one counts less.
+    #: Results closer together than this see nearly the same picture: the later one counts less.
     independent_after_s: float = 0.4
-    #: How much a look for another product at the same place weighs against, in units of its own weight.
+    #: How much a result for another product at the same place weighs against, in units of its own weight.
     contradiction: float = 1.0
     #: Boxes that overlap at least so much (intersection over union) are one place.
     same_place_iou: float = 0.3
-    #: A card is withdrawn when its product was not seen for this long, and not in two looks.
+    #: A card is withdrawn when its product was not seen for this long, and not in two results.
     absence_s: float = 3.0
     #: A product is announced again once it was out of sight for so long, as far as frames were judged, ...
     again_after_absence_s: float = 30.0

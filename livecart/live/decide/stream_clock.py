@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 #: No two frames in a row count as further apart. Between frames nobody looked: an outage is not an absence, and a
-#: stream that jumps by hours must not make every product a new one. It is longer than a forced look is away.
+#: stream that jumps by hours must not make every product a new one. It is longer than `forced_every_s`.
 MAX_STEP_S = 10.0
 
 

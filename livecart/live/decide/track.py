@@ -15,7 +15,7 @@ from livecart.live.decide.vote import Ballot
 
 #: Results in a row without a product before it counts as absent: one may miss it.
 MISSES = 2
-#: Time constant of prominence: a product does not become the main one by one look.
+#: Time constant of prominence: a product does not become the main one by one result.
 _PROMINENCE_S = 1.5
 
 
@@ -52,7 +52,7 @@ class Track:
 
     @property
     def first_vote_s(self) -> float:
-        """When the oldest result that still speaks for it was; infinite without any."""
+        """Time of the oldest result that still speaks for it; infinite without any."""
         return self.ballot.first_at_s
 
     def saved(self, settings: DecisionSettings) -> Track:

@@ -207,7 +207,7 @@ def _note_challenge(rival: Track, holders: Iterable[Track], margin: float, now_s
 def _loser_to(rival: Track, holders: Sequence[Track], replace_after_s: float, now_s: float) -> Track | None:
     """The holder of a card that the rival, a decided product, takes the place of; None: it has to wait.
 
-    A holder that was last seen before the rival's first look has been put away for it. One that is in sight gives
+    A holder that was last seen before the rival's first result has been put away for it. One that is in sight gives
     way only to a challenge that lasted: two products side by side do not take turns.
     """
     put_away = [holder for holder in holders if holder.last_seen_s < rival.first_vote_s]

@@ -1,6 +1,6 @@
 """Availability of the products that rooms have in sight: asked ahead of cards, and again while cards stand.
 
-    look ─▶ want(skus) ─▶ one question for all rooms ─▶ answers ─▶ on_change(skus) ─▶ rooms settle: a card, or none
+    result ─▶ want(skus) ─▶ one question for all rooms ─▶ answers ─▶ on_change(skus) ─▶ rooms settle: a card, or none
 
 What is in sight is asked about every `every_s`, what is new or was edited at once; one question is under way at a
 time. An answer is good for `max_age_s` from the moment for which the shop confirmed it; a card stands no longer than

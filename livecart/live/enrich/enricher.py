@@ -53,7 +53,7 @@ class _Search:
 @dataclass(slots=True)
 class _Room:
     detections: Detections | None = None
-    #: The newest that was decided on: the look's, or one that is like it.
+    #: The newest that was decided on: the result's, or one that is like it.
     picture: Picture | None = None
     #: In that picture; None: none was begun.
     search: _Search | None = None

@@ -1,4 +1,4 @@
-"""Products that the recogniser saw but was not sure enough of, chosen for people to have a look at.
+"""Products that the recogniser saw but was uncertain of, chosen for people to review.
 
 A product is uncertain from the first detections in which it is below the archive's threshold (`uncertain`) or another
 one at its place is nearly as likely (`close`). It is settled when the product, or the other one, gets a card; it goes

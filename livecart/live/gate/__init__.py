@@ -1,4 +1,4 @@
-"""Lets frames through that are worth a look.
+"""Lets frames through that are worth a look: one run of the recogniser, which ends in a result.
 
 gate.py        the decision for each frame;  settings.py;  signature.py, difference.py  what is compared
 background.py  what of a changed picture is known;  states.py  the states, and what leads from one to another

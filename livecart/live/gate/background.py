@@ -230,7 +230,7 @@ class BackgroundModel:
         return box if passes_over or not is_new else None, passes_over
 
     def _tracked(self, planes: Planes) -> dict[str, ShareBox]:
-        """Where the products are now, without those that were lost."""
+        """Boxes of the products now, without those that were lost."""
         boxes = {}
         for sku, product in self._tracks.items():
             found = track(product.planes, planes, product.box)

@@ -58,7 +58,7 @@ class GateDecision:
 
     @property
     def roi(self) -> ShareBox | None:
-        """Where the look may be limited to; None: nowhere."""
+        """The region that the recogniser may limit itself to; None: the whole frame."""
         return None if self.submitted is None else self.submitted.roi
 
     def with_roi(self, frame: Frame) -> Frame:

@@ -1,6 +1,6 @@
-"""Where a product went between two pictures: normalised cross-correlation of its patch, at three sizes.
+"""Follows a product from one picture to the next: normalised cross-correlation of its patch, at three sizes.
 
-Works on the halved small copies (foreground.py), so that a step costs a few milliseconds, a fiftieth of a look.
+Works on the halved small copies (foreground.py), so that a step costs a few milliseconds, a fiftieth of a query.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ _FLAT = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Where the patch fits best. `score` is the correlation over luma and chroma together, -1 to 1."""
+    """The best fit of a patch. `score` is the correlation over luma and chroma together, -1 to 1."""
 
     box: ShareBox
     score: float

@@ -69,7 +69,7 @@ class Dispatcher:
                 retrying = self._retrying.get(job.frame.room)
                 if retrying is not None:
                     retrying.set()
-                task = asyncio.create_task(self._serve(job), name=f"look of {job.frame.room}")
+                task = asyncio.create_task(self._serve(job), name=f"recognise {job.frame.room}")
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
                 await asyncio.sleep(_APART_S)

@@ -162,7 +162,7 @@ class LatestFrames:
             self._changed.notify_all()
 
     def obstacle(self, job: Job) -> Outcome | None:
-        """Why sending the frame makes no sense any more: `closed`, `stale` or `replaced`; None: it does."""
+        """The outcome of a frame that is not worth sending any more: `closed`, `stale` or `replaced`; None: send it."""
         with self._changed:
             if not self._is_wanted(job):
                 return "closed"

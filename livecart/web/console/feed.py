@@ -1,7 +1,7 @@
-"""A room's looks, state and events for its host, as server-sent events.
+"""A room's detections, state and events for its host, as server-sent events.
 
-At most two messages a second, at least one. A host that reads slowly gets fewer and loses nothing but looks and, after
-many, old events: what waits is bounded where it is gathered. A host that reads nothing is ended.
+At most two messages a second, at least one. A host that reads slowly gets fewer and loses nothing but detections and,
+after many, old events: what waits is bounded where it is gathered. A host that reads nothing is ended.
 """
 
 import asyncio

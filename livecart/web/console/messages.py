@@ -25,7 +25,7 @@ class SeenProduct(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SeenDetections(msgspec.Struct, frozen=True, kw_only=True):
-    """What the recogniser saw in one frame; boxes in pixels of a picture `frame_width` x `frame_height`."""
+    """Detections of one frame; boxes in pixels of a picture `frame_width` x `frame_height`."""
 
     pts_s: float
     captured_at_s: float
@@ -37,7 +37,7 @@ class SeenDetections(msgspec.Struct, frozen=True, kw_only=True):
     texts: list[TextLine]
     #: The recogniser's own stages.
     stage_seconds: dict[str, float]
-    #: Looks since the message before that were left out: the newest wins.
+    #: Results since the message before that were left out: the newest wins.
     skipped: int
 
 

@@ -44,7 +44,7 @@ def console_router(
     dependencies: list[Any] = [Depends(guard)]
 
     @router.get("/rooms/{room}/detections", response_class=Response, dependencies=dependencies)
-    async def looks(room: str) -> Response:
+    async def detections(room: str) -> Response:
         """Detections, the room's state and its events, as server-sent events."""
         return feed.answer(room)
 
@@ -55,7 +55,7 @@ def console_router(
 
     @router.get("/rooms/{room}/controller", response_class=Response)
     async def read_controller(room: str, request: Request) -> Response:
-        """What to explain now, for the person at the platform's own console; access as to the host's console."""
+        """The product to explain now, for the person at the platform's own console; access as to the host's console."""
         return answer(controller, room, request)
 
     def answer(page: str, room: str, request: Request) -> Response:

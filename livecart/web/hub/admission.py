@@ -113,7 +113,7 @@ KnowsRoom: TypeAlias = Callable[[str], Awaitable[bool]]
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why somebody is not let in, as counter, WebSocket and HTTP say it."""
+    """A refusal of a viewer, as counter, WebSocket and HTTP say it."""
 
     reason: str
     close_code: int
@@ -177,7 +177,7 @@ class Admission:
         return visit if why is None else error(why.http_status, why.reason, why.message)
 
     async def check(self, visit: ViewerRequest) -> Refusal | None:
-        """Why this viewer may not watch or report; None: it may. Strangers do not learn which rooms there are."""
+        """The refusal of this viewer; None: it may watch and report. Strangers do not learn which rooms there are."""
         if not self.allows_origin(visit):
             return refusal("origin")
         if self._is_closed or (self._signer is not None and not self._signer.admits(visit.room, visit.ticket)):

@@ -22,7 +22,7 @@ _FORGIVEN_AFTER_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """Why a connection is ended by the hub: close code, and a word for the counter."""
+    """End of a connection by the hub: close code, and a word for the counter."""
 
     code: int
     reason: str

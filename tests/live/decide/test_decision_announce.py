@@ -12,7 +12,7 @@ CARD_A = [("card", "A")]
 GONE_A = [("withdraw", "A", "gone")]
 
 
-def test_two_agreeing_looks_make_a_card():
+def test_two_agreeing_results_make_a_card():
     room = Driver()
     assert room.look(0, product("A")) == []
     assert room.room.needs_look
@@ -62,7 +62,7 @@ def test_looks_below_a_product_s_threshold_announce_nothing():
 
 
 def test_a_certain_look_is_two_of_as_many_as_a_room_wants():
-    room = Driver(agreeing_looks=3)
+    room = Driver(agreeing_results=3)
     assert room.look(0, product("A", confidence=0.998)) == []
     assert room.look(1, product("A", confidence=0.998)) == CARD_A
 
@@ -76,7 +76,7 @@ def test_looks_that_lie_too_far_apart_do_not_agree():
 
 
 def test_the_same_frame_counts_once():
-    room = Driver(agreeing_looks=2)
+    room = Driver(agreeing_results=2)
     assert room.look(3, product("A")) == []
     assert room.look(3, product("A")) == []
     assert room.look(4, product("A")) == CARD_A

@@ -102,7 +102,7 @@ class Archive:
             "products": self.products,
             "texts": self.texts,
             "mirrored": self.mirrored,
-            "timing_ms": {"decode": 4.0, "network": 31.0, "print": 9.5, "text": 0.0, "match": 0.4},
+            "timing_ms": {"decode": 4.0, "network": 31.0, "keypoints": 9.5, "text": 0.0, "match": 0.4},
         }
 
 

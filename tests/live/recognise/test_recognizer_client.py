@@ -63,7 +63,7 @@ async def test_a_look_is_in_the_frames_own_pixels(archive):
         Detection("1001", name, f"{url}/1001", 0.93, (20, 40, 220, 440), "12.90", "CNY", evidence=by_photo),
         Detection("1002", name, f"{url}/1002", 0.93, None, None, "CNY", evidence=by_photo),
     )
-    assert look.stage_seconds == {"decode": 0.004, "network": 0.031, "print": 0.0095, "text": 0.0, "match": 0.0004}
+    assert look.stage_seconds == {"decode": 0.004, "network": 0.031, "keypoints": 0.0095, "text": 0.0, "match": 0.0004}
     assert {stage: count for stage, (count, _) in tally.stage_seconds.items()} == {"encode": 1, "request": 1}
     assert size_of(archive.requests[0][1]) == (360, 640)
 

@@ -1,6 +1,6 @@
-"""Where faces are, so that no card covers one and no crop holds one. Rectangles only; no face is kept.
+"""Finds faces, so that no card covers one and no crop holds one. Rectangles only; no face is kept.
 
-finder.py  looks for them in a thread;  detector.py  settings, and what is installed;  centerface.py  the network
+finder.py  a thread and its queue;  detector.py  settings;  centerface.py  the network
 """
 
 from livecart.live.enrich.faces.centerface import MOST_FACES, Face

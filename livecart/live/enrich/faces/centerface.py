@@ -33,7 +33,7 @@ _LARGEST_LOG = 7.0
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """Where a face is, in pixels of the picture, and how sure that is, 0 to 1. Nothing else is known of it."""
+    """Box of a face in pixels of the picture, and its score, 0 to 1. Nothing else is known of it."""
 
     box_xyxy_px: BoxXyxyPx
     score: float

@@ -24,7 +24,7 @@ export class Panels {
     this.log = []
     this.toResult = new Latency()
     this.toCard = new Latency()
-    this.rates = { sampled: new Rate(), decoded: new Rate(), looks: new Rate() }
+    this.rates = { sampled: new Rate(), decoded: new Rate(), results: new Rate() }
   }
 
   take(update) {
@@ -35,7 +35,7 @@ export class Panels {
     for (const [sku, { atS }] of this.seen) if (nowS - atS > SEEN_FOR_S) this.seen.delete(sku)
     this.rates.sampled.add(nowS, room.frames_sampled)
     this.rates.decoded.add(nowS, room.frames_decoded)
-    this.rates.looks.add(nowS, outcomes.answered ?? 0)
+    this.rates.results.add(nowS, outcomes.answered ?? 0)
     if (update.events_missed) this.note(nowS, () => t('missed', update.events_missed))
     for (const event of events) this.takeEvent(event)
     this.draw()
@@ -193,7 +193,7 @@ export class Panels {
       ['card', t('capturedToCard'), seconds(this.toCard.last), spread(this.toCard)],
       ['sampled', t('sampled'), rate(this.rates.sampled)],
       ['decoded', t('decoded'), rate(this.rates.decoded), word(room.decode_mode)],
-      ['looks', t('looks'), rate(this.rates.looks)],
+      ['results', t('results'), rate(this.rates.results)],
       ['viewers', t('viewers'), String(viewers)],
     ])
     const counts = (table) =>

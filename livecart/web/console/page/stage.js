@@ -1,9 +1,9 @@
 // The video as viewers see it, and over it the boxes of the detections whose frame is on the screen.
 
 const SVG = 'http://www.w3.org/2000/svg'
-/** Looks that wait for their frame: a minute of them, at two a second. */
+/** Results that wait for their frame: a minute of them, at two a second. */
 const MOST_RESULTS = 120
-/** Where nothing changes there is no new look: an older one is drawn faintly, and at last not at all. */
+/** Where nothing changes there is no new result: an older one is drawn faintly, and at last not at all. */
 const FRESH_S = 2
 const LASTS_S = 15
 const LABEL_PX = 13
@@ -81,7 +81,7 @@ export class Stage {
     this.draw()
   }
 
-  /** Draws the look that belongs to the picture, if another than before. */
+  /** Draws the result that belongs to the picture, if another than before. */
   draw() {
     const detections = this.due()
     const atS = this.pictureAtS ?? Date.now() / 1000 - this.clockAheadS

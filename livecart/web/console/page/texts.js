@@ -22,7 +22,7 @@ const TEXTS = {
   capturedToCard: ['拍摄 → 卡片', 'Captured → card'],
   sampled: ['取样', 'Sampled'],
   decoded: ['解码', 'Decoded'],
-  looks: ['识别', 'Looks'],
+  results: ['识别', 'Results'],
   viewers: ['观众', 'Viewers'],
   perSecond: ['{0} 帧/秒', '{0} frames/s'],
   median: ['中位 {0} · P95 {1}', 'median {0} · p95 {1}'],
