@@ -13,6 +13,8 @@ ImageKind = Literal["JPEG", "PNG", "WebP", "HEIC", "AVIF"]
 #: Of a frame, and of a photo of the catalog.
 FRAME_KINDS: tuple[ImageKind, ...] = ("JPEG", "PNG", "WebP")
 PHOTO_KINDS: tuple[ImageKind, ...] = (*FRAME_KINDS, "HEIC", "AVIF")
+#: Pillow's names of them.
+PILLOW_FORMATS: dict[ImageKind, str] = {"JPEG": "JPEG", "PNG": "PNG", "WebP": "WEBP", "HEIC": "HEIF", "AVIF": "AVIF"}
 NO_IMAGE = "is no {kinds}"
 NOT_READ = "is {kind}, which is not read; send {kinds}"
 DAMAGED = "is a damaged {kind}: {cause}"

@@ -15,6 +15,7 @@ from contract.images import (
     FRAME_KINDS,
     NO_IMAGE,
     NOT_READ,
+    PILLOW_FORMATS,
     TOO_LARGE,
     TOO_MANY_PIXELS,
     TOO_MANY_SCANS,
@@ -33,8 +34,6 @@ Image.MAX_IMAGE_PIXELS = None
 # One photo is decoded at a time, and of its file the picture alone.
 pi_heif.register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)
 
-#: Pillow's names of the kinds that are read.
-_FORMATS: dict[ImageKind, str] = {"JPEG": "JPEG", "PNG": "PNG", "WebP": "WEBP", "HEIC": "HEIF", "AVIF": "AVIF"}
 _EXIF_ORIENTATION = 0x0112
 #: EXIF orientation to the transposition that undoes it (EXIF 2.32, table 6); 1 needs none.
 _UNDO_ORIENTATION = {
@@ -153,7 +152,7 @@ def blank(*, side_px: int) -> list[bytes]:
 
 def _open(data: bytes, kind: ImageKind) -> Image.Image:
     try:
-        return Image.open(io.BytesIO(data), formats=(_FORMATS[kind],))
+        return Image.open(io.BytesIO(data), formats=(PILLOW_FORMATS[kind],))
     except Exception as error:
         raise BadImage(f"the image {DAMAGED.format(kind=kind, cause='its header cannot be read')}") from error
 

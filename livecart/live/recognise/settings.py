@@ -27,8 +27,8 @@ class RecognizerSettings:
     #: Frames are scaled down to this before they are sent; 64 or more. 960 keeps a package's print legible where it
     #: fills a third of the picture, at a third of the bytes of 1280.
     longest_side_px: int = 960
-    #: Products are asked for from this confidence on, 0 to 1; several uncertain results that agree may announce what one
-    #: of them could not. Within the bounds of the archive's `thresholds`; None: only what the archive shows by itself.
+    #: Products are asked for from this confidence on, 0 to 1; several uncertain results that agree may announce what
+    #: one of them could not. Within the bounds of the archive's `thresholds`; None: only what the archive shows itself.
     ask_from: float | None = 0.5
     #: When packaging is read: `auto`, `always`, `never`; None: as the archive is set up.
     text: str | None = None

@@ -10,7 +10,7 @@ from typing import TypedDict
 import pi_heif
 from PIL import Image, ImageOps
 
-from contract.images import ImageKind, are_too_many_scans, count_scans, kind_of, refused_kind
+from contract.images import PILLOW_FORMATS, ImageKind, are_too_many_scans, count_scans, kind_of, refused_kind
 from livecart.core.untrusted import OverLimit, preload, run_untrusted
 from livecart.shop.errors import InvalidValue
 from livecart.shop.repositories.photo_bytes import PhotoBytes, parse_photo
@@ -20,8 +20,6 @@ from livecart.shop.schemas.product import PhotoKind
 MOST_BYTES = 16 * 1024 * 1024
 MOST_PIXELS = 64 * 1024 * 1024
 SUFFIX: dict[PhotoKind, str] = {"jpeg": "jpg", "png": "png", "webp": "webp"}
-#: Pillow's names.
-_FORMATS: dict[ImageKind, str] = {"JPEG": "JPEG", "PNG": "PNG", "WebP": "WEBP", "HEIC": "HEIF", "AVIF": "AVIF"}
 _KEPT_KINDS: dict[ImageKind, PhotoKind] = {"JPEG": "jpeg", "PNG": "png", "WebP": "webp"}
 #: Of a photo that is kept as JPEG: more pixels than any of its uses needs, fewer bytes than `MOST_BYTES`.
 _JPEG_QUALITY, _JPEG_SIDE_PX = 92, 4096
@@ -111,7 +109,7 @@ class _Decoded(TypedDict):
 
 def _decode(kind: ImageKind, data: bytes) -> _Decoded:
     try:
-        with Image.open(io.BytesIO(data), formats=(_FORMATS[kind],)) as image:
+        with Image.open(io.BytesIO(data), formats=(PILLOW_FORMATS[kind],)) as image:
             found = _Decoded(problem="", width_px=image.width, height_px=image.height, jpeg=b"")
             if image.width * image.height <= MOST_PIXELS:
                 image.load()
