@@ -80,6 +80,16 @@ code 1: a feed failed, or was refused.
 """
 
 
+_CHECK = """试读一个数据源：时钟、字段、首个商品。
+
+Ask one feed of --config for its first products, and keep nothing: how far this machine's clock is off, which fields the
+platform grants, the first product as it would be kept. Exit code 1: it cannot be read, or would not be kept.
+
+\b
+  livecart catalog check-source tmall --config rooms.toml
+"""
+
+
 def command_group(about: str) -> typer.Typer:
     """A group of commands."""
     options = {"help_option_names": ["-h", "--help"]}
@@ -163,6 +173,17 @@ def sync(
     json: Json = False,
 ) -> None:
     run_on_catalog((config, url, folder), json, lambda work, service: work.sync(service, feed, dry_run=dry_run))
+
+
+@catalog_cli.command("check-source", help=_CHECK)
+def check_source(
+    name: Annotated[str, typer.Argument(metavar="FEED", show_default=False)],
+    config: Config = None,
+    url: Url = None,
+    folder: Folder = None,
+    json: Json = False,
+) -> None:
+    run_on_catalog((config, url, folder), json, lambda work, service: work.check_source(service, name))
 
 
 @catalog_cli.command("fetch-photos", help=_FETCH)

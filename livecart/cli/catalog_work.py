@@ -14,14 +14,17 @@ import msgspec
 from contract.catalog import CATALOG_FILE
 from livecart.core.errors import SettingsError
 from livecart.shop.chapters import FORMATS, ChapterFormat, of_room
-from livecart.shop.errors import FeedError
+from livecart.shop.connectors.source import Checked, PlatformSource
+from livecart.shop.errors import FeedError, InvalidValue
 from livecart.shop.import_export.folder import export_folder, import_folder
 from livecart.shop.import_export.links_file import export_links, import_links
 from livecart.shop.import_export.spreadsheet import TABLE_ENDINGS, read_table, write_csv
 from livecart.shop.import_export.table_import import import_table
 from livecart.shop.repositories import hosts, image_fetches, products, tokens
+from livecart.shop.schemas.product import check_patch
 from livecart.shop.service import CatalogService
 from livecart.shop.sync.images import ImageFetcher, fetch_all
+from livecart.shop.sync.source import NO_VALIDATORS, Feed
 from livecart.shop.sync.syncer import Synced, Syncer
 
 _DAY_S = 86_400.0
@@ -164,10 +167,9 @@ def revoke_token(service: CatalogService, token_id: int) -> Answer:
 
 
 def sync(service: CatalogService, feed: str | None, *, dry_run: bool) -> Answer:
-    feeds = [one for one in service.settings.feeds if feed in (None, one.name)]
+    feeds = service.settings.feeds if feed is None else [_feed(service, feed)]
     if not feeds:
-        known = ", ".join(one.name for one in service.settings.feeds) or "none"
-        raise SettingsError(f"no feed {feed or 'is configured'}; [[catalog.feeds]] of --config has: {known}")
+        raise SettingsError("no feed is configured; name one in [[catalog.feeds]] of --config")
     results = {
         one.name: Syncer(service.store, one.source(), guard=one.guard).sync_once(dry_run=dry_run) for one in feeds
     }
@@ -175,6 +177,47 @@ def sync(service: CatalogService, feed: str | None, *, dry_run: bool) -> Answer:
     data = {name: _synced(result) for name, result in results.items()}
     is_good = all(_is_good(result) for result in results.values())
     return Answer({"feeds": data}, lines, is_good)
+
+
+def check_source(service: CatalogService, name: str) -> Answer:
+    """One look at a feed: its clock, the fields that it grants, its first product as it would be kept."""
+    source = _feed(service, name).source()
+    try:
+        if isinstance(source, PlatformSource):
+            checked = source.check()
+        else:
+            page = next(iter(source.pages(None, NO_VALIDATORS)))
+            checked = Checked(None, None, {}, None, next(iter(page.patches), None), next(iter(page.bad), None))
+    finally:
+        source.close()
+    if checked.first is not None:
+        with service.store.read() as session:
+            try:
+                checked.first = check_patch(checked.first, allowed_hosts=hosts.allowed(session))
+            except InvalidValue as error:
+                checked.problem = str(error)
+    data = msgspec.to_builtins(checked)
+    lines = [f"{name}: 可以读取 can be read"]
+    if checked.total is not None:
+        lines.append(f"在售商品 products on sale: {checked.total}")
+    if checked.skew_s is not None:
+        lines.append(f"本机时钟快 this clock is ahead by {checked.skew_s:.0f} s")
+    if checked.token_ends_at_s is not None:
+        ends = datetime.fromtimestamp(checked.token_ends_at_s).astimezone()
+        lines.append(f"授权到期 authorised until {ends.isoformat(timespec='minutes')}")
+    lines += [f"字段 fields ({where}): {', '.join(found)}" for where, found in checked.fields.items()]
+    lines += ["首个商品 first product:"] if data["first"] else ["没有商品 no product"]
+    lines += [f"  {field}: {value}" for field, value in (data["first"] or {}).items()]
+    lines += [f"不会收下 would not be kept: {checked.problem}"] if checked.problem else []
+    return Answer(data, lines, is_good=checked.problem is None)
+
+
+def _feed(service: CatalogService, name: str) -> Feed:
+    for feed in service.settings.feeds:
+        if feed.name == name:
+            return feed
+    known = ", ".join(feed.name for feed in service.settings.feeds) or "none"
+    raise SettingsError(f"no feed {name}; [[catalog.feeds]] of --config has: {known}")
 
 
 def _from_folder(service: CatalogService, folder: Path) -> Answer:

@@ -4,15 +4,16 @@ import os
 from pathlib import Path
 
 
-def write_file(path: Path, data: bytes, *, mark: str = "") -> None:
+def write_file(path: Path, data: bytes, *, mark: str = "", mode: int = 0o644) -> None:
     """Write `data` to `path`, on the disk when this returns; `mark` tells writers apart where there may be several."""
     temporary = path.with_name(f"{path.name}{mark}.part")
     try:
         with temporary.open("wb") as file:
+            # Before anything stands in it.
+            os.fchmod(file.fileno(), mode)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o644)
         temporary.replace(path)
         # Else a power cut may undo the name.
         sync_folder(path.parent)

@@ -5,6 +5,8 @@ import math
 import msgspec
 
 from livecart.core.errors import SettingsError
+from livecart.shop.connectors.taobao import TaobaoFeed
+from livecart.shop.connectors.tiktok import TiktokFeed
 from livecart.shop.sync.http_json import HttpJsonSettings
 from livecart.shop.sync.merchant_xml import MerchantXmlSettings
 from livecart.shop.sync.table_file import TableFeed
@@ -106,7 +108,7 @@ class CatalogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     internal_hosts: tuple[str, ...] = ()
     keep: Keep = Keep()
     api: ApiSettings = ApiSettings()
-    feeds: tuple[HttpJsonSettings | MerchantXmlSettings | TableFeed, ...] = ()
+    feeds: tuple[HttpJsonSettings | MerchantXmlSettings | TableFeed | TaobaoFeed | TiktokFeed, ...] = ()
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.max_age_s) and 0.2 <= self.max_age_s <= 60):

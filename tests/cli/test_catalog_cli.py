@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 from livecart.cli.commands import cli
 from livecart.shop.database.store import open_store
 from livecart.shop.repositories import tokens
+from tests.shop.fake_platforms import SECRET, FakeTaobao
 from tests.shop.photo_files import photo
 
 LINKS = Path(__file__).resolve().parents[2] / "product_links.json"
@@ -121,8 +123,12 @@ def test_feeds_are_those_of_the_file_and_are_tried_first(catalog, tmp_path):
     tried = catalog.json("sync", "--dry-run", place=place)["feeds"]["erp"]
     assert (tried["outcome"], tried["difference"]["created_skus"]) == ("dry", ["1"])
     assert catalog.json("init", place=place) == {"products": 0}
+    first = catalog.json("check-source", "erp", place=place)["first"]
+    assert (first["sku"], first["name"]) == ("1", "螺蛳粉")
     assert catalog.json("sync", "erp", place=place)["feeds"]["erp"]["outcome"] == "done"
     assert catalog.json("init") == {"products": 1}
+    table.write_text("sku,name,url\n1,螺蛳粉,https://elsewhere.example.org/1\n")
+    assert "would not be kept" in catalog.run("check-source", "erp", place=place, status=1).stdout
     table.write_text("sku,name,url\n")
     assert "refused" in catalog.run("sync", place=place, status=1).stdout
     assert "has: erp" in catalog.run("sync", "other", place=place, status=1).stderr
@@ -141,6 +147,7 @@ def test_feeds_are_those_of_the_file_and_are_tried_first(catalog, tmp_path):
         (["hosts", "forbid", "a.example.com"], "is not on the list"),
         (["hosts", "allow", "http://x"], "host"),
         (["sync"], "no feed is configured"),
+        (["check-source", "x"], "no feed x"),
     ],
 )
 def test_a_mistake_is_one_sentence(catalog, arguments, told):
@@ -154,3 +161,34 @@ def test_without_a_catalog_named_it_says_how(catalog, tmp_path):
     assert "--config rooms.toml" in catalog.run("init", place=[], status=1).stderr
     (tmp_path / "rooms.toml").write_text("")
     assert "--url" in catalog.run("init", place=["--config", str(tmp_path / "rooms.toml")], status=1).stderr
+
+
+def test_a_look_at_a_shop_tells_what_it_grants_and_no_secret(catalog, tmp_path, monkeypatch):
+    monkeypatch.setenv("FAKE_APP_SECRET", SECRET)
+    monkeypatch.setenv("FAKE_TOKEN", "access-1")
+    config, fake = tmp_path / "rooms.toml", FakeTaobao()
+    fake.now_s = time.time()
+    config.write_text(
+        f"""[catalog]
+url = "{catalog.url}"
+folder = "{tmp_path / "catalog"}"
+[[catalog.feeds]]
+kind = "taobao"
+name = "tmall"
+folder = "{tmp_path / "tmall"}"
+app_key = "12345678"
+app_secret = "env:FAKE_APP_SECRET"
+session = "env:FAKE_TOKEN"
+url = "{fake.server.url}/router/rest"
+"""
+    )
+    place = ["--config", str(config)]
+    catalog.run("hosts", "allow", "item.taobao.com", place=place)
+    said = catalog.run("check-source", "tmall", place=place).output
+    assert "products on sale: 3" in said
+    assert "modified, num, num_iid" in said
+    assert fake.products[0].title in said
+    assert not {SECRET, "access-1"} & set(said.split())
+    fake.now_s += 660
+    assert "clock is -6" in catalog.run("check-source", "tmall", place=place, status=1).stderr
+    fake.close()

@@ -25,6 +25,7 @@ class Request:
     path: str
     query: dict[str, str]
     headers: dict[str, str]
+    body: bytes = b""
 
 
 class FeedServer:
@@ -41,15 +42,21 @@ class FeedServer:
             def do_GET(self):
                 parts = urlsplit(self.path)
                 query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
-                request = Request(parts.path, query, dict(self.headers.items()))
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                request = Request(parts.path, query, dict(self.headers.items()), body)
                 outer.asked.append(request)
                 answer = outer.answer(request)
-                self.send_response(answer.status)
+                if "Date" in answer.headers:
+                    self.send_response_only(answer.status)
+                else:
+                    self.send_response(answer.status)
                 for name, value in answer.headers.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(answer.body)))
                 self.end_headers()
                 self.wfile.write(answer.body)
+
+            do_POST = do_GET  # noqa: N815
 
             def log_message(self, *_):
                 pass

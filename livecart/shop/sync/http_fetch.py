@@ -1,10 +1,11 @@
-"""One GET of a feed: bounded in size and time, tried again where that may help, its secrets never in a message."""
+"""One request to a feed: bounded in size and time, tried again where that may help, its secrets never in a message."""
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
@@ -29,6 +30,15 @@ _TRIED_AGAIN = frozenset({429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """`body` None: a GET, else a POST of it."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Fetched:
     """An answer's head; its body is in the file that was given. `unchanged`: there is none."""
 
@@ -39,10 +49,13 @@ class Fetched:
     unchanged: bool = False
     #: The encoding that its Content-Type names.
     charset: str | None = None
+    status: int = 200
+    #: The server's clock, UNIX time, of its Date header.
+    date_s: float | None = None
 
 
 class Fetcher:
-    """GETs from one server. One thread at a time; `close` may come from any."""
+    """Asks one server. One thread at a time; `close` may come from any."""
 
     def __init__(
         self,
@@ -87,16 +100,28 @@ class Fetcher:
         Raises:
             FeedError: no answer in time, another status than 200 and 304, too large a body, or it was closed.
         """
-        headers = dict(self._headers)
+        headers = {}
         if validators.etag:
             headers["If-None-Match"] = validators.etag
         if validators.last_modified:
             headers["If-Modified-Since"] = validators.last_modified
-        shown = without_query(url)
+        return self.send(lambda: Request(url, headers), into, where=without_query(url))
+
+    def send(
+        self, make: Callable[[], Request], into: BinaryIO, *, where: str, with_status: frozenset[int] = frozenset()
+    ) -> Fetched:
+        """As `get`, of a request that is made anew for each try: a signature holds the time.
+
+        Args:
+            make: gives the request.
+            into: as of `get`.
+            where: for messages.
+            with_status: statuses of answers whose body is wanted too.
+        """
         try:
-            return asyncio.run(self._get(url, headers, shown, into))
+            return asyncio.run(self._send(make, into, where, with_status))
         except (aiohttp.ClientError, TimeoutError, asyncio.CancelledError) as error:
-            raise FeedError("feed_silent", where=shown, cause=type(error).__name__) from error
+            raise FeedError("feed_silent", where=where, cause=type(error).__name__) from error
         finally:
             self._running = None
 
@@ -108,48 +133,69 @@ class Fetcher:
             with suppress(RuntimeError):
                 task.get_loop().call_soon_threadsafe(task.cancel)
 
-    async def _get(self, url: str, headers: Mapping[str, str], shown: str, into: BinaryIO) -> Fetched:
+    async def _send(
+        self, make: Callable[[], Request], into: BinaryIO, where: str, with_status: frozenset[int]
+    ) -> Fetched:
         self._running = asyncio.current_task()
         if self._is_closed:
             raise asyncio.CancelledError
         # Only what the settings say: no proxies, cookies and .netrc of whoever runs this.
-        session = aiohttp.ClientSession(headers=headers, timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar())
+        session = aiohttp.ClientSession(headers=self._headers, timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar())
         async with asyncio.timeout(self._within_s), session:
             backoff = Backoff(self._backoff_s, _MOST_PAUSE_S)
             for retry in range(self._retries + 1):
                 is_last = retry == self._retries
                 pause_s = backoff.next_wait_s()
+                request = make()
+                method = "GET" if request.body is None else "POST"
                 try:
-                    answer = await session.get(url, allow_redirects=False)
+                    answer = await session.request(
+                        method, request.url, headers=request.headers, data=request.body, allow_redirects=False
+                    )
                 except aiohttp.ClientConnectionError:
                     if is_last:
                         raise
                 else:
                     async with answer:
                         if is_last or answer.status not in _TRIED_AGAIN:
-                            return await self._take(answer, shown, into)
+                            return await self._take(answer, where, into, with_status)
                     if (after := answer.headers.get("Retry-After")) is not None:
                         # Where it is a date, it is long enough to wait for the most.
                         pause_s = float(after) if after.isdecimal() else _MOST_PAUSE_S
                 await asyncio.sleep(min(pause_s, _MOST_PAUSE_S))
         raise AssertionError("unreachable")  # pragma: no cover
 
-    async def _take(self, answer: aiohttp.ClientResponse, shown: str, into: BinaryIO) -> Fetched:
+    async def _take(
+        self, answer: aiohttp.ClientResponse, where: str, into: BinaryIO, with_status: frozenset[int]
+    ) -> Fetched:
         url = str(answer.url)
         if answer.status == _NOT_MODIFIED:
             return Fetched(url, Validators(), None, unchanged=True)
         if answer.status in _REDIRECTS and "Location" in answer.headers:
-            raise FeedError("feed_moved", where=shown, target=without_query(answer.headers["Location"]))
-        if answer.status != _OK:
-            raise FeedError("feed_status", where=shown, status=answer.status)
+            raise FeedError("feed_moved", where=where, target=without_query(answer.headers["Location"]))
+        if answer.status not in {_OK, *with_status}:
+            raise FeedError("feed_status", where=where, status=answer.status)
         received = 0
         async for chunk in answer.content.iter_chunked(_CHUNK_BYTES):
             received += len(chunk)
             if received > self._most_bytes:
-                raise FeedError("feed_too_large", where=shown, most_bytes=self._most_bytes)
+                raise FeedError("feed_too_large", where=where, most_bytes=self._most_bytes)
             into.write(chunk)
-        validators = Validators(_kept(answer, "ETag"), _kept(answer, "Last-Modified"))
-        return Fetched(url, validators, _next_url(answer, shown), charset=answer.charset)
+        return Fetched(
+            url,
+            Validators(_kept(answer, "ETag"), _kept(answer, "Last-Modified")),
+            _next_url(answer, where),
+            charset=answer.charset,
+            status=answer.status,
+            date_s=_date_s(answer),
+        )
+
+
+def _date_s(answer: aiohttp.ClientResponse) -> float | None:
+    try:
+        return parsedate_to_datetime(answer.headers["Date"]).timestamp()
+    except (KeyError, ValueError, OverflowError):
+        return None
 
 
 def _kept(answer: aiohttp.ClientResponse, header: str) -> str | None:

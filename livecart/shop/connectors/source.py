@@ -1,0 +1,393 @@
+"""A shop on a platform as a feed: its list is read whole, details only of what changed.
+
+What a feed does not name goes off sale. So an answer that is not understood is no empty page, a list that changed while
+it was paged is read again, and so is one that lacks a product that was there before.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from livecart.core.errors import SettingsError
+from livecart.shop.connectors.client import Client, Refused, Unclear
+from livecart.shop.connectors.details import Details
+from livecart.shop.connectors.tokens import Pair, Tokens, read_secret
+from livecart.shop.errors import FeedError, InvalidValue
+from livecart.shop.import_export.cells import Verbatim
+from livecart.shop.import_export.rows import read_row
+from livecart.shop.schemas.product import ProductPatch, check_sku
+from livecart.shop.sync.source import Feed, Page, Validators, page_of
+
+_MOST_PAGES = 2000
+_PER_PAGE = 1000
+#: Pages for the syncer, which show that the reading is alive, after so many details.
+_DETAILS_PER_PAGE = 10
+#: Details in a row that are refused or not understood: it is no longer about one product.
+_MOST_REFUSED = 20
+#: Cursor of pages that hold nothing yet; a reading that was cut off begins anew, with the details that it has.
+_READING = "reading"
+
+#: Ids of platforms come as numbers or texts, and are texts from here on: some have more digits than a float keeps.
+Id = int | str
+
+
+class PlatformFeed(Feed, frozen=True, kw_only=True):
+    """What the feed of every platform has."""
+
+    #: A folder of this feed alone, for its tokens and the details that it has read.
+    folder: str
+    #: Whose id is a product's sku: `<platform>:<id>`, or the shop's own id, where it has one that no other product has.
+    sku_from: Literal["item_id", "outer_id"] = "item_id"
+
+    def secret(self, name: str) -> str:
+        """The secret that the key `name` names."""
+        return read_secret(getattr(self, name), self.name)
+
+    def token_file(self) -> Path:
+        return Path(self.folder) / "tokens.json"
+
+
+class ItemSku(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A form of a product with a price and a stock of its own. `stock`: unset where the platform does not say it."""
+
+    sku_id: str
+    name: str = ""
+    outer_id: str = ""
+    price: Decimal | None = None
+    stock: int | UnsetType | None = UNSET
+    image: str = ""
+    on_sale: bool = True
+
+
+class Item(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A product as a platform has it. `url` "": nobody can buy it by a link."""
+
+    item_id: str
+    title: str
+    url: str
+    images: tuple[str, ...]
+    currency: str
+    on_sale: bool = True
+    outer_id: str = ""
+    brand: str = ""
+    #: Where there are no variants.
+    price: Decimal | None = None
+    stock: int | UnsetType | None = UNSET
+    skus: tuple[ItemSku, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A product in the list. Its detail is read where `stamp` is another than before; "": each time."""
+
+    item_id: str
+    stamp: str = ""
+    outer_id: str = ""
+    #: Where the list says all there is.
+    item: Item | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A page of the list.
+
+    Attributes:
+        entries: its products.
+        following: cursor of the next page; None: it was the last. Not looked at once `total` products were named.
+        total: products of the whole list, where the platform says it.
+        pages: pages of the whole list, where the platform says that instead.
+    """
+
+    entries: list[Entry]
+    following: str | None
+    total: int | None = None
+    pages: int | None = None
+
+
+class Checked(msgspec.Struct):
+    """What one look at a feed told. `fields`: those that a product has in the list, and in its detail."""
+
+    total: int | None
+    skew_s: float | None
+    fields: dict[str, list[str]]
+    token_ends_at_s: float | None
+    first: ProductPatch | None
+    problem: str | None = None
+
+
+class _ListMoved(Exception):
+    """The list has another length than when its first page was read."""
+
+
+@dataclass
+class _Read:
+    """What is known of the shop's products, as far as they were read."""
+
+    items: dict[str, Item] = field(default_factory=dict)
+    #: Reason by item id.
+    refused: dict[str, FeedError] = field(default_factory=dict)
+
+
+class PlatformSource(ABC):
+    """A `Source`; a platform's own says how to ask and what the answers mean."""
+
+    #: Of offers, and before the platform's ids in skus.
+    platform: ClassVar[str]
+    #: The platform lists no more, or not in an order that holds.
+    most_items: ClassVar[int] = 10_000
+    #: Details are read again after so long: where the list does not show the stock, its time may not move with it.
+    details_age_s: ClassVar[float] = float("inf")
+
+    def __init__(self, feed: PlatformFeed, client: Client, tokens: Tokens | None) -> None:
+        self.name = feed.name
+        self._feed = feed
+        self._client = client
+        self._tokens = tokens
+        self._fields: dict[str, list[str]] = {}
+
+    @abstractmethod
+    def list_page(self, cursor: str | None) -> Listing:
+        """A page of the products on sale."""
+
+    @abstractmethod
+    def detail(self, entry: Entry, before: Item | None) -> Item:
+        """The product of an entry. `before`: as it was when it was read last.
+
+        Raises:
+            Refused: the platform does not give this one.
+            Unclear: what it gives is not understood.
+        """
+
+    def close(self) -> None:
+        self._client.close()
+
+    def pages(self, cursor: str | None, validators: Validators) -> Iterator[Page]:
+        """Pages that hold nothing while the platform is asked, then all products."""
+        details = Details(Path(self._feed.folder) / "details.sqlite")
+        try:
+            entries = yield from self._list(details.ids())
+            read = yield from self._read(entries, details)
+            details.keep_only(entries)
+        except sqlite3.Error as error:
+            raise FeedError("details_unusable", where=self._feed.folder, cause=str(error)) from error
+        finally:
+            details.close()
+        yield from self._products(entries, read)
+
+    def check(self) -> Checked:
+        """One call for the list and one for its first product; nothing is kept but a renewed token."""
+        listing = self.list_page(None)
+        checked = Checked(listing.total, None, self._fields, None, None)
+        if listing.entries:
+            entry = listing.entries[0]
+            item = entry.item or self.detail(entry, None)
+            patch = self._patch(item, self._skus({item.item_id: item})[item.item_id])
+            checked.first = patch if isinstance(patch, ProductPatch) else None
+            checked.problem = None if isinstance(patch, ProductPatch) else str(patch)
+        checked.skew_s = self._client.skew_s
+        pair = None if self._tokens is None else self._tokens.pair
+        # The refresh token's end is the one that needs a person.
+        checked.token_ends_at_s = (pair.refresh_expires_at_s or pair.expires_at_s or None) if pair else None
+        return checked
+
+    def saw(self, where: Literal["list", "detail"], product: object) -> None:
+        """Notes the fields of a product, for `check`: what an app is not granted is left out of them."""
+        if isinstance(product, dict) and where not in self._fields:
+            self._fields[where] = sorted(map(str, product))
+
+    def renewed_by(self, pair: Pair | None, ask: Callable[[str], Pair]) -> Pair:
+        """The pair that `ask` gets by the refresh token.
+
+        Raises:
+            FeedError: a person has to authorise the app anew.
+        """
+        where = str(self._feed.token_file())
+        if pair is None or not pair.refresh_token:
+            raise FeedError("tokens_missing", where=where)
+        self._client.hide(pair.refresh_token)
+        try:
+            return ask(pair.refresh_token)
+        except Refused as error:
+            raise FeedError("tokens_void", where=where, said=error.text()) from error
+
+    def _list(self, known: set[str]) -> Generator[Page, None, dict[str, Entry]]:
+        entries: dict[str, Entry] = {}
+        moved = readings = 0
+        while True:
+            try:
+                entries |= yield from self._list_once()
+            except _ListMoved:
+                moved += 1
+                if moved > 1:
+                    raise FeedError("list_moved", where=self.name) from None
+                continue
+            readings += 1
+            # Pages by number skip a product where one before it goes; twice the same one is improbable.
+            if readings > 1 or known <= entries.keys():
+                return entries
+
+    def _list_once(self) -> Generator[Page, None, dict[str, Entry]]:
+        entries: dict[str, Entry] = {}
+        announced: tuple[int | None, int | None] | None = None
+        cursor: str | None = None
+        asked: set[str] = set()
+        for _ in range(_MOST_PAGES):
+            page = self.list_page(cursor)
+            if announced not in (None, (page.total, page.pages)):
+                raise _ListMoved
+            announced = (page.total, page.pages)
+            if page.total is not None and page.total > self.most_items:
+                raise FeedError("list_too_long", where=self.name, total=page.total, most=self.most_items)
+            for entry in page.entries:
+                if entry.item_id in entries:
+                    raise FeedError("list_item_twice", where=self.name, id=entry.item_id)
+                entries[entry.item_id] = entry
+            is_whole = page.total is not None and len(entries) >= page.total
+            if is_whole or page.following is None:
+                break
+            if not page.entries:
+                raise FeedError("list_page_empty", where=self.name, found=len(entries))
+            if page.following in asked:
+                raise FeedError("feed_goes_round", where=self.name)
+            asked.add(page.following)
+            cursor = page.following
+            yield Page([], _READING)
+        else:
+            raise FeedError("feed_too_many_pages", where=self.name, most=_MOST_PAGES)
+        if page.total is not None and len(entries) != page.total:
+            raise FeedError("list_too_short", where=self.name, total=page.total, found=len(entries))
+        return entries
+
+    def _read(self, entries: dict[str, Entry], details: Details) -> Generator[Page, None, _Read]:
+        read = _Read()
+        asked = refused = 0
+        for entry in entries.values():
+            item_id, fresh_s = entry.item_id, self._client.clock() - self.details_age_s
+            item = details.get(item_id, entry.stamp, Item, not_before_s=fresh_s) if entry.stamp else None
+            # One that is listed is on sale, whatever it was.
+            if item is None or not item.on_sale or entry.item not in (None, item):
+                before = details.get(item_id, None, Item)
+                try:
+                    item = entry.item or self.detail(entry, before)
+                except (Refused, Unclear) as error:
+                    refused += 1
+                    # Else its product, whose sku nobody knows, would go off sale.
+                    is_lost = before is None and self._feed.sku_from == "outer_id" and not entry.outer_id
+                    if is_lost or refused >= _MOST_REFUSED:
+                        raise
+                    read.refused[item_id] = error
+                    item = before or Item(item_id, "", "", (), "", outer_id=entry.outer_id)
+                else:
+                    refused = 0
+                    details.put(item_id, entry.stamp, item, self._client.clock())
+                asked += entry.item is None
+                if asked % _DETAILS_PER_PAGE == 0:
+                    yield Page([], _READING)
+            read.items[item_id] = item
+        return read
+
+    def _products(self, entries: dict[str, Entry], read: _Read) -> Iterator[Page]:
+        skus = self._skus(read.items)
+        ids = list(entries)
+        for start in range(0, max(len(ids), 1), _PER_PAGE):
+            products: list[ProductPatch | InvalidValue] = []
+            is_last = start + _PER_PAGE >= len(ids)
+            part = ids[start : start + _PER_PAGE]
+            products = [
+                self._patch(read.items[item_id], skus[item_id]) for item_id in part if item_id not in read.refused
+            ]
+            page = page_of(products, None if is_last else _READING)
+            for item_id in read.refused.keys() & part:
+                page.bad.append(str(read.refused[item_id]))
+                page.bad_skus.append(skus[item_id])
+            yield page
+
+    def _skus(self, items: dict[str, Item]) -> dict[str, str]:
+        skus = {item_id: f"{self.platform}:{item_id}" for item_id in items}
+        if self._feed.sku_from == "item_id":
+            return skus
+        outer_ids = {item_id: _outer_id(item) for item_id, item in items.items()}
+        counts = Counter(outer_ids.values())
+        return skus | {item_id: outer for item_id, outer in outer_ids.items() if outer and counts[outer] == 1}
+
+    def _patch(self, item: Item, sku: str) -> ProductPatch | InvalidValue:
+        where = f"{self.name}: {item.item_id}"
+        values: dict[str, Any] = {
+            "sku": Verbatim(sku),
+            "name": item.title,
+            "image_urls": list(item.images),
+            "currency": item.currency,
+            "on_sale": item.on_sale and bool(item.url),
+        }
+        price, stock, on_sale = _summed(item)
+        values["on_sale"] = values["on_sale"] and on_sale
+        if price is not None:
+            values["price"] = price
+        if stock is not UNSET:
+            values["stock"] = stock
+        if item.brand:
+            values["brand"] = item.brand
+        if item.url:
+            values["url"] = item.url
+            values["offers"] = [{"platform": self.platform, "item_id": item.item_id, "url": item.url}]
+        try:
+            return read_row(values, where)
+        except InvalidValue as error:
+            return error
+
+
+def _outer_id(item: Item) -> str:
+    """The shop's own id, of the product or of its only variant; "" where none can be a sku."""
+    outer_id = item.outer_id or (item.skus[0].outer_id if len(item.skus) == 1 else "")
+    try:
+        return check_sku(outer_id.strip())
+    except InvalidValue:
+        return ""
+
+
+def _summed(item: Item) -> tuple[Decimal | None, int | UnsetType | None, bool]:
+    """Price, stock and whether it is on sale: the lowest price of variants in stock, the sum, any."""
+    sold = [variant for variant in item.skus if variant.on_sale]
+    if not item.skus:
+        return item.price, item.stock, True
+    in_stock = [variant for variant in sold if variant.stock != 0] or sold
+    prices = [variant.price for variant in in_stock if variant.price is not None]
+    stocks = [variant.stock for variant in sold]
+    if UNSET in stocks:
+        stock: int | UnsetType | None = UNSET
+    else:
+        stock = None if None in stocks else sum(stocks)  # type: ignore[arg-type]
+    return min(prices, default=item.price), stock, bool(sold)
+
+
+def fen(amount: int | None) -> Decimal | None:
+    """Yuan of a whole number of fen."""
+    return None if amount is None else Decimal(amount).scaleb(-2)
+
+
+def link_of(template: str, item_id: str) -> str:
+    return template.replace("{id}", item_id)
+
+
+def check_template(feed: str, template: str) -> None:
+    if not template.startswith("https://") or "{id}" not in template:
+        raise SettingsError(f"feed {feed}: link must be https://… with {{id}} in it")
+
+
+def text_id(value: Id) -> str:
+    return str(value)
+
+
+def texts(values: Iterable[str | None]) -> tuple[str, ...]:
+    """What is there, each once."""
+    return tuple(dict.fromkeys(value for value in values if value))

@@ -1,0 +1,344 @@
+"""Platforms as their documents have them: they verify what they are sent, by code that shares nothing with ours.
+
+A fake's clock is `now_s`. What a test does to it: `faults` are answered before anything else, one a call; `on_list` is
+called after each page of the list; `products` may change at any time.
+"""
+
+import hashlib
+import hmac
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from email.utils import formatdate
+from urllib.parse import parse_qsl
+
+from livecart.shop.connectors.client import Client
+from livecart.shop.sync.http_fetch import Fetcher
+from tests.shop.feed_server import Answer, FeedServer
+
+SECRET = "app-s3cret"
+NOW_S = 1_780_000_000.0
+PICTURE = "https://img.example.com/{}.jpg"
+CHINA = timezone(timedelta(hours=8))
+
+
+@dataclass
+class Sku:
+    sku_id: str
+    name: str
+    fen: int
+    stock: int
+    outer_id: str = ""
+
+
+@dataclass
+class Product:
+    item_id: str
+    title: str = ""
+    fen: int = 5990
+    stock: int = 7
+    outer_id: str = ""
+    modified_s: float = NOW_S - 86_400
+    on_sale: bool = True
+    skus: list[Sku] = field(default_factory=list)
+
+    def __post_init__(self):
+        self.title = self.title or f"好欢螺螺蛳粉 {self.item_id}"
+        self.outer_id = self.outer_id or f"SKU-{self.item_id[-3:]}"
+        self.skus = self.skus or [Sku(f"{self.item_id}1", "红色", self.fen, self.stock)]
+
+    def sell(self, fen=None, stock=None, at_s=NOW_S):
+        self.skus[0].fen = self.fen = self.fen if fen is None else fen
+        self.skus[0].stock = self.stock = self.stock if stock is None else stock
+        self.modified_s = at_s
+
+    @property
+    def pictures(self):
+        return [PICTURE.format(f"{self.item_id}-{number}") for number in (1, 2)]
+
+
+class FakePlatform:
+    kind = ""
+    per_page = 100
+    #: Ids as long as a JavaScript number does not keep them.
+    first_id = 3_472_490_447_010_721_000
+    #: Names of its secrets.
+    secrets = ("app_secret",)
+    #: Seconds that a clock may be off.
+    skew_s = 600.0
+    #: Its list does not say all of a product.
+    has_details = True
+    #: Its list tells when a product has changed.
+    has_changes = True
+    has_total = True
+    #: By a refresh token.
+    renews = True
+    #: Without a refresh token too.
+    grants_itself = False
+    #: Hosts of its products' links, beside those that hold their ids.
+    link_hosts: tuple[str, ...] = ()
+
+    def __init__(self, count=3):
+        self.server = FeedServer()
+        self.server.answer = self._answer
+        self.now_s = NOW_S
+        self.products = self.made(count)
+        self.calls = Counter()
+        self.details: list[str] = []
+        self.faults: list = []
+        self.on_list = lambda: None
+        self.access, self.refresh = "access-1", "refresh-1"
+        #: Good for some minutes more, as the platforms have it.
+        self.last_refresh = ""
+        self.renewals = 0
+
+    def close(self):
+        self.server.close()
+
+    def made(self, count):
+        return [Product(str(self.first_id + number)) for number in range(count)]
+
+    def feed(self, folder, **more):
+        raise NotImplementedError
+
+    def client(self, offset_s=0.0, **more):
+        fetcher = Fetcher(headers={}, headers_from_env={}, most_bytes=8_000_000, retries=1, backoff_s=0.001)
+        more.setdefault("wait", lambda _: None)
+        return Client(fetcher=fetcher, clock=lambda: self.now_s + offset_s, **more)
+
+    def source(self, folder, offset_s=0.0, **more):
+        return self.feed(folder, **more).source(self.client(offset_s))
+
+    def named(self, item_id):
+        return next(product for product in self.products if product.item_id == item_id)
+
+    def rotate(self):
+        self.renewals += 1
+        self.last_refresh = self.refresh
+        self.access, self.refresh = f"access-{self.renewals + 1}", f"refresh-{self.renewals + 1}"
+        return self.access
+
+    def page(self, number, size):
+        """Products on sale of a page, from 1, and how many there are in all."""
+        listed = [product for product in self.products if product.on_sale]
+        found = listed[(number - 1) * size : number * size], len(listed)
+        self.on_list()
+        return found
+
+    def _answer(self, request):
+        answer = self._fault(request) or self.answer(request)
+        if not isinstance(answer, Answer):
+            answer = Answer(json.dumps(answer, ensure_ascii=False).encode())
+        answer.headers.setdefault("Date", formatdate(self.now_s, usegmt=True))
+        return answer
+
+    def _fault(self, request):
+        fault = self.faults.pop(0) if self.faults else None
+        return fault(request) if callable(fault) else fault
+
+    def answer(self, request):
+        raise NotImplementedError
+
+    #: What it answers, by what is wrong.
+    def throttled(self):
+        raise NotImplementedError
+
+    def off(self, at_s):
+        return abs(at_s - self.now_s) > self.skew_s
+
+
+def same(given, expected):
+    return hmac.compare_digest((given or "").encode(), expected.encode())
+
+
+def yuan(fen):
+    return f"{fen // 100}.{fen % 100:02d}"
+
+
+class FakeTaobao(FakePlatform):
+    kind = "taobao"
+    first_id = 524_512_345_000
+    secrets = ("app_secret", "session")
+    renews = False
+
+    def feed(self, folder, **more):
+        from livecart.shop.connectors.taobao import TaobaoFeed
+
+        names = {"app_secret": "env:FAKE_APP_SECRET", "session": "env:FAKE_TOKEN"}
+        usual = names | {"app_key": "12345678", "folder": str(folder), "url": f"{self.server.url}/router/rest"}
+        return TaobaoFeed(name="shop", **usual | more)
+
+    def answer(self, request):
+        form = dict(parse_qsl(request.body.decode(), keep_blank_values=True, strict_parsing=True))
+        given = form.pop("sign", "")
+        # Sort by the bytes of the name, join, put the secret at both ends, MD5 in upper case.
+        text = SECRET
+        for name in sorted(form, key=lambda name: name.encode("ascii")):
+            text += name
+            text += form[name]
+        expected = hashlib.new("md5", (text + SECRET).encode("utf-8")).digest().hex().upper()
+        if not same(given, expected):
+            return self.error(25, "Invalid Signature", "isv.invalid-signature")
+        stamp = datetime.strptime(form["timestamp"], "%Y-%m-%d %H:%M:%S").replace(tzinfo=CHINA).timestamp()
+        if self.off(stamp):
+            return self.error(31, "Invalid Timestamp", "isv.invalid-timestamp")
+        if form["session"] != self.access:
+            return self.error(27, "Invalid session", f"session {form['session']} of {SECRET}")
+        if (form["format"], form["v"], form["app_key"]) != ("json", "2.0", "12345678"):
+            return self.error(40, "Missing required arguments", "isv.missing-parameter")
+        self.calls[form["method"]] += 1
+        if form["method"] == "taobao.items.onsale.get":
+            found, total = self.page(int(form["page_no"]), min(self.per_page, int(form["page_size"])))
+            listed = [
+                {
+                    "num_iid": int(each.item_id),
+                    "outer_id": each.outer_id,
+                    "modified": datetime.fromtimestamp(each.modified_s, CHINA).strftime("%Y-%m-%d %H:%M:%S"),
+                    "num": each.stock,
+                    "price": yuan(each.fen),
+                }
+                for each in found
+            ]
+            more = {"items": {"item": listed}} if listed else {}
+            return {"items_onsale_get_response": {"total_results": total, "request_id": "x", **more}}
+        each = self.named(form["num_iid"])
+        self.details.append(each.item_id)
+        skus = [
+            {
+                "sku_id": int(sku.sku_id),
+                "price": yuan(sku.fen),
+                "quantity": sku.stock,
+                "outer_id": sku.outer_id,
+                "properties": f"1627207:{number}",
+                "properties_name": f"1627207:{number}:颜色:{sku.name}",
+                "status": "normal",
+            }
+            for number, sku in enumerate(each.skus)
+        ]
+        item = {
+            "num_iid": int(each.item_id),
+            "title": each.title,
+            "price": yuan(each.fen),
+            "num": each.stock,
+            "approve_status": "onsale" if each.on_sale else "instock",
+            "outer_id": each.outer_id,
+            "detail_url": f"https://item.taobao.com/item.htm?id={each.item_id}",
+            "pic_url": each.pictures[0].removeprefix("https:"),
+            "item_imgs": {"item_img": [{"id": 0, "url": url, "position": 0} for url in each.pictures]},
+            "skus": {"sku": skus},
+        }
+        return {"item_seller_get_response": {"item": item, "request_id": "x"}}
+
+    def refusal(self, text):
+        return 15, text, "isv.item-error"
+
+    def error(self, code, message, sub_code):
+        return {"error_response": {"code": code, "msg": message, "sub_code": sub_code, "request_id": "x"}}
+
+    def throttled(self):
+        return self.error(7, "App Call Limited", "accesscontrol.limited-by-api-access-count")
+
+
+class FakeTiktok(FakePlatform):
+    kind = "tiktok"
+    first_id = 1_729_592_969_712_207_000
+    skew_s = 300.0
+
+    def feed(self, folder, **more):
+        from livecart.shop.connectors.tiktok import TiktokFeed
+
+        usual = {
+            "app_key": "29a39d",
+            "app_secret": "env:FAKE_APP_SECRET",
+            "shop_cipher": "GCP_x+y/=",
+            "folder": str(folder),
+            "link": "https://www.tiktok.com/view/product/{id}",
+            "url": self.server.url,
+            "token_url": self.server.url,
+        }
+        return TiktokFeed(name="shop", **usual | more)
+
+    def answer(self, request):
+        if request.path == "/api/v2/token/refresh":
+            return self.renew(request.query)
+        # The query without sign in the order of its keys, the path before, the body behind, the secret around.
+        pairs = sorted((name, value) for name, value in request.query.items() if name not in {"sign", "access_token"})
+        text = request.path + "".join(map("".join, pairs)) + request.body.decode()
+        digest = hmac.new(SECRET.encode(), msg=f"{SECRET}{text}{SECRET}".encode(), digestmod=hashlib.sha256)
+        if not same(request.query.get("sign"), digest.hexdigest()):
+            return self.error(106001, f"sign invalid, secret {SECRET}")
+        if not self.now_s - 300 <= int(request.query["timestamp"]) <= self.now_s + 30:
+            return self.error(36009004, "timestamp is invalid")
+        if request.headers.get("X-Tts-Access-Token", request.headers.get("x-tts-access-token")) != self.access:
+            return Answer(json.dumps(self.error(105002, "Expired credentials")).encode(), status=401)
+        if request.path == "/product/202502/products/search":
+            assert json.loads(request.body) == {"status": "ACTIVATE"}
+            number = int(request.query.get("page_token", "p=1").removeprefix("p="))
+            size = min(self.per_page, int(request.query["page_size"]))
+            found, total = self.page(number, size)
+            following = f"p={number + 1}" if number * size < total else ""
+            listed = [
+                {
+                    "id": each.item_id,
+                    "title": each.title,
+                    "status": "ACTIVATE",
+                    "update_time": int(each.modified_s),
+                    "skus": self.skus(each),
+                }
+                for each in found
+            ]
+            return self.good({"total_count": total, "products": listed, "next_page_token": following})
+        each = self.named(request.path.rsplit("/", 1)[1])
+        self.details.append(each.item_id)
+        product = {
+            "id": each.item_id,
+            "title": each.title,
+            "status": "ACTIVATE" if each.on_sale else "SELLER_DEACTIVATED",
+            "update_time": int(each.modified_s),
+            "brand": {"id": "1", "name": "好欢螺"},
+            "main_images": [{"urls": [url], "thumb_urls": [url], "uri": "x"} for url in each.pictures],
+            "skus": self.skus(each),
+        }
+        return self.good(product)
+
+    def skus(self, each):
+        return [
+            {
+                "id": sku.sku_id,
+                "seller_sku": sku.outer_id or each.outer_id,
+                "price": {"currency": "USD", "sale_price": yuan(sku.fen), "tax_exclusive_price": "1"},
+                "inventory": [{"warehouse_id": "1", "quantity": sku.stock}],
+                "status_info": {"status": "NORMAL"},
+                "sales_attributes": [
+                    {"name": "Color", "value_name": sku.name, "sku_img": {"urls": [each.pictures[0]]}}
+                ],
+            }
+            for sku in each.skus
+        ]
+
+    def renew(self, query):
+        assert (query["app_secret"], query["grant_type"]) == (SECRET, "refresh_token")
+        if query["refresh_token"] not in (self.refresh, self.last_refresh):
+            return self.error(36004004, f"refresh token {query['refresh_token']} is invalid")
+        access = self.rotate()
+        ends = {
+            "access_token_expire_in": int(self.now_s) + 604_800,
+            "refresh_token_expire_in": int(self.now_s) + 9_000_000,
+        }
+        return self.good({"access_token": access, "refresh_token": self.refresh, **ends})
+
+    def good(self, data):
+        return {"code": 0, "message": "Success", "data": data, "request_id": "x"}
+
+    def refusal(self, text):
+        return 12052023, text
+
+    def error(self, code, message):
+        return {"code": code, "message": message, "data": None, "request_id": "x"}
+
+    def throttled(self):
+        return self.error(36009002, "Too many requests")
+
+
+FAKES = [FakeTaobao, FakeTiktok]

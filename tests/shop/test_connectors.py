@@ -1,0 +1,331 @@
+"""Shops on platforms as feeds, against fakes that verify what they are sent: read whole, or an error.
+
+LIVECART_SHOP_SEED is another course of changes of the shop that is read meanwhile.
+"""
+
+import json
+import logging
+import os
+import random
+import sqlite3
+
+import pytest
+
+from livecart.core.errors import SettingsError
+from livecart.shop.connectors.client import Refused, Unclear
+from livecart.shop.database.store import open_store
+from livecart.shop.errors import FeedError
+from livecart.shop.repositories import hosts, products
+from livecart.shop.sync.source import NO_VALIDATORS
+from livecart.shop.sync.syncer import Syncer
+from tests.shop.fake_platforms import FAKES, SECRET, Sku
+from tests.shop.feed_server import Answer
+
+
+@pytest.fixture(params=FAKES, ids=lambda fake: fake.kind)
+def fake(request, monkeypatch, tmp_path):
+    monkeypatch.setenv("FAKE_APP_SECRET", SECRET)
+    monkeypatch.setenv("FAKE_TOKEN", "access-1")
+    (tmp_path / "tokens.json").write_text('{"access_token": "access-1", "refresh_token": "refresh-1"}')
+    opened = request.param()
+    yield opened
+    opened.close()
+
+
+def read(source):
+    """What the feed names, and what is bad; the reading comes to its end."""
+    pages = list(source.pages(None, NO_VALIDATORS))
+    assert pages[-1].next_cursor is None
+    patches = {patch.sku: patch for page in pages for patch in page.patches}
+    return patches, [bad for page in pages for bad in page.bad], [sku for page in pages for sku in page.bad_skus]
+
+
+def test_every_product_comes_with_price_stock_link_and_pictures(fake, tmp_path):
+    fake.per_page = 2
+    first = fake.products[0]
+    first.skus = [Sku("71", "红色", 5990, 0), Sku("72", "蓝色", 6990, 4), Sku("73", "绿色", 7990, 3)]
+    first.fen, first.stock = 6990, 7
+    patches, bad, _ = read(fake.source(tmp_path))
+    platform = fake.source(tmp_path).platform
+    assert (len(patches), bad) == (3, [])
+    # The lowest of those in stock.
+    patch = patches[f"{platform}:{first.item_id}"]
+    assert (patch.name, str(patch.price), patch.stock, patch.on_sale) == (first.title, "69.90", 7, True)
+    assert [*dict.fromkeys(patch.image_urls)][:2] == first.pictures
+    assert first.item_id in patch.url or fake.kind in ("wechat", "shopify")
+    assert [(each.platform, each.item_id, each.url) for each in patch.offers] == [(platform, first.item_id, patch.url)]
+    assert patch.currency in ("CNY", "USD")
+
+
+def test_details_are_asked_for_only_where_the_product_has_changed(fake, tmp_path):
+    if not fake.has_details:
+        pytest.skip("its list says all")
+    read(fake.source(tmp_path))
+    fake.details.clear()
+    changed = fake.products[1]
+    changed.sell(fen=4990)
+    # Another process.
+    patches, _, _ = read(fake.source(tmp_path))
+    asked = [changed.item_id] if fake.has_changes else [each.item_id for each in fake.products]
+    assert fake.details == asked
+    assert str(patches[f"{fake.source(tmp_path).platform}:{changed.item_id}"].price) == "49.90"
+
+
+def test_details_of_another_version_are_read_anew(fake, tmp_path):
+    read(fake.source(tmp_path))
+    with sqlite3.connect(tmp_path / "details.sqlite") as file:
+        file.execute("UPDATE details SET item = '{\"item_id\": 7}'")
+    assert len(read(fake.source(tmp_path))[0]) == 3
+
+
+@pytest.mark.parametrize("status", [200, 429])
+def test_too_many_calls_is_waited_for_and_bounded(fake, tmp_path, status):
+    def throttled(_):
+        return Answer(json.dumps(fake.throttled()).encode(), status=status)
+
+    fake.faults = [throttled] * 3
+    assert len(read(fake.source(tmp_path))[0]) == 3
+    fake.faults = [throttled] * 1000
+    with pytest.raises(FeedError) as caught:
+        read(fake.source(tmp_path))
+    assert caught.value.reason == "platform_throttled"
+    assert len(fake.faults) > 970
+
+
+@pytest.mark.parametrize("minutes", [11, -11])
+def test_a_clock_that_is_off_is_told_as_that(fake, tmp_path, minutes):
+    if not fake.skew_s:
+        pytest.skip("no time is sent")
+    with pytest.raises(Refused) as caught:
+        read(fake.source(tmp_path, offset_s=60 * minutes))
+    assert caught.value.reason == "platform_refused_clock"
+    assert caught.value.params["skew_s"] == 60 * minutes
+
+
+NOT_UNDERSTOOD = [
+    b"",
+    b"<html>502</html>",
+    b"[]",
+    b"null",
+    b"{}",
+    b'{"data": null}',
+    b'{"result": NaN}',
+    b"[" * 100_000,
+    # What another version may call it.
+    b'{"code": 0, "data": {"goods": []}, "errcode": 0, "result": 1}',
+    b'{"code": 10000, "data": {"list": [], "total": "0"}}',
+    b'{"items_onsale_get_response": {}, "errcode": 0, "product_ids": []}',
+]
+
+
+def test_an_answer_that_is_not_understood_is_an_error_and_no_empty_page(fake, tmp_path):
+    read(fake.source(tmp_path))
+    for body in NOT_UNDERSTOOD:
+        fake.faults = [Answer(body)]
+        with pytest.raises(FeedError) as caught:
+            read(fake.source(tmp_path))
+        assert caught.value.reason in {"feed_not_json", "answer_unknown", "platform_refused"}, body[:80]
+    # The next reading is as ever.
+    fake.faults = []
+    assert len(read(fake.source(tmp_path))[0]) == 3
+
+
+def test_a_list_whose_length_changes_is_read_again_once(fake, tmp_path):
+    if not fake.has_total:
+        pytest.skip("no total is told")
+    fake.per_page = 2
+    fake.products = fake.made(5)
+
+    def one_goes(times):
+        left = [times]
+
+        def change():
+            if left[0]:
+                left[0] -= 1
+                fake.products[0].on_sale = False
+                fake.products.append(fake.products.pop(0))
+
+        return change
+
+    fake.on_list = one_goes(1)
+    assert len(read(fake.source(tmp_path))[0]) == 4
+    fake.products = fake.made(5)
+    fake.on_list = one_goes(3)
+    with pytest.raises(FeedError) as caught:
+        read(fake.source(tmp_path))
+    assert caught.value.reason in {"list_moved", "list_item_twice"}
+
+
+def test_an_id_that_comes_twice_and_an_empty_page_are_errors(fake, tmp_path):
+    if not fake.has_total:
+        pytest.skip("no total is told")
+    fake.per_page = 2
+    fake.products = fake.made(4)
+    listed = fake.page
+    fake.page = lambda number, size: (listed(1, size)[0], 4)
+    with pytest.raises(FeedError) as caught:
+        read(fake.source(tmp_path))
+    assert caught.value.reason == "list_item_twice"
+    fake.page = lambda number, size: listed(number, size) if number == 1 else ([], 4)
+    with pytest.raises(FeedError) as caught:
+        read(fake.source(tmp_path))
+    assert caught.value.reason in {"list_page_empty", "list_too_short"}
+    fake.page = lambda number, size: ([], 4)
+    with pytest.raises(FeedError) as caught:
+        read(fake.source(tmp_path))
+    assert caught.value.reason in {"list_page_empty", "list_too_short"}
+
+
+def test_a_product_whose_detail_is_refused_stays_as_it_is(fake, tmp_path):
+    if not fake.has_details:
+        pytest.skip("its list says all")
+    source = fake.source(tmp_path, sku_from="outer_id")
+    read(source)
+    bad = fake.products[1]
+    bad.sell(stock=1)
+    good = fake.answer
+
+    def answer(request):
+        before = len(fake.details)
+        made = good(request)
+        return {"strange": 1} if fake.details[before:] == [bad.item_id] else made
+
+    fake.answer = answer
+    patches, reasons, skus = read(fake.source(tmp_path, sku_from="outer_id"))
+    assert (len(patches), skus) == (2, [bad.outer_id])
+    assert "not understood" in reasons[0]
+
+
+def test_details_that_are_all_refused_end_the_reading(fake, tmp_path):
+    if not fake.has_details:
+        pytest.skip("its list says all")
+    fake.products = fake.made(40)
+    good = fake.answer
+
+    def answer(request):
+        before = len(fake.details)
+        made = good(request)
+        return {"strange": 1} if len(fake.details) > before else made
+
+    fake.answer = answer
+    with pytest.raises(Unclear):
+        read(fake.source(tmp_path))
+    assert len(fake.details) == 20
+
+
+def test_a_sku_is_the_shops_own_id_where_no_other_product_has_it(fake, tmp_path):
+    first, second, third = fake.products
+    for product, outer_id in zip(fake.products, ["A-1", "B 1", "A-1"], strict=True):
+        product.outer_id = outer_id
+        product.skus[0].outer_id = outer_id
+    patches, _, _ = read(fake.source(tmp_path, sku_from="outer_id"))
+    platform = fake.source(tmp_path).platform
+    assert set(patches) == {"B 1", f"{platform}:{first.item_id}", f"{platform}:{third.item_id}"}
+    second.outer_id = second.skus[0].outer_id = "7\x1b[2J"
+    second.sell()
+    patches, _, _ = read(fake.source(tmp_path, sku_from="outer_id"))
+    assert f"{platform}:{second.item_id}" in patches
+
+
+def test_nothing_that_is_said_holds_a_secret(fake, tmp_path, caplog):
+    caplog.set_level(logging.DEBUG)
+    hidden = [SECRET, fake.access, *([fake.refresh] if fake.renews else [])]
+    echo = fake.error(*fake.refusal(" ".join(hidden)))
+    answers = [
+        lambda request: Answer(json.dumps(echo).encode()),
+        lambda request: Answer(status=302, headers={"Location": f"/there?{request.query}{hidden}"}),
+        lambda request: Answer(json.dumps(hidden).encode(), status=500),
+        lambda request: Answer(json.dumps({each: each for each in hidden}).encode()),
+    ]
+    said = []
+    for fake.server.answer in answers:
+        with pytest.raises(FeedError) as caught:
+            read(fake.source(tmp_path))
+        said += [str(caught.value), repr(caught.value), repr(caught.value.params)]
+    said = "\n".join([*said, caplog.text])
+    assert not [secret for secret in hidden if secret in said]
+
+
+@pytest.mark.parametrize("named", ["app-s3cret", "env:", "env:LIVECART_NOT_SET", "file:/not/there", "file:"])
+def test_a_secret_is_named_and_not_written(fake, tmp_path, named):
+    with pytest.raises(SettingsError) as caught:
+        fake.source(tmp_path, **{fake.secrets[0]: named})
+    assert "app-s3cret" not in str(caught.value)
+
+
+def test_a_secret_may_be_in_a_file(fake, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text(f"{SECRET}\n")
+    assert len(read(fake.source(tmp_path, **{fake.secrets[0]: f"file:{secret}"}))[0]) == 3
+
+
+def test_a_look_at_a_shop_tells_clock_fields_and_first_product(fake, tmp_path):
+    checked = fake.source(tmp_path, offset_s=3).check()
+    assert (checked.skew_s, checked.problem, checked.first.name) == (3, None, fake.products[0].title)
+    assert checked.total == (3 if fake.has_total else None)
+    assert checked.fields["list"]
+    assert not (tmp_path / "details.sqlite").exists()
+
+
+def test_a_shop_that_changes_while_it_is_paged_loses_no_product(fake, tmp_path):
+    """Products that are on sale all the time stay so, whatever else comes and goes; at rest the catalog is the shop."""
+    chosen = random.Random(int(os.environ.get("LIVECART_SHOP_SEED", "0")))
+    fake.per_page = 2
+    fake.products = fake.made(11)
+    steady = set(chosen.sample([each.item_id for each in fake.products], 5))
+    store = open_store(f"sqlite:///{tmp_path}/catalog.db")
+    store.upgrade()
+    with store.write("setup") as session:
+        for host in ("item.taobao.com", "www.tiktok.com", *fake.link_hosts):
+            hosts.allow(session, host)
+    number = [0]
+
+    def change():
+        if chosen.random() < 0.6:
+            leaving = [each for each in fake.products if each.item_id not in steady and each.on_sale]
+            coming = [each for each in fake.products if not each.on_sale]
+            if leaving and chosen.random() < 0.8:
+                chosen.choice(leaving).on_sale = False
+            if coming and chosen.random() < 0.8:
+                # As most lists have it: what was changed last is at an end.
+                each = chosen.choice(coming)
+                each.on_sale = True
+                fake.products.remove(each)
+                fake.products.insert(chosen.choice([0, len(fake.products)]), each)
+        number[0] += 1
+
+    platform = fake.source(tmp_path).platform
+    there: set[str] = set()
+    for _ in range(7):
+        fake.on_list = change
+        Syncer(store, fake.source(tmp_path)).sync_once()
+        with store.read() as session:
+            on_sale = {each.sku for each in products.every(session) if each.on_sale}
+        # One that a first reading misses comes with the next.
+        assert there <= on_sale
+        there |= on_sale & {f"{platform}:{item_id}" for item_id in steady}
+    fake.on_list = lambda: None
+    Syncer(store, fake.source(tmp_path)).sync_once()
+    assert Syncer(store, fake.source(tmp_path)).sync_once().outcome == "done"
+    with store.read() as session:
+        on_sale = {each.sku for each in products.every(session) if each.on_sale}
+    assert on_sale == {f"{platform}:{each.item_id}" for each in fake.products if each.on_sale}
+    assert len(there) >= 4
+    assert number[0] > 20
+    store.close()
+
+
+def test_a_reading_that_is_stopped_goes_on_with_the_details_that_it_has(fake, tmp_path):
+    if not (fake.has_details and fake.has_changes):
+        pytest.skip("there are none, or they are read each time")
+    fake.products = fake.made(30)
+    source = fake.source(tmp_path)
+    for page in source.pages(None, NO_VALIDATORS):
+        if len(fake.details) >= 10:
+            break
+        assert page.next_cursor is not None
+    source.close()
+    with pytest.raises(FeedError):
+        read(source)
+    patches, _, _ = read(fake.source(tmp_path))
+    assert (len(patches), len(fake.details)) == (30, 30)
