@@ -26,6 +26,10 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
+#: Requests that wait behind nginx for this, with `?hold`.
+RELEASE = web.AppKey("release", asyncio.Event)
+
+
 async def _echo(request: web.Request) -> web.StreamResponse:
     if request.headers.get("Upgrade") == "websocket":
         connection = web.WebSocketResponse()
@@ -40,13 +44,16 @@ async def _echo(request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(30)
         return answer
     body = await request.read()
+    if "hold" in request.query:
+        await request.app[RELEASE].wait()
     return web.json_response({"path": request.path, "bytes": len(body), "headers": dict(request.headers)})
 
 
 @pytest.fixture
 async def front(tmp_path):
-    """A session to nginx, and its port; behind it two stand-ins at ports of their own."""
+    """A session to nginx, its port, and the event that frees what waits at the stand-in behind it."""
     application = web.Application(client_max_size=64 * 2**20)
+    application[RELEASE] = asyncio.Event()
     application.router.add_route("*", "/{path:.*}", _echo)
     runner = web.AppRunner(application, shutdown_timeout=0.1)
     await runner.setup()
@@ -87,7 +94,7 @@ async def front(tmp_path):
                     if attempt.connect_ex(("127.0.0.1", port)) == 0:
                         break
                 await asyncio.sleep(0.05)
-            yield session, port
+            yield session, port, application[RELEASE]
     finally:
         server.terminate()
         server.wait(10)
@@ -109,7 +116,7 @@ class _Here(aiohttp.abc.AbstractResolver):
 
 
 async def test_viewers_are_passed_on_with_their_host_and_address(front):
-    session, port = front
+    session, port, _ = front
     base = f"https://live.example.com:{port}"
     async with session.get(f"{base}/rooms/a/watch", headers={"X-Forwarded-For": "198.51.100.1"}) as answer:
         seen = (await answer.json())["headers"]
@@ -124,7 +131,7 @@ async def test_viewers_are_passed_on_with_their_host_and_address(front):
 
 
 async def test_tickets_are_not_logged(front, tmp_path):
-    session, port = front
+    session, port, _ = front
     async with session.get(f"https://live.example.com:{port}/rooms/a/watch?ticket=secret") as answer:
         assert answer.status == 200
     for _ in range(100):
@@ -151,7 +158,7 @@ REQUESTS = [
 
 
 async def test_the_archive_gets_photos_alone(front):
-    session, port = front
+    session, port, _ = front
     for path, kind, size, status in REQUESTS:
         body, headers = io.BytesIO(b"a" * size), {"Content-Type": kind}
         async with session.post(f"https://photos.example.com:{port}{path}", data=body, headers=headers) as answer:
@@ -159,3 +166,26 @@ async def test_the_archive_gets_photos_alone(front):
             if status == 200:
                 said = await answer.json()
                 assert (said["path"], said["bytes"]) == (path, size)
+
+
+#: Content type, bytes, and how many of them the archive's heap holds at once.
+KINDS = [("image/jpeg", 2**20, 12), ("multipart/form-data; boundary=b", 1000, 4)]
+
+
+async def test_the_archive_gets_as_many_large_photos_and_forms_at_once_as_its_heap_holds(front):
+    session, port, release = front
+    url = f"https://photos.example.com:{port}/predictions/product_recognizer"
+
+    async def status(kind, size, query=""):
+        async with session.post(f"{url}{query}", data=b"a" * size, headers={"Content-Type": kind}) as answer:
+            return answer.status
+
+    held = []
+    for kind, size, most in KINDS:
+        asked = [asyncio.create_task(status(kind, size, "?hold")) for _ in range(most + 2)]
+        answers = asyncio.as_completed(asked, timeout=20)
+        assert [await next(answers), await next(answers)] == [502, 502]
+        held += [task for task in asked if not task.done()]
+    assert await status("image/jpeg", 1000) == 200
+    release.set()
+    assert await asyncio.gather(*held) == [200] * 16
