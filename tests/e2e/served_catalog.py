@@ -53,6 +53,12 @@ class ServedCatalog:
         self.wait_for("loaded", before + self.workers)
         return published
 
+    def follow(self, snapshot: Path) -> None:
+        """Returns once every worker serves a snapshot that was published elsewhere."""
+        before = self.events("loaded")
+        self.put(snapshot.read_bytes())
+        self.wait_for("loaded", before + self.workers)
+
     def build(self, archive: Path, products: Path) -> None:
         """Publish a catalog's folder, as a shop does."""
         before = self.events("loaded")

@@ -1,4 +1,7 @@
-"""A clip, streamed in real time through nginx, watched by `livecart watch`, recognised by a real TorchServe."""
+"""A clip, streamed in real time through nginx, watched by `livecart watch`, recognised by a real TorchServe.
+
+Its products came by a feed alone: their photos were fetched, a snapshot was published, the archive follows it.
+"""
 
 import asyncio
 import json
@@ -12,6 +15,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import av
 import pytest
@@ -28,8 +32,19 @@ from livecart.live.plan import plan_room
 from livecart.live.recognise.settings import RecognizerSettings
 from livecart.live.video import IngestSettings
 from livecart.server.app import open_engine
+from livecart.shop.publish.builder import DEFAULT_COMMAND, BuildCommand
+from livecart.shop.publish.publisher import Publisher
+from livecart.shop.publish.snapshot_folder import SnapshotFolder
+from livecart.shop.repositories import hosts
+from livecart.shop.repositories.blobs import BlobFolder
+from livecart.shop.sync.http_json import HttpJsonSettings
+from livecart.shop.sync.images import ImageFetcher, fetch_all
+from livecart.shop.sync.syncer import Syncer
 from tests.e2e.served_catalog import ServedCatalog
 from tests.live.video.nginx_rtmp import rtmp_server
+from tests.shop.catalog_stores import open_upgraded
+from tests.shop.feed_server import Answer, FeedServer, as_json
+from tests.shop.picture_cdn import Cdn
 
 ROOT = Path(__file__).resolve().parents[2]
 DURATION_S = 14
@@ -57,8 +72,37 @@ def shop(
     asked = ["--out", str(clip), "--truth", str(truth), "--seed", "5", "--duration", str(DURATION_S)]
     drawn = ["--catalog-out", str(products), "--catalog-products", "8", "--shots", "2", "--shows", "2", "--fps", "15"]
     assert make_clip.main([*asked, *drawn, "--keyframe-distance", "1"]) == 0
-    catalog.build(archive, products)
+    catalog.follow(_published(products, archive, folder))
     return Shop(clip, truth, products, server.inference_url)
+
+
+def _published(products: Path, archive: Path, folder: Path) -> Path:
+    """The snapshot of a catalog that reads a feed of `products`, which names their photos by URL."""
+    entries = json.loads((products / "catalog.json").read_text(encoding="utf-8"))["products"]
+    for entry in entries:
+        entry["photos"] = [f"https://cdn.example.com/{name}" for name in entry["photos"]]
+    feed, cdn = FeedServer(), Cdn(folder)
+    feed.answer = lambda _: as_json(entries)
+    cdn.answers = {f"/{path.relative_to(products)}": Answer(path.read_bytes()) for path in products.rglob("*.*")}
+    fields = {"sku": "sku", "name": "name", "url": "url", "price": "price", "image_urls": "photos"}
+    settings = HttpJsonSettings(name="shop", url=feed.url, fields=fields, constants={"currency": "CNY"})
+    store, blobs = open_upgraded(f"sqlite:///{folder}/catalog.db"), BlobFolder(folder / "blobs")
+    snapshots = SnapshotFolder(folder / "published")
+    try:
+        with store.write("setup") as session:
+            hosts.allow(session, urlsplit(entries[0]["url"]).netloc)
+        assert Syncer(store, settings.source()).sync_once().outcome == "done"
+        fetcher = ImageFetcher(store, blobs, connector=cdn.connector)
+        asyncio.run(fetch_all(fetcher, lambda _: None))
+        assert fetcher.stats.kept == sum(len(entry["photos"]) for entry in entries)
+        command = BuildCommand((*DEFAULT_COMMAND, "--archive", str(archive)))
+        published = Publisher(store, blobs, snapshots, command).publish_once()
+    finally:
+        store.close()
+        feed.close()
+        cdn.close()
+    assert published is not None
+    return snapshots.path(published)
 
 
 def _wait_for(done: Callable[[], bool], patience_s: float, what: str) -> None:
