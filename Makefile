@@ -62,7 +62,7 @@ OF_LIVECART := --ignore=tests/server/test_feedback_gain.py tests/cli tests/event
 PYTEST_QUICK := $(IN_TWO) -q -m 'not (slow or services)'
 VIEWER_SOURCES := $(shell find viewer/src -type f) viewer/vite.config.ts viewer/tsconfig.json viewer/copy-hls.mjs
 
-.PHONY: help setup archive viewer catalog serve stop status predict rollout demo demo-check demo-photos test test-quick test-livecart test-services check docs fuzz audit bench clean
+.PHONY: help setup archive viewer catalog serve stop status predict rollout demo demo-check demo-photos test test-quick test-livecart test-services check docs fuzz audit bench bench-peers clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 15
@@ -207,7 +207,17 @@ audit: viewer/node_modules/.complete  ## Known vulnerabilities of everything pin
 bench: archive viewer  ## The benchmarks of run_all.py, about an hour; one of them: make bench ONLY=gate
 	@$(BIN)/python benchmarks/run_all.py $(ONLY)
 
+SITE_PACKAGES := python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
+
+bench-peers: archive  ## The archive beside mosec, LitServe, BentoML, Ray Serve and FastAPI; some 15 minutes
+	@test -x .venv-peers/bin/bentoml || { echo "getting the peers, 550 MB ..." && $(BIN)/python -m venv .venv-peers && \
+	  .venv-peers/bin/python -m pip install --quiet --upgrade 'pip==26.3' && \
+	  .venv-peers/bin/python -m pip install --quiet --group peers && \
+	  echo "import site; site.addsitedir('$$($(BIN)/$(SITE_PACKAGES))')" \
+	  > "$$(.venv-peers/bin/$(SITE_PACKAGES))/livecart-environment.pth"; }
+	@$(BIN)/python benchmarks/bench_peers.py
+
 clean: ## Remove what was built; .venv and downloaded weights stay
 	@test ! -x $(BIN)/python || $(BIN)/python scripts/serve.py --folder $(STATE) stop
-	@rm -rf $(STATE) $(ARCHIVE) build/demo build/fuzz .venv-livecart .venv-audit viewer/dist viewer/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(STATE) $(ARCHIVE) build/demo build/fuzz .venv-livecart .venv-audit .venv-peers viewer/dist viewer/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print(f"drawing {options.frames} frames, and a catalog of {options.products} products …")
         products = DrawnProducts(options.products, shots=3, catalog_seed=0)
         snapshot = build(products.write_catalog(folder / "catalog"), archive, folder / "catalog.snapshot")
-        frames = _frames(products, options.frames)
+        frames = clip_frames(products, options.frames)
         rows = []
         for device in options.devices:
             console.print(f"{device} …")
@@ -74,7 +74,7 @@ def _recognizer(archive: Path, device: str) -> Recognizer:
     return Recognizer.from_folder(archive, settings, name=MODEL, version="bench", gpu_id=gpu_id)
 
 
-def _frames(products: DrawnProducts, count: int) -> list[bytes]:
+def clip_frames(products: DrawnProducts, count: int) -> list[bytes]:
     """A frame a second of a clip, as JPEG."""
     plan = ClipPlan(seed=0, duration_s=max(count, 10), size_px=(540, 960), fps=1, bit_rate=1, keyframe_distance_s=1)
     pictures = itertools.islice(compose_clip(plan, products).frames(), count)

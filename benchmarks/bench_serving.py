@@ -151,7 +151,7 @@ def summarise(rounds: list[dict[str, Any]], options: argparse.Namespace, photos:
     return {
         "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
         "cores": torchserve_plan.available_cores(),
-        "processor": _processor(),
+        "processor": processor_name(),
         "rounds": options.rounds,
         "seconds": options.seconds,
         "photos": photos,
@@ -184,7 +184,7 @@ def _url(server: control.Server) -> str:
     return f"{server.inference_url}/predictions/{torchserve_plan.MODEL}"
 
 
-def _processor() -> str:
+def processor_name() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))

@@ -28,17 +28,25 @@ class LoadResult:
         return 1000 * ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
 
 
-async def run_load(url: str, photos: Sequence[bytes], *, clients: int, seconds: float, warm_up_s: float) -> LoadResult:
-    """Load ``url`` with JPEG ``photos`` for ``warm_up_s`` unmeasured and then ``seconds`` measured seconds."""
+async def run_load(
+    url: str,
+    bodies: Sequence[bytes],
+    *,
+    clients: int,
+    seconds: float,
+    warm_up_s: float,
+    content_type: str = "image/jpeg",
+) -> LoadResult:
+    """Load ``url`` with ``bodies`` for ``warm_up_s`` unmeasured and then ``seconds`` measured seconds."""
     result = LoadResult(clients=clients, seconds=seconds)
-    upcoming = itertools.cycle(photos)
+    upcoming = itertools.cycle(bodies)
     start = time.perf_counter() + warm_up_s
     end = start + seconds
 
     async def client(session: aiohttp.ClientSession) -> None:
         while time.perf_counter() < end:
             sent = time.perf_counter()
-            async with session.post(url, data=next(upcoming), headers={"Content-Type": "image/jpeg"}) as answer:
+            async with session.post(url, data=next(upcoming), headers={"Content-Type": content_type}) as answer:
                 await answer.read()
             answered = time.perf_counter()
             if start <= answered < end:
