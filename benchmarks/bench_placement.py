@@ -47,7 +47,6 @@ SIZES = ("720x1280", "1280x720")
 FPS = 10
 #: Frames from one moment that is checked to the next.
 EVERY = 2
-SCREENS = {"phone": (390, 694), "tablet": (820, 1180), "desktop": (1440, 810)}
 
 
 def main() -> int:

@@ -10,7 +10,6 @@ from recognition.settings import Preprocessing
 INFO_FILE = "backbone.json"
 TORCH_FILE = "backbone.pt"
 OPENVINO_FILE = "backbone.xml"
-OPENVINO_WEIGHTS_FILE = "backbone.bin"
 FEATURES_FILE = "features.xml"
 SNAPSHOT_FILE = "catalog.snapshot"
 LABELS_FILE = "labels.json"

@@ -142,10 +142,6 @@ class BackgroundModel:
         """True where the last look passed over what was new, so that a whole picture needs one by now."""
         return pts_s >= self._whole_due_s
 
-    def roi(self, planes: Planes, pts_s: float) -> ShareBox | None:
-        """Where a look at this frame may be limited to; None: it shall be at the whole of it."""
-        return self._find_roi(planes, pts_s)[0]
-
     def submit(self, key: FrameKey, planes: Planes, *, allow_roi: bool) -> Submitted:
         pts_s, _ = key
         roi, passes_over = self._find_roi(planes, pts_s) if allow_roi else (None, False)
