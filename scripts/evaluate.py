@@ -29,7 +29,7 @@ import torchserve_plan
 from archive_files import unpack
 from evaluation.dataset import EvaluationError
 from evaluation.plots import check_plot, draw, draw_profiles
-from evaluation.run import Outcome, Plan, evaluate
+from evaluation.run import EvaluationPlan, Outcome, evaluate
 from predict import TOKEN_VARIABLE
 from recognition.errors import ConfigurationError
 from recognition.settings import THREADS_VARIABLE, ProfileName
@@ -121,8 +121,10 @@ def _measure(options: argparse.Namespace) -> list[Outcome]:
         ]
 
 
-def _plan(options: argparse.Namespace, archive_folder: Path, known: Path, profile: ProfileName | None) -> Plan:
-    return Plan(
+def _plan(
+    options: argparse.Namespace, archive_folder: Path, known: Path, profile: ProfileName | None
+) -> EvaluationPlan:
+    return EvaluationPlan(
         data=options.data,
         shots=options.shots,
         seeds=options.seeds,

@@ -22,7 +22,7 @@ from archive_files import unpack
 from contract.boxes import BoxXyxyPx, iou
 from evaluation import images
 from evaluation.backend import build_in, fit_parser, open_recognizer
-from evaluation.backgrounds import Picture, find_pictures
+from evaluation.backgrounds import BackgroundPicture, find_pictures
 from evaluation.dataset import Dataset, load_dataset, split, write_catalog
 from recognition.find.boxes import TERMS, BoxEvidence, BoxFit, corrected, features, path_of, target, terms
 from recognition.network.artifact import read_info
@@ -97,7 +97,7 @@ def fit(samples: Sequence[Sample], *, backbone: str, fitted_on: str) -> BoxFit:
 
 
 def _of_dataset(
-    dataset: Dataset, archive: Path, work: Path, pictures: Sequence[Picture], options: argparse.Namespace
+    dataset: Dataset, archive: Path, work: Path, pictures: Sequence[BackgroundPicture], options: argparse.Namespace
 ) -> Iterator[Sample]:
     shots = 3 if dataset.gallery is None else 1
     parts = split(dataset, shots=shots, seed=options.seed, gallery=dataset.gallery, limit=options.limit)

@@ -29,7 +29,7 @@ from rich.progress import track
 from archive_files import unpack
 from evaluation import images as asked_images
 from evaluation.backend import build_in, fit_parser, open_recognizer
-from evaluation.backgrounds import Picture, find_pictures, load_picture
+from evaluation.backgrounds import BackgroundPicture, find_pictures, load_picture
 from evaluation.compose import compose, seed_for
 from evaluation.dataset import Dataset, Query, Split, load_dataset, split, write_catalog
 from evaluation.plain_products import PlainProduct, add_plain_products, photograph
@@ -217,7 +217,7 @@ class _Collection:
     archive: Path
     work: Path
     cache: SceneCache
-    backgrounds: Sequence[Picture]
+    backgrounds: Sequence[BackgroundPicture]
     limit: int
 
     def of_round(self, each: Round) -> Iterator[Sample]:
@@ -239,7 +239,7 @@ class _Collection:
             yield from _of_scene(catalog, scene, image, empty=place >= len(shown))
 
 
-def _images(each: Round, parts: Split, backgrounds: Sequence[Picture]) -> Iterator[asked_images.Asked]:
+def _images(each: Round, parts: Split, backgrounds: Sequence[BackgroundPicture]) -> Iterator[asked_images.Asked]:
     if each.frames:
         # Where every photo is of another product, the catalog's own are held into the frames.
         own = [Query(parts.folder / photo, photo, product.sku) for product in parts.catalog for photo in product.photos]
@@ -252,7 +252,7 @@ def _images(each: Round, parts: Split, backgrounds: Sequence[Picture]) -> Iterat
 
 
 def _plain_frames(
-    products: Sequence[PlainProduct], backgrounds: Sequence[Picture], seed: int
+    products: Sequence[PlainProduct], backgrounds: Sequence[BackgroundPicture], seed: int
 ) -> Iterator[asked_images.Asked]:
     """Each of them held into a frame, on a photo that the catalog does not have."""
     for product in products:

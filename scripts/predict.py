@@ -25,7 +25,7 @@ from rich.text import Text
 
 import torchserve_control as control
 import torchserve_plan
-from predictions_api import Answer, find_photos, recognize
+from predictions_api import PhotoReply, find_photos, recognize
 
 TOKEN_VARIABLE = "LIVECART_TOKEN"
 _DEFAULT_URL = "http://127.0.0.1:8080"
@@ -56,7 +56,7 @@ def main() -> int:
     return 0 if all(answer.ok for answer in answers) else 1
 
 
-def show(answers: Sequence[Answer], console: Console | None = None) -> None:
+def show(answers: Sequence[PhotoReply], console: Console | None = None) -> None:
     """Print a table of labels and, below it, a card for every product found."""
     console = console or Console()
     console.print(_table(answers))
@@ -67,7 +67,7 @@ def show(answers: Sequence[Answer], console: Console | None = None) -> None:
         console.print("没有认出目录中的商品 No product of the archive's catalog was recognised.")
 
 
-def _table(answers: Iterable[Answer]) -> Table:
+def _table(answers: Iterable[PhotoReply]) -> Table:
     table = Table(title="识别结果 Labels", title_justify="left")
     for heading in ("图片 Photo", "标签 Label", "置信度 Confidence", "其他 Others"):
         table.add_column(heading, overflow="fold")
@@ -99,12 +99,12 @@ def _card(path: Path, product: dict[str, Any]) -> Panel:
 
 def _recognize_all(
     photos: Sequence[Path], url: str, headers: dict[str, str], options: argparse.Namespace
-) -> list[Answer]:
+) -> list[PhotoReply]:
     with requests.Session() as session, ThreadPoolExecutor(options.concurrency) as pool:
         adapter = requests.adapters.HTTPAdapter(pool_maxsize=options.concurrency)
         session.mount("http://", adapter)
         session.mount("https://", adapter)
-        answers: Iterator[Answer] = pool.map(lambda photo: recognize(session, url, photo, headers), photos)
+        answers: Iterator[PhotoReply] = pool.map(lambda photo: recognize(session, url, photo, headers), photos)
         quiet = options.json or len(photos) == 1 or not sys.stderr.isatty()
         bar = track(
             answers, "识别中 recognising", len(photos), console=Console(stderr=True), disable=quiet, transient=True

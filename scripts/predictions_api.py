@@ -21,7 +21,7 @@ _TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True)
-class Answer:
+class PhotoReply:
     """The server's answer to one photo. ``status`` 0 means that it could not be asked."""
 
     path: Path
@@ -61,8 +61,8 @@ def find_photos(paths: Sequence[Path]) -> Iterator[Path]:
 
 def recognize(
     session: requests.Session, base_url: str, path: Path, headers: Mapping[str, str], *, version: str | None = None
-) -> Answer:
-    """Send one photo. A full queue (503) is tried again with growing pauses; every failure becomes an ``Answer``."""
+) -> PhotoReply:
+    """Send one photo. A full queue (503) is retried with growing pauses; every failure becomes a ``PhotoReply``."""
     url = f"{base_url}/predictions/{MODEL}" + (f"/{version}" if version else "")
     content_type = CONTENT_TYPES.get(path.suffix.lower(), "application/octet-stream")
     for attempt in range(_TRIES):
@@ -71,11 +71,11 @@ def recognize(
                 url, data=path.read_bytes(), headers={**headers, "Content-Type": content_type}, timeout=_TIMEOUT_S
             )
         except (requests.RequestException, OSError) as error:
-            return Answer(path, 0, {"message": str(error)})
+            return PhotoReply(path, 0, {"message": str(error)})
         if answer.status_code != 503 or attempt == _TRIES - 1:
             break
         time.sleep(0.1 * 2**attempt)
-    return Answer(path, answer.status_code, _json(answer))
+    return PhotoReply(path, answer.status_code, _json(answer))
 
 
 def _json(answer: requests.Response) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from typing import Any
 import requests
 
 import torchserve_control as control
-from predictions_api import Answer, find_photos, recognize
+from predictions_api import PhotoReply, find_photos, recognize
 from sample_photos import sample_photos
 from torchserve_control import Server
 from torchserve_plan import ARCHIVE, MODEL, ROOT, ServerError
@@ -118,7 +118,7 @@ class Rollout:
             if served != new:
                 raise RolloutError(f"{new} was made the default, but {served} answers; {old} stays")
 
-    def _ask(self, version: str | None) -> list[Answer]:
+    def _ask(self, version: str | None) -> list[PhotoReply]:
         answers = [
             recognize(self.session, self.server.inference_url, photo, self.server.headers(), version=version)
             for photo in self.canary
@@ -215,7 +215,7 @@ def archive_version(archive: Path) -> str:
     return version
 
 
-def _top_label(answer: Answer) -> str:
+def _top_label(answer: PhotoReply) -> str:
     return str(answer.body["labels"][0]["label"])
 
 

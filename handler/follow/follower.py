@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from follow.cache import Held, SnapshotCache
-from follow.sources import Answer, NotTaken, Source, StillChanging, Unreachable, open_source
+from follow.sources import NotTaken, Source, SourceUpdate, StillChanging, Unreachable, open_source
 from recognition.errors import ConfigurationError
 
 logger = logging.getLogger(__name__)
@@ -165,7 +165,7 @@ class SnapshotFollower(Generic[Opened]):
         if latest is not None and latest.digest != self._seen:
             self._consider(latest)
 
-    def _fetch(self, answer: Answer) -> Held | None:
+    def _fetch(self, answer: SourceUpdate) -> Held | None:
         """The news as a copy: fetched, or found there because another worker was faster."""
         validators = dict(answer.validators)
         with self._cache.lock(self._stop) as at_once:

@@ -55,7 +55,7 @@ class StillChanging(Exception):
     """The file is being written; a later poll will find it whole."""
 
 
-class Answer(Protocol):
+class SourceUpdate(Protocol):
     """News. ``validators`` identify this state of the source, empty where it offers nothing of the kind."""
 
     validators: Validators
@@ -81,7 +81,7 @@ class Source(Protocol):
     most_backoff_s: float
     polls_per_interval: int
 
-    def ask(self, known: Validators, stop: threading.Event) -> AbstractContextManager[Answer | None]:
+    def ask(self, known: Validators, stop: threading.Event) -> AbstractContextManager[SourceUpdate | None]:
         """News since the state of ``known``; None where nothing has changed.
 
         Raises:
@@ -119,7 +119,7 @@ class FileSource:
         self._max_bytes = max_bytes
 
     @contextmanager
-    def ask(self, known: Validators, stop: threading.Event) -> Iterator[Answer | None]:
+    def ask(self, known: Validators, stop: threading.Event) -> Iterator[SourceUpdate | None]:
         """Compare time, size and inode."""
         stamp = self._stamp()
         if known.get("stamp") == stamp:
@@ -177,7 +177,7 @@ class LinkSource:
         self._credentials = {"Authorization": f"Bearer {token}"} if token else {}
 
     @contextmanager
-    def ask(self, known: Validators, stop: threading.Event) -> Iterator[Answer | None]:
+    def ask(self, known: Validators, stop: threading.Event) -> Iterator[SourceUpdate | None]:
         """A conditional GET, whose body is left unread until it is wanted."""
         headers = {
             **({"If-None-Match": known["etag"]} if "etag" in known else {}),

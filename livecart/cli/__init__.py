@@ -2,7 +2,7 @@
 
 commands.py  the commands put together, and `run`;  catalog_commands.py  those of `livecart catalog`
 watch.py     `watch`: one room in the terminal;  terminal.py  its card and status line
-evaluate.py  `evaluate-clip`: a clip against its truth;  clip_score.py  the computation;  timeline.py  the picture
+evaluate_clip.py  a clip against its truth;  clip_score.py  the computation;  clip_plot.py  the picture
 catalog_work.py  the catalog's commands as functions;  catalog_check.py  whether the recogniser serves a folder
 webhook_commands.py  `webhooks`: options;  webhook_work.py  its commands as functions
 running.py   from options to an exit code

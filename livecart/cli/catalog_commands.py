@@ -17,7 +17,7 @@ from livecart.core.errors import LivecartError, SettingsError
 from livecart.server.rooms_file import CATALOG_URL_VARIABLE, read_rooms_file
 
 if TYPE_CHECKING:
-    from livecart.cli.catalog_work import Answer
+    from livecart.cli.catalog_work import CommandResult
     from livecart.shop.service import CatalogService
     from livecart.shop.settings import CatalogSettings
 
@@ -275,7 +275,9 @@ _host_command("forbid", "取消 take a host off: cards that lead there are shown
 
 
 def run_on_catalog(
-    place: tuple[Path | None, str | None, Path | None], as_json: bool, do: Callable[[Any, CatalogService], Answer]
+    place: tuple[Path | None, str | None, Path | None],
+    as_json: bool,
+    do: Callable[[Any, CatalogService], CommandResult],
 ) -> None:
     """Do something with the catalog of --config, --url and --folder; print the answer and exit."""
     set_up_logging(logging.WARNING)
@@ -297,7 +299,7 @@ def _advice(refusal: str) -> str:
     return ""
 
 
-def _answer(settings: CatalogSettings, do: Callable[[Any, CatalogService], Answer]) -> Answer:
+def _answer(settings: CatalogSettings, do: Callable[[Any, CatalogService], CommandResult]) -> CommandResult:
     from livecart.cli import catalog_work
     from livecart.shop.service import open_catalog
 

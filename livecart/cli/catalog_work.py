@@ -34,7 +34,7 @@ _VALID = {True: "有效 valid", False: "失效 void"}
 
 
 @dataclass(frozen=True)
-class Answer:
+class CommandResult:
     """`data` is what --json prints, `lines` what a person reads; `is_good` False: exit status 1."""
 
     data: dict[str, Any]
@@ -49,14 +49,14 @@ def who() -> str:
     return f"cli:{getpass.getuser()}"
 
 
-def upgrade(service: CatalogService) -> Answer:
+def upgrade(service: CatalogService) -> CommandResult:
     service.store.upgrade()
     with service.store.read() as session:
         count = products.count(session)
-    return Answer({"products": count}, [f"已就绪 ready: {count} 个商品 products"])
+    return CommandResult({"products": count}, [f"已就绪 ready: {count} 个商品 products"])
 
 
-def bring_in(service: CatalogService, source: Path, *, allow: Sequence[str], dry_run: bool) -> Answer:
+def bring_in(service: CatalogService, source: Path, *, allow: Sequence[str], dry_run: bool) -> CommandResult:
     is_table = source.suffix.casefold() in TABLE_ENDINGS
     if dry_run and not is_table:
         raise SettingsError("--dry-run is for tables (.csv, .tsv, .txt, .xlsx)")
@@ -78,10 +78,10 @@ def bring_in(service: CatalogService, source: Path, *, allow: Sequence[str], dry
     except UnicodeDecodeError as error:
         raise FeedError("not_utf8", where=str(source), cause=error.reason, byte=error.start) from error
     done = service.store.edit(who(), lambda session: import_links(session, text, str(source)))
-    return Answer(asdict(done), [_counts(done.created, done.changed, done.unchanged)])
+    return CommandResult(asdict(done), [_counts(done.created, done.changed, done.unchanged)])
 
 
-def take_out(service: CatalogService, target: Path) -> Answer:
+def take_out(service: CatalogService, target: Path) -> CommandResult:
     try:
         with service.store.read(consistent=True) as session:
             if target.suffix.casefold() == ".csv":
@@ -98,14 +98,14 @@ def take_out(service: CatalogService, target: Path) -> Answer:
                 lines += [
                     f"照片文件丢失，已略去 photo file lost, left out: {name}" for name in done.lost_photos[:_MOST_LINES]
                 ]
-                return Answer({"target": str(target), **asdict(done)}, lines)
+                return CommandResult({"target": str(target), **asdict(done)}, lines)
             count = products.count(session)
     except OSError as error:
         raise SettingsError(f"{target}: cannot be written: {error.strerror or error}") from error
-    return Answer({"target": str(target), "products": count}, [f"{target}: {count} 个商品 products"])
+    return CommandResult({"target": str(target), "products": count}, [f"{target}: {count} 个商品 products"])
 
 
-def fetch_photos(service: CatalogService, *, again: bool) -> Answer:
+def fetch_photos(service: CatalogService, *, again: bool) -> CommandResult:
     """Fetch the pictures that are due."""
     if again:
         service.store.edit(who(), image_fetches.ask_again)
@@ -116,25 +116,27 @@ def fetch_photos(service: CatalogService, *, again: bool) -> Answer:
     stats = fetcher.stats
     line = f"新收 in {stats.kept}, 未变 unchanged {stats.unchanged}, "
     line += f"未收 refused {stats.refused}, 稍后 later {stats.retried}"
-    return Answer({**asdict(stats), "now": counts}, [line], is_good=not stats.refused)
+    return CommandResult({**asdict(stats), "now": counts}, [line], is_good=not stats.refused)
 
 
-def chapters(service: CatalogService, room: str, start: datetime, end: datetime | None, form: ChapterFormat) -> Answer:
+def chapters(
+    service: CatalogService, room: str, start: datetime, end: datetime | None, form: ChapterFormat
+) -> CommandResult:
     """Chapters of a recording of the room."""
     with service.store.read() as session:
         end_s = service.store.now_s() if end is None else end.timestamp()
         found = of_room(session, room, start_s=start.timestamp(), end_s=end_s)
     text = FORMATS[form][1](found)
-    return Answer({"explanations": msgspec.to_builtins(found)}, text.splitlines())
+    return CommandResult({"explanations": msgspec.to_builtins(found)}, text.splitlines())
 
 
-def list_hosts(service: CatalogService) -> Answer:
+def list_hosts(service: CatalogService) -> CommandResult:
     with service.store.read() as session:
         allowed = list(hosts.allowed(session))
-    return Answer({"hosts": allowed}, allowed or ["（空 none）"])
+    return CommandResult({"hosts": allowed}, allowed or ["（空 none）"])
 
 
-def change_host(service: CatalogService, pattern: str, *, is_allowed: bool) -> Answer:
+def change_host(service: CatalogService, pattern: str, *, is_allowed: bool) -> CommandResult:
     with service.store.write(who()) as session:
         if is_allowed:
             hosts.allow(session, pattern)
@@ -143,13 +145,13 @@ def change_host(service: CatalogService, pattern: str, *, is_allowed: bool) -> A
     return list_hosts(service)
 
 
-def create_token(service: CatalogService, name: str, role: tokens.Role, days: float | None) -> Answer:
+def create_token(service: CatalogService, name: str, role: tokens.Role, days: float | None) -> CommandResult:
     with service.store.write(who()) as session:
         token, info = tokens.issue(session, name, role, lifetime_s=None if days is None else days * _DAY_S)
-    return Answer({"token": token, **asdict(info)}, [], secret=token)
+    return CommandResult({"token": token, **asdict(info)}, [], secret=token)
 
 
-def list_tokens(service: CatalogService) -> Answer:
+def list_tokens(service: CatalogService) -> CommandResult:
     with service.store.read() as session:
         every = tokens.every(session)
     data = [asdict(token) | {"valid": _is_valid(token, service.store.now_s())} for token in every]
@@ -157,16 +159,16 @@ def list_tokens(service: CatalogService) -> Answer:
         f"{one['id']:>4}  {one['role']:<5}  {'有效 valid' if one['valid'] else '失效 void'}  {one['name']}"
         for one in data
     ]
-    return Answer({"tokens": data}, lines or ["（空 none）"])
+    return CommandResult({"tokens": data}, lines or ["（空 none）"])
 
 
-def revoke_token(service: CatalogService, token_id: int) -> Answer:
+def revoke_token(service: CatalogService, token_id: int) -> CommandResult:
     with service.store.write(who()) as session:
         tokens.revoke(session, token_id)
-    return Answer({"revoked": token_id}, [f"已作废 revoked: {token_id}"])
+    return CommandResult({"revoked": token_id}, [f"已作废 revoked: {token_id}"])
 
 
-def sync(service: CatalogService, feed: str | None, *, dry_run: bool) -> Answer:
+def sync(service: CatalogService, feed: str | None, *, dry_run: bool) -> CommandResult:
     feeds = service.settings.feeds if feed is None else [_feed(service, feed)]
     if not feeds:
         raise SettingsError("no feed is configured; name one in [[catalog.feeds]] of --config")
@@ -176,10 +178,10 @@ def sync(service: CatalogService, feed: str | None, *, dry_run: bool) -> Answer:
     lines = [line for name, result in results.items() for line in _synced_lines(name, result)]
     data = {name: _synced(result) for name, result in results.items()}
     is_good = all(_is_good(result) for result in results.values())
-    return Answer({"feeds": data}, lines, is_good)
+    return CommandResult({"feeds": data}, lines, is_good)
 
 
-def check_source(service: CatalogService, name: str) -> Answer:
+def check_source(service: CatalogService, name: str) -> CommandResult:
     """One look at a feed: its clock, the fields that it grants, its first product as it would be kept."""
     source = _feed(service, name).source()
     try:
@@ -209,7 +211,7 @@ def check_source(service: CatalogService, name: str) -> Answer:
     lines += ["首个商品 first product:"] if data["first"] else ["没有商品 no product"]
     lines += [f"  {field}: {value}" for field, value in (data["first"] or {}).items()]
     lines += [f"不会收下 would not be kept: {checked.problem}"] if checked.problem else []
-    return Answer(data, lines, is_good=checked.problem is None)
+    return CommandResult(data, lines, is_good=checked.problem is None)
 
 
 def _feed(service: CatalogService, name: str) -> Feed:
@@ -220,20 +222,20 @@ def _feed(service: CatalogService, name: str) -> Feed:
     raise SettingsError(f"no feed {name}; [[catalog.feeds]] of --config has: {known}")
 
 
-def _from_folder(service: CatalogService, folder: Path) -> Answer:
+def _from_folder(service: CatalogService, folder: Path) -> CommandResult:
     done = import_folder(service.store, service.photos, folder, who=who())
     counts = done.upserted
     lines = [f"{_counts(counts.created, counts.changed, counts.unchanged)}, {done.photos} 张照片 photos"]
     lines += [f"照片不可用 no photo: {sku}: {path}: {reason}" for sku, path, reason in done.bad_photos[:_MOST_LINES]]
     bad = [{"sku": sku, "path": path, "reason": reason} for sku, path, reason in done.bad_photos]
-    return Answer({**asdict(counts), "photos": done.photos, "bad_photos": bad}, lines)
+    return CommandResult({**asdict(counts), "photos": done.photos, "bad_photos": bad}, lines)
 
 
-def _from_table(service: CatalogService, data: bytes, name: str, dry_run: bool) -> Answer:
+def _from_table(service: CatalogService, data: bytes, name: str, dry_run: bool) -> CommandResult:
     done = import_table(service.store, read_table(data, name), who=who(), dry_run=dry_run)
     lines = [_counts(done.created, done.changed, done.unchanged) + ("（试算 dry run）" if dry_run else "")]
     lines += [f"有误 wrong: {row}" for row in done.bad_rows[:_MOST_LINES]]
-    return Answer(msgspec.to_builtins(done), lines, is_good=not done.bad)
+    return CommandResult(msgspec.to_builtins(done), lines, is_good=not done.bad)
 
 
 def _counts(created: int, changed: int, unchanged: int) -> str:

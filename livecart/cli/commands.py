@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from livecart.cli.catalog_commands import catalog_cli
-from livecart.cli.evaluate import EVALUATE_HELP, evaluate_command
+from livecart.cli.evaluate_clip import EVALUATE_HELP, evaluate_command
 from livecart.cli.running import run_command, set_up_logging
 from livecart.cli.watch import WATCH_HELP, watch_command
 from livecart.cli.webhook_commands import webhooks_cli

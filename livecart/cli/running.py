@@ -21,7 +21,7 @@ from livecart.live.gate.settings import GateSettings
 from livecart.live.plan import RoomPlan, plan_room
 from livecart.live.recognise.client import RecognizerClient
 from livecart.live.recognise.settings import RecognizerSettings
-from livecart.live.room import RoomRunner
+from livecart.live.room_runner import RoomRunner
 from livecart.live.video import IngestSettings
 from livecart.server.app import Engine
 from livecart.server.rooms_file import RECOGNIZER_TOKEN_VARIABLE

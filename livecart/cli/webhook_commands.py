@@ -12,7 +12,7 @@ from livecart.cli.catalog_commands import Config, Folder, Json, Url, command_gro
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from livecart.cli.catalog_work import Answer
+    from livecart.cli.catalog_work import CommandResult
     from livecart.shop.service import CatalogService
 
 _WEBHOOKS = """卡片推送 webhooks：卡片出现、更新、撤下时通知你的系统。
@@ -98,8 +98,8 @@ def replay(
     _run((config, url, folder), json, lambda work, service: work.replay(service, message))
 
 
-def _run(place: Place, as_json: bool, do: Callable[[Any, CatalogService], Answer]) -> None:
-    def on_catalog(_: Any, service: CatalogService) -> Answer:
+def _run(place: Place, as_json: bool, do: Callable[[Any, CatalogService], CommandResult]) -> None:
+    def on_catalog(_: Any, service: CatalogService) -> CommandResult:
         # Not above: the catalog's packages may not be there.
         from livecart.cli import webhook_work
 

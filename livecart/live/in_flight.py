@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from livecart.core.types import FrameKey
-from livecart.live.gate.background import Submitted
+from livecart.live.gate.background_model import Submitted
 
 #: For so long a result is waited for before a further frame of the room is submitted.
 _PENDING_S = 1.5

@@ -13,7 +13,7 @@ from cachetools import FIFOCache
 from livecart.core.background import end_task, keep_running
 from livecart.core.types import Detections, Frame, RoomView
 from livecart.live.decide import RoomState
-from livecart.live.enrich.availability import AvailabilityPoller
+from livecart.live.enrich.availability_poller import AvailabilityPoller
 from livecart.live.enrich.crops import CropCache, CropSink
 from livecart.live.enrich.enricher import Enricher
 from livecart.live.enrich.faces import FaceFinder, FacesSettings
@@ -25,7 +25,7 @@ from livecart.live.recognise.concurrency import ReadyWorkers
 from livecart.live.recognise.dispatcher import Dispatcher
 from livecart.live.recognise.latest_frames import LatestFrames
 from livecart.live.recognise.settings import DispatcherSettings
-from livecart.live.room import RoomRunner, Shared
+from livecart.live.room_runner import RoomRunner, Shared
 from livecart.live.sampling_controller import LoadShedding
 from livecart.live.watchers import RoomWatchers
 

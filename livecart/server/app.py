@@ -21,7 +21,7 @@ from watchfiles import awatch
 from livecart.core.background import end_task, keep_running
 from livecart.core.errors import SettingsError
 from livecart.events import Bus, open_bus
-from livecart.live.enrich.availability import AvailabilityPoller
+from livecart.live.enrich.availability_poller import AvailabilityPoller
 from livecart.live.enrich.crops import CropCache, CropSink
 from livecart.live.enrich.faces import FacesSettings, open_finder
 from livecart.live.metrics import LiveMetrics
@@ -30,7 +30,7 @@ from livecart.live.recognise.client import RecognizerClient
 from livecart.live.recognise.settings import DispatcherSettings, RecognizerSettings
 from livecart.live.rooms import Rooms
 from livecart.server.console import make_host_console
-from livecart.server.health import Health
+from livecart.server.health import HealthMonitor
 from livecart.server.photo_preview import PhotoPreview
 from livecart.server.room_registry import RoomRegistry, restart_needed
 from livecart.server.rooms_file import RoomsFile, read_rooms_file
@@ -149,7 +149,7 @@ class _Served:
         self._file = file
         self._engine = engine
         self._book = RoomRegistry(engine.rooms, file)
-        self._health = Health(engine.client.ready, engine.bus.last_event_id, lambda: engine.rooms.is_serving)
+        self._health = HealthMonitor(engine.client.ready, engine.bus.last_event_id, lambda: engine.rooms.is_serving)
         if catalog is not None:
             self._health.also("database", catalog.jobs.database_answers)
         sink = None if catalog is None else catalog.feedback

@@ -13,7 +13,7 @@ _EVERY_S = 2.0
 _NO_ROOM = "livecart-health"
 
 
-class Health:
+class HealthMonitor:
     """Implements `livecart.web.control.Health`. `run` asks, once at its beginning and then every two seconds.
 
     Args:

@@ -18,7 +18,7 @@ from livecart.core.types import Detection, RoomView
 from livecart.live.decide import DecisionSettings, RoomDecision
 from livecart.live.gate.settings import GateSettings
 from livecart.live.plan import RoomPlan, plan_room
-from livecart.live.room import RoomRunner
+from livecart.live.room_runner import RoomRunner
 from livecart.live.rooms import Rooms
 from livecart.live.video import IngestSettings
 from livecart.server.rooms_file import RoomsFile

@@ -13,11 +13,11 @@ from starlette.types import ASGIApp
 from livecart.core.background import end_task, keep_running
 from livecart.core.errors import SettingsError
 from livecart.core.types import HostControls
-from livecart.live.enrich.availability import AvailabilityPoller, every_s
+from livecart.live.enrich.availability_poller import AvailabilityPoller, every_s
 from livecart.live.enrich.crops import CropCache
 from livecart.live.metrics import LiveMetrics
 from livecart.server.card_log import CardLog
-from livecart.server.feedback import StoreFeedback
+from livecart.server.feedback_store import StoreFeedback
 from livecart.server.rooms_file import RoomsFile
 from livecart.server.shop_availability import ShopAvailability
 from livecart.server.shop_jobs import CatalogJobs

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from clips.hands import Hand, visible_share
-from clips.motion import Track
+from clips.motion import PoseTrack
 from clips.products import ClipProduct
 from clips.sprites import Rgb, Sprite, outline_in, paint
 from livecart.cli.clip_score import ShownProduct, TimedBox
@@ -28,7 +28,7 @@ class Actor:
 
     product: ClipProduct
     sprite: Sprite
-    track: Track
+    track: PoseTrack
     grip: Hand | None = None
     hider: Hand | None = None
     presented: bool = True

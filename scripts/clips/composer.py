@@ -13,7 +13,7 @@ from clips.cuts import Cut, plan_cuts
 from clips.errors import ClipError
 from clips.hands import GRIP_SHARE, HIDE_SHARE, Hand, any_dress, make_hand
 from clips.hosts import HostClip, find_clip, read_clip
-from clips.motion import Stage, Track, held, held_aside, set_down
+from clips.motion import PoseTrack, Stage, held, held_aside, set_down
 from clips.overlays import Overlays, plan_overlays
 from clips.products import ClipProduct, Products
 from clips.sprites import Rgb, make_sprite, outline_in
@@ -179,7 +179,12 @@ def _show(plan: ClipPlan, slot: Slot, place: int, product: ClipProduct, company:
 
 
 def _actor(
-    product: ClipProduct, track: Track, grip: Hand | None = None, hider: Hand | None = None, *, presented: bool = True
+    product: ClipProduct,
+    track: PoseTrack,
+    grip: Hand | None = None,
+    hider: Hand | None = None,
+    *,
+    presented: bool = True,
 ) -> Actor:
     return Actor(product, make_sprite(product.cutout.rgb, product.cutout.alpha), track, grip, hider, presented)
 

@@ -25,7 +25,7 @@ class Key:
 
 
 @dataclass(frozen=True)
-class Track:
+class PoseTrack:
     """Poses from the first key to the last. ``wobble`` is 0 for what stands still and 1 for what a hand holds."""
 
     keys: tuple[Key, ...]
@@ -99,7 +99,7 @@ class Stage:
         return replace(pose, x_px=-reach if side == "left" else self.width_px + reach)
 
 
-def held(stage: Stage, start_s: float, stop_s: float, rng: np.random.Generator) -> Track:
+def held(stage: Stage, start_s: float, stop_s: float, rng: np.random.Generator) -> PoseTrack:
     """Brought in from an edge, held: near, far, turned, half hidden; then brought out again."""
     rest = _usual(stage, rng)
     enter_s = start_s + float(rng.uniform(*_ENTER_S))
@@ -108,10 +108,10 @@ def held(stage: Stage, start_s: float, stop_s: float, rng: np.random.Generator) 
     keys += _phases(stage, enter_s, leave_s, rest, rng)
     last = keys[-1].pose
     keys.append(Key(stop_s, stage.outside(_tilted(last, rng), _any_side(rng))))
-    return Track(tuple(keys), 1.0, float(rng.uniform(0, 2 * np.pi)))
+    return PoseTrack(tuple(keys), 1.0, float(rng.uniform(0, 2 * np.pi)))
 
 
-def held_aside(stage: Stage, start_s: float, stop_s: float, side: str, rng: np.random.Generator) -> Track:
+def held_aside(stage: Stage, start_s: float, stop_s: float, side: str, rng: np.random.Generator) -> PoseTrack:
     """Held in the other hand, small and low at one side, without being presented."""
     x = float(rng.uniform(0.14, 0.2))
     height = stage.height_of(float(rng.uniform(0.18, 0.22)))
@@ -119,7 +119,7 @@ def held_aside(stage: Stage, start_s: float, stop_s: float, side: str, rng: np.r
     return _in_and_out(stage, pose, side, start_s, stop_s, wobble=0.6, rng=rng)
 
 
-def set_down(stage: Stage, start_s: float, stop_s: float, rng: np.random.Generator) -> Track:
+def set_down(stage: Stage, start_s: float, stop_s: float, rng: np.random.Generator) -> PoseTrack:
     """Small, near an edge, brought in from it and then left standing without the least movement."""
     side = str(rng.choice(["left", "right"]))
     height = stage.height_of(float(rng.uniform(*_SMALL)))
@@ -131,11 +131,11 @@ def set_down(stage: Stage, start_s: float, stop_s: float, rng: np.random.Generat
 
 def _in_and_out(
     stage: Stage, pose: Pose, side: str, start_s: float, stop_s: float, *, wobble: float, rng: np.random.Generator
-) -> Track:
+) -> PoseTrack:
     enter_s, leave_s = float(rng.uniform(*_ENTER_S)), float(rng.uniform(*_LEAVE_S))
     away = stage.outside(pose, side)
     keys = (Key(start_s, away), Key(start_s + enter_s, pose), Key(stop_s - leave_s, pose), Key(stop_s, away))
-    return Track(keys, wobble, float(rng.uniform(0, 2 * np.pi)))
+    return PoseTrack(keys, wobble, float(rng.uniform(0, 2 * np.pi)))
 
 
 def _usual(stage: Stage, rng: np.random.Generator) -> Pose:

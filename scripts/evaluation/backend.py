@@ -42,7 +42,7 @@ class Thresholds:
 
 
 @dataclass(frozen=True)
-class Answered:
+class BackendReply:
     """``reply`` is the body of schema 1, or None where ``error`` says why there is none.
 
     ``core_ms``: of the processor, all threads together; None where another process answered.
@@ -61,8 +61,8 @@ class Backend(Protocol):
     def thresholds(self) -> Thresholds:
         """Those of the archive that answers."""
 
-    def recognize(self, image: bytes, text: TextMode) -> Answered:
-        """Ask. What is wrong with one image becomes its ``Answered.error``."""
+    def recognize(self, image: bytes, text: TextMode) -> BackendReply:
+        """Ask. What is wrong with one image becomes its ``BackendReply.error``."""
 
 
 def build(catalog_folder: Path, archive: Path, out: Path) -> Path:
@@ -127,7 +127,7 @@ class InProcess:
     def thresholds(self) -> Thresholds:
         return self._thresholds
 
-    def recognize(self, image: bytes, text: TextMode) -> Answered:
+    def recognize(self, image: bytes, text: TextMode) -> BackendReply:
         top_k = self._recognizer.settings.top_k.default
         options = Options(room=None, top_k=top_k, threshold=self._thresholds.lowest, text=text)
         started, core_started_s = time.perf_counter(), time.process_time()
@@ -135,8 +135,8 @@ class InProcess:
         wall_ms = (time.perf_counter() - started) * 1000
         core_ms = (time.process_time() - core_started_s) * 1000
         if isinstance(answer, RecognitionError):
-            return Answered(None, wall_ms, str(answer), core_ms)
-        return Answered(msgspec.to_builtins(answer), wall_ms, core_ms=core_ms)
+            return BackendReply(None, wall_ms, str(answer), core_ms)
+        return BackendReply(msgspec.to_builtins(answer), wall_ms, core_ms=core_ms)
 
 
 class OverHttp:
@@ -173,7 +173,7 @@ class OverHttp:
         for _ in range(_IN_A_ROW):
             self.recognize(image, "never")
 
-    def recognize(self, image: bytes, text: TextMode) -> Answered:
+    def recognize(self, image: bytes, text: TextMode) -> BackendReply:
         """Ask the server; again where a worker still answers from another snapshot.
 
         Raises:
@@ -190,11 +190,11 @@ class OverHttp:
             try:
                 reply = self._post(image, headers)
             except _Refused as refused:
-                return Answered(None, (time.perf_counter() - started) * 1000, str(refused))
+                return BackendReply(None, (time.perf_counter() - started) * 1000, str(refused))
             wall_ms = (time.perf_counter() - started) * 1000
             served = reply["model"]["catalog"]
             if served == self._catalog:
-                return Answered(reply, wall_ms)
+                return BackendReply(reply, wall_ms)
             if time.monotonic() > deadline:
                 raise EvaluationError(f"{self._url} serves catalog {served}, not {self._catalog}")
             time.sleep(_PAUSE_S)

@@ -20,7 +20,7 @@ FRAMES_PER_CLIP = 40
 
 
 @dataclass(frozen=True)
-class Picture:
+class BackgroundPicture:
     """A photo, or frame ``index`` of a clip. ``key`` names it alike on every machine."""
 
     path: Path
@@ -28,13 +28,13 @@ class Picture:
     index: int | None
 
 
-def find_pictures(folders: Sequence[Path], *, frames_per_clip: int = FRAMES_PER_CLIP) -> list[Picture]:
+def find_pictures(folders: Sequence[Path], *, frames_per_clip: int = FRAMES_PER_CLIP) -> list[BackgroundPicture]:
     """All photos below the folders, and of each clip ``frames_per_clip`` frames at equal distances.
 
     Raises:
         EvaluationError: a folder is missing or holds neither, or a clip cannot be read.
     """
-    found: list[Picture] = []
+    found: list[BackgroundPicture] = []
     for folder in folders:
         if not folder.is_dir():
             raise EvaluationError(f"{folder}: no such folder")
@@ -42,15 +42,15 @@ def find_pictures(folders: Sequence[Path], *, frames_per_clip: int = FRAMES_PER_
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             key = f"{folder.name}/{path.relative_to(folder).as_posix()}"
             if path.suffix.lower() in PHOTOS:
-                found.append(Picture(path, key, None))
+                found.append(BackgroundPicture(path, key, None))
             elif path.suffix.lower() in CLIPS:
-                found += [Picture(path, f"{key}#{index}", index) for index in _spread(path, frames_per_clip)]
+                found += [BackgroundPicture(path, f"{key}#{index}", index) for index in _spread(path, frames_per_clip)]
         if len(found) == before:
             raise EvaluationError(f"{folder}: neither photos nor clips in it")
     return found
 
 
-def load_picture(picture: Picture, *, frames_per_clip: int = FRAMES_PER_CLIP) -> NDArray[np.uint8]:
+def load_picture(picture: BackgroundPicture, *, frames_per_clip: int = FRAMES_PER_CLIP) -> NDArray[np.uint8]:
     """Its pixels, uint8 (h, w, 3).
 
     Raises:

@@ -43,7 +43,7 @@ class Truth:
 
 
 @dataclass(frozen=True)
-class Frame:
+class ComposedFrame:
     """A JPEG of 720 × 1280 pixels. ``truth`` is None where it shows no product."""
 
     jpeg: bytes
@@ -56,7 +56,7 @@ def seed_for(seed: int, *parts: str) -> int:
     return int.from_bytes(digest[:8], "big")
 
 
-def compose(photo: Rgb, background: Rgb, *, sku: str, seed: int) -> Frame:
+def compose(photo: Rgb, background: Rgb, *, sku: str, seed: int) -> ComposedFrame:
     """The product of ``photo``, uint8 (h, w, 3), held into ``background``, uint8 (h, w, 3) of any size.
 
     Rotated by -30..30 degrees, 20..60 % of the frame's height (less where it would not fit in the frame's width), in
@@ -78,13 +78,13 @@ def compose(photo: Rgb, background: Rgb, *, sku: str, seed: int) -> Frame:
     has_hand = bool(rng.random() < _HAND_SHARE)
     if has_hand:
         frame = cover(frame, mask, rng)
-    return Frame(_jpeg(frame, rng), Truth(sku, box, cutout.method, has_hand))
+    return ComposedFrame(_jpeg(frame, rng), Truth(sku, box, cutout.method, has_hand))
 
 
-def plain(background: Rgb, *, seed: int) -> Frame:
+def plain(background: Rgb, *, seed: int) -> ComposedFrame:
     """The same kind of frame without a product."""
     rng = np.random.default_rng(seed)
-    return Frame(_jpeg(_covering(background, rng), rng), None)
+    return ComposedFrame(_jpeg(_covering(background, rng), rng), None)
 
 
 def decode_rgb(data: bytes) -> Rgb:

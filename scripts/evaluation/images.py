@@ -8,8 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from evaluation.backgrounds import Picture, load_picture
-from evaluation.compose import Frame, Truth, compose, decode_rgb, plain, seed_for
+from evaluation.backgrounds import BackgroundPicture, load_picture
+from evaluation.compose import ComposedFrame, Truth, compose, decode_rgb, plain, seed_for
 from evaluation.dataset import EvaluationError, Query
 
 _CLIP_QUALITY = 90
@@ -32,7 +32,7 @@ def photos(queries: Iterable[Query], *, negative: bool = False) -> Iterator[Aske
 
 
 def frames(
-    queries: Iterable[Query], backgrounds: Sequence[Picture], *, seed: int, negative: bool = False
+    queries: Iterable[Query], backgrounds: Sequence[BackgroundPicture], *, seed: int, negative: bool = False
 ) -> Iterator[Asked]:
     """Labelled photos pasted into backgrounds; both the background and the frame go by the seed and the photo's key."""
     for query in queries:
@@ -45,7 +45,7 @@ def frames(
         yield Asked(query.key, frame.jpeg, None if negative else query.sku, frame.truth)
 
 
-def empty(pictures: Iterable[Picture]) -> Iterator[Asked]:
+def empty(pictures: Iterable[BackgroundPicture]) -> Iterator[Asked]:
     """Pictures that show no product, as they are: files unchanged, frames of clips as JPEG."""
     for picture in pictures:
         if picture.index is None:
@@ -56,14 +56,14 @@ def empty(pictures: Iterable[Picture]) -> Iterator[Asked]:
         yield Asked(picture.key, buffer.getvalue(), None)
 
 
-def empty_frames(pictures: Iterable[Picture], *, seed: int) -> Iterator[Asked]:
+def empty_frames(pictures: Iterable[BackgroundPicture], *, seed: int) -> Iterator[Asked]:
     """Pictures that show no product, as backgrounds without anything pasted in."""
     for picture in pictures:
-        frame: Frame = plain(load_picture(picture), seed=seed_for(seed, picture.key))
+        frame: ComposedFrame = plain(load_picture(picture), seed=seed_for(seed, picture.key))
         yield Asked(picture.key, frame.jpeg, None)
 
 
-def chosen(pictures: Sequence[Picture], *, seed: int, limit: int | None) -> list[Picture]:
+def chosen(pictures: Sequence[BackgroundPicture], *, seed: int, limit: int | None) -> list[BackgroundPicture]:
     """At most ``limit`` of them, by the seed and their keys."""
     if limit is None or len(pictures) <= limit:
         return list(pictures)

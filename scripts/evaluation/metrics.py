@@ -36,7 +36,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ImageResult:
     """Answer to one image. ``sku`` None: it shows nothing of the catalog. ``candidates``: best first.
 
     ``core_ms``: of the processor, all threads together; None where another process answered.
@@ -65,7 +65,7 @@ class Answer:
         return self.best is not None and self.best.confidence >= threshold
 
 
-def summarise(queries: Sequence[Answer], negatives: Sequence[Answer], *, threshold: float) -> dict[str, Any]:
+def summarise(queries: Sequence[ImageResult], negatives: Sequence[ImageResult], *, threshold: float) -> dict[str, Any]:
     """One seed's figures. A share of nothing is None."""
     shown = [answer for answer in queries if answer.shows(threshold)]
     right = sum(answer.is_right for answer in shown)
@@ -89,7 +89,7 @@ def summarise(queries: Sequence[Answer], negatives: Sequence[Answer], *, thresho
 
 
 def combine(
-    per_seed: Sequence[Mapping[str, Any]], queries: Sequence[Answer], negatives: Sequence[Answer]
+    per_seed: Sequence[Mapping[str, Any]], queries: Sequence[ImageResult], negatives: Sequence[ImageResult]
 ) -> dict[str, Any]:
     """The figures of all seeds: means of theirs; counts, intervals and times from their answers together."""
     totals = {name: sum(seed[name] for seed in per_seed) for name in ("shown", "shown_right", "false_pops", "errors")}
@@ -121,7 +121,7 @@ def wilson(hits: int, count: int) -> list[float] | None:
     return [max(0.0, middle - half), min(1.0, middle + half)]
 
 
-def judged(queries: Iterable[Answer]) -> tuple[list[float], list[bool]]:
+def judged(queries: Iterable[ImageResult]) -> tuple[list[float], list[bool]]:
     """Confidence of the best product, and whether it is right, of the queries that got any."""
     answered = [(answer.best.confidence, answer.is_right) for answer in queries if answer.best is not None]
     return [confidence for confidence, _ in answered], [right for _, right in answered]
@@ -155,7 +155,7 @@ def calibration_error(confidences: Sequence[float], right: Sequence[bool]) -> fl
     return _share(sum(abs(entry.confidence - entry.accuracy) * entry.count for entry in bins), len(confidences))
 
 
-def precision_coverage(queries: Sequence[Answer]) -> list[tuple[float, float, float]]:
+def precision_coverage(queries: Sequence[ImageResult]) -> list[tuple[float, float, float]]:
     """(threshold, coverage, precision) from the highest confidence down, one for each that occurs."""
     order = sorted(zip(*judged(queries), strict=True), reverse=True)
     points = []
@@ -167,7 +167,7 @@ def precision_coverage(queries: Sequence[Answer]) -> list[tuple[float, float, fl
     return points
 
 
-def box_hits(queries: Iterable[Answer]) -> dict[str, float | None]:
+def box_hits(queries: Iterable[ImageResult]) -> dict[str, float | None]:
     """Of the frames whose best product is right: share with the box's centre in the product, and with IoU >= 0.5."""
     boxes = [
         (answer.best.box_xyxy_px, answer.truth_box_xyxy_px)
@@ -179,7 +179,7 @@ def box_hits(queries: Iterable[Answer]) -> dict[str, float | None]:
     return {"box_center_hit": _share(centres, len(boxes)), "box_iou50": _share(overlaps, len(boxes))}
 
 
-def by_evidence(queries: Sequence[Answer], kind: str) -> float | None:
+def by_evidence(queries: Sequence[ImageResult], kind: str) -> float | None:
     """R@1 where one kind of evidence alone ranks the candidates; None where none of them has that kind."""
     hits, any_value = 0, False
     for answer in queries:
@@ -189,9 +189,9 @@ def by_evidence(queries: Sequence[Answer], kind: str) -> float | None:
     return _share(hits, len(queries)) if any_value else None
 
 
-def by_cutout(queries: Iterable[Answer]) -> dict[str, dict[str, Any]]:
+def by_cutout(queries: Iterable[ImageResult]) -> dict[str, dict[str, Any]]:
     """Of frames: ranking and boxes by how the product was cut out of its photo."""
-    groups: dict[str, list[Answer]] = {}
+    groups: dict[str, list[ImageResult]] = {}
     for answer in queries:
         if answer.cutout is not None:
             groups.setdefault(answer.cutout, []).append(answer)
@@ -205,7 +205,7 @@ def by_cutout(queries: Iterable[Answer]) -> dict[str, dict[str, Any]]:
     }
 
 
-def times(answers: Iterable[Answer]) -> dict[str, dict[str, float]]:
+def times(answers: Iterable[ImageResult]) -> dict[str, dict[str, float]]:
     """Median and 95th percentile of each stage and of the whole (``wall``), in milliseconds."""
     values: dict[str, list[float]] = {}
     for answer in answers:
@@ -218,12 +218,12 @@ def times(answers: Iterable[Answer]) -> dict[str, dict[str, float]]:
     }
 
 
-def text_read(answers: Sequence[Answer]) -> float | None:
+def text_read(answers: Sequence[ImageResult]) -> float | None:
     """Share of the images whose text was read, by the time that it took."""
     return _share(sum(answer.timing_ms.get("text", 0.0) > 0 for answer in answers), len(answers))
 
 
-def _within(answer: Answer, count: int) -> bool:
+def _within(answer: ImageResult, count: int) -> bool:
     """True where the right product is among the first ``count``; one found twice in the image counts once."""
     return answer.sku in list(dict.fromkeys(candidate.sku for candidate in answer.candidates))[:count]
 

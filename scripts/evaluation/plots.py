@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaluation.dataset import EvaluationError
-from evaluation.metrics import Answer, judged, precision_coverage, reliability
+from evaluation.metrics import ImageResult, judged, precision_coverage, reliability
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +28,7 @@ def check_plot(path: Path) -> None:
         raise EvaluationError("--plot needs matplotlib; `make setup` installs it")
 
 
-def draw(path: Path, queries: Sequence[Answer], *, threshold: float, title: str) -> None:
+def draw(path: Path, queries: Sequence[ImageResult], *, threshold: float, title: str) -> None:
     """Write the two diagrams of all seeds' queries to ``path``."""
     from matplotlib.figure import Figure  # only who plots needs it
 
@@ -62,7 +62,7 @@ def draw_profiles(path: Path, measured: Sequence[Mapping[str, Any]], *, title: s
     figure.savefig(path, dpi=120)
 
 
-def _draw_reliability(axes: Axes, queries: Sequence[Answer]) -> None:
+def _draw_reliability(axes: Axes, queries: Sequence[ImageResult]) -> None:
     bins = reliability(*judged(queries))
     most = max((entry.count for entry in bins), default=1)
     axes.plot([0, 1], [0, 1], color="0.6", linestyle="--", label="perfectly calibrated")
@@ -78,7 +78,7 @@ def _draw_reliability(axes: Axes, queries: Sequence[Answer]) -> None:
     axes.legend(loc="upper left")
 
 
-def _draw_curve(axes: Axes, queries: Sequence[Answer], threshold: float) -> None:
+def _draw_curve(axes: Axes, queries: Sequence[ImageResult], threshold: float) -> None:
     points = precision_coverage(queries)
     axes.plot([coverage for _, coverage, _ in points], [precision for _, _, precision in points])
     at_default = [point for point in points if point[0] >= threshold]

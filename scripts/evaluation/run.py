@@ -11,10 +11,19 @@ from typing import Any
 
 from contract.boxes import BoxXyxyPx
 from evaluation import images
-from evaluation.backend import Answered, Backend, InProcess, OverHttp, build, open_recognizer, published, snapshot_id
-from evaluation.backgrounds import Picture, find_pictures
+from evaluation.backend import (
+    Backend,
+    BackendReply,
+    InProcess,
+    OverHttp,
+    build,
+    open_recognizer,
+    published,
+    snapshot_id,
+)
+from evaluation.backgrounds import BackgroundPicture, find_pictures
 from evaluation.dataset import Dataset, EvaluationError, Split, load_dataset, split, write_catalog
-from evaluation.metrics import Answer, Candidate, combine, summarise
+from evaluation.metrics import Candidate, ImageResult, combine, summarise
 from evaluation.plain_products import add_plain_products
 from recognition.request.forms import TextMode
 from recognition.settings import ProfileName
@@ -25,7 +34,7 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class Plan:
+class EvaluationPlan:
     """Options of a run. ``archive_folder`` is an unpacked archive; ``url`` None: in this process.
 
     ``plain`` drawn products without print are added to each catalog.
@@ -58,11 +67,11 @@ class Outcome:
     """``figures`` is the object that ``--json`` prints; the answers are for plots."""
 
     figures: dict[str, Any]
-    queries: list[Answer]
+    queries: list[ImageResult]
     threshold: float
 
 
-def evaluate(plan: Plan, progress: Progress) -> Outcome:
+def evaluate(plan: EvaluationPlan, progress: Progress) -> Outcome:
     """Measure.
 
     Raises:
@@ -92,13 +101,13 @@ def evaluate(plan: Plan, progress: Progress) -> Outcome:
     return run.outcome(dataset)
 
 
-def _backgrounds(plan: Plan, negatives: Sequence[Picture]) -> list[Picture]:
+def _backgrounds(plan: EvaluationPlan, negatives: Sequence[BackgroundPicture]) -> list[BackgroundPicture]:
     """As given, else the negatives, else the few photos that are on the machine anyway."""
     pictures = find_pictures(plan.backgrounds) or list(negatives)
     if pictures:
         return pictures
     try:
-        return [Picture(path, path.name, None) for path in sample_photos()]
+        return [BackgroundPicture(path, path.name, None) for path in sample_photos()]
     except FileNotFoundError as error:
         raise EvaluationError(f"--frames needs --backgrounds or --negatives to paste into: {error}") from error
 
@@ -108,16 +117,16 @@ class _Run:
 
     def __init__(
         self,
-        plan: Plan,
-        negatives: Sequence[Picture],
-        backgrounds: Sequence[Picture],
+        plan: EvaluationPlan,
+        negatives: Sequence[BackgroundPicture],
+        backgrounds: Sequence[BackgroundPicture],
         dump: images.Dump | None,
         progress: Progress,
     ) -> None:
         self._plan, self._dump, self._progress = plan, dump, progress
         self._negative_pictures, self._backgrounds = negatives, backgrounds
-        self._queries: list[Answer] = []
-        self._negatives: list[Answer] = []
+        self._queries: list[ImageResult] = []
+        self._negatives: list[ImageResult] = []
         self._per_seed: list[dict[str, Any]] = []
         self._threshold = 0.0
 
@@ -196,10 +205,12 @@ class _Run:
         others = itertools.chain(left_out, images.empty_frames(pictures, seed=seed))
         return images.frames(parts.queries, self._backgrounds, seed=seed), others
 
-    def _pictures(self, seed: int) -> list[Picture]:
+    def _pictures(self, seed: int) -> list[BackgroundPicture]:
         return images.chosen(self._negative_pictures, seed=seed, limit=self._plan.limit)
 
-    def _ask(self, backend: Backend, seed: int, what: str, asked: Iterable[images.Asked], count: int) -> list[Answer]:
+    def _ask(
+        self, backend: Backend, seed: int, what: str, asked: Iterable[images.Asked], count: int
+    ) -> list[ImageResult]:
         answers = []
         for number, image in enumerate(asked):
             self._progress(what, number, count)
@@ -209,18 +220,20 @@ class _Run:
         return answers
 
 
-def read_answer(asked: images.Asked, answered: Answered) -> Answer:
+def read_answer(asked: images.Asked, answered: BackendReply) -> ImageResult:
     """The answer in a reply of schema 1. Numbers that were lists in JSON become tuples."""
     box = asked.truth.box_xyxy_px if asked.truth and asked.sku is not None else None
     cutout = asked.truth.method if asked.truth else None
     if answered.reply is None:
-        return Answer(asked.sku, (), box, cutout, {}, answered.wall_ms, answered.error or "no reply", answered.core_ms)
+        return ImageResult(
+            asked.sku, (), box, cutout, {}, answered.wall_ms, answered.error or "no reply", answered.core_ms
+        )
     candidates = tuple(
         Candidate(found["sku"], found["confidence"], _box(found.get("box")), dict(found.get("evidence") or {}))
         for found in answered.reply["products"]
     )
     timing: Mapping[str, float] = answered.reply["timing_ms"]
-    return Answer(asked.sku, candidates, box, cutout, dict(timing), answered.wall_ms, core_ms=answered.core_ms)
+    return ImageResult(asked.sku, candidates, box, cutout, dict(timing), answered.wall_ms, core_ms=answered.core_ms)
 
 
 def _box(values: Sequence[float] | None) -> BoxXyxyPx | None:

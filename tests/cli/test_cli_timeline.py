@@ -1,7 +1,7 @@
 """The timeline's picture takes names as they come."""
 
+from livecart.cli.clip_plot import save_timeline
 from livecart.cli.clip_score import ClipTruth, ShownProduct, score
-from livecart.cli.timeline import save_timeline
 
 
 def test_names_that_look_like_markup_are_drawn_as_they_are(tmp_path):

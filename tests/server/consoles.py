@@ -10,7 +10,7 @@ import httpx
 
 from livecart.events import open_bus
 from livecart.server.console import make_host_console
-from livecart.server.health import Health
+from livecart.server.health import HealthMonitor
 from livecart.server.room_registry import RoomRegistry
 from livecart.server.rooms_file import read_rooms_file
 from livecart.server.viewers import make_tickets, make_viewer_hub
@@ -36,7 +36,7 @@ async def console(engine, tmp_path, source, text="", *, token=None):
     hub = make_viewer_hub(engine.rooms, open_bus("memory://"), engine.metrics, file, tickets=tickets)
     made = make_host_console(engine.rooms, engine.outbox, book, hub, file, tickets=tickets)
     viewers = [hub_router(hub, file.viewers, TokenCheck(token), tickets), made.router]
-    health = Health(engine.client.ready, engine.bus.last_event_id, lambda: True)
+    health = HealthMonitor(engine.client.ready, engine.bus.last_event_id, lambda: True)
     senders = TicketCheck(token, lambda room, ticket: tickets.admits(room, ticket, "publisher"))
     api = create_api(
         book, health, engine.metrics.registry, token, hosts=made.guard, publishers=senders, viewers=viewers

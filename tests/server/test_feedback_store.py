@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from livecart.core.rate_limits import TokenBuckets
 from livecart.live.enrich.crops import CropCache, ProductCrop
-from livecart.server.feedback import StoreFeedback
+from livecart.server.feedback_store import StoreFeedback
 from livecart.server.review_gate import FeedbackSettings, ReviewGate
 from livecart.shop.errors import StoreUnavailable
 from livecart.shop.repositories import cards, hosts, products, reviews, viewer_events

@@ -7,7 +7,7 @@ import av
 import httpx
 import pytest
 
-from livecart.server.health import Health
+from livecart.server.health import HealthMonitor
 from livecart.server.room_registry import RoomRegistry
 from livecart.server.rooms_file import read_rooms_file
 from livecart.web import create_api
@@ -23,7 +23,7 @@ def api_of(engine, tmp_path, text="", token=None):
     path = tmp_path / "rooms.toml"
     path.write_text(text, encoding="utf-8")
     book = RoomRegistry(engine.rooms, read_rooms_file(path, {}))
-    health = Health(engine.client.ready, engine.bus.last_event_id, lambda: engine.rooms.is_serving)
+    health = HealthMonitor(engine.client.ready, engine.bus.last_event_id, lambda: engine.rooms.is_serving)
     return create_api(book, health, engine.metrics.registry, token), health
 
 

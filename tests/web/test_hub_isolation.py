@@ -4,8 +4,8 @@ import asyncio
 import json
 import tracemalloc
 
-from livecart.web.hub.connection import ViewerQueue
 from livecart.web.hub.messages import event_message
+from livecart.web.hub.viewer_connection import ViewerQueue
 from tests.waiting import until
 from tests.web.hub_clients import Viewer, event, running_hub, sample
 
@@ -62,7 +62,7 @@ async def test_a_viewer_that_is_slow_again_and_again_is_ended_with_a_code():
 
 def test_overflows_far_apart_are_forgiven(monkeypatch):
     now_s = 0.0
-    monkeypatch.setattr("livecart.web.hub.connection.time.monotonic", lambda: now_s)
+    monkeypatch.setattr("livecart.web.hub.viewer_connection.time.monotonic", lambda: now_s)
     queue = ViewerQueue(4)
     message = event_message(event("card", 1))
     for _ in range(10):

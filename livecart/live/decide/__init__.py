@@ -6,7 +6,7 @@
     vote.py         how much one result counts, and when results agree enough
     tracker.py      takes results in;  track.py: one product, where it is, since when, when it may be announced again
     competition.py  which of several products is the one held
-    track_table.py  the cards on screen: who comes, stays and goes;  availability.py: whether the shop has it
+    track_table.py  the cards on screen: who comes, stays and goes;  availability.py: may the shop show it
     host.py         pinned, muted and listed products
     cards.py        writes events, numbers them, knows which cards are live
     boxes.py        geometry;  settings.py;  state.py: what survives a restart

@@ -5,7 +5,7 @@ At each place the most confident detection speaks, the others are overruled.
 A patterned table or a picture on the wall may resemble a product well enough to be named again and again, never well
 enough for a card. Asking about it once more decides nothing, and asked about in every frame it costs as much as a room
 in which something is shown. So after a while its results stop asking for more. A sure one ends that at once, and what
-newly comes into the picture is looked at whatever this says (gate/background.py).
+newly comes into the picture is looked at whatever this says (gate/background_model.py).
 """
 
 from collections.abc import Iterable
@@ -61,7 +61,7 @@ class _Stretch:
     times: int = 1
 
 
-class UncertainProducts:
+class UncertainStreaks:
     """Of one room. Times are the room's; `window_s` as in `DecisionSettings`."""
 
     def __init__(self, window_s: float) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from livecart.core.types import Detection, Detections, ShareBox
 from livecart.live.decide.boxes import centre, same_place
 from livecart.live.decide.competition import Shift, scene_shift, speed_of
-from livecart.live.decide.detections import PlacedDetection, UncertainProducts, by_place
+from livecart.live.decide.detections import PlacedDetection, UncertainStreaks, by_place
 from livecart.live.decide.settings import DecisionSettings
 from livecart.live.decide.track import Track, forget_absent
 from livecart.live.decide.vote import Ballot, weight_of
@@ -17,7 +17,7 @@ class Tracker:
     def __init__(self, settings: DecisionSettings) -> None:
         self._settings = settings
         self.tracks: dict[str, Track] = {}
-        self._uncertain = UncertainProducts(settings.window_s)
+        self._uncertain = UncertainStreaks(settings.window_s)
 
     def take(self, detections: Detections, at_s: float, now_s: float, pinned: str | None) -> None:
         """One result of a new frame of time `at_s`; `now_s` is later where newer frames came before it."""

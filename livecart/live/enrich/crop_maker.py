@@ -10,7 +10,7 @@ from contract.card import CardEvent
 from livecart.core.types import Detections, Picture
 from livecart.live.enrich.crops import CropCache, CropRefusal, CropRequest, CropSink, ProductCrop, cut_out
 from livecart.live.enrich.faces import FaceFinder
-from livecart.live.enrich.uncertain import UncertainProducts
+from livecart.live.enrich.uncertain import UncertainCrops
 from livecart.live.metrics import LiveMetrics
 
 _log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class CropMaker:
         self._metrics = metrics
         self._cache = cache
         self._review = review
-        self._uncertain: dict[str, UncertainProducts] = {}
+        self._uncertain: dict[str, UncertainCrops] = {}
 
     def of_card(self, event: CardEvent, detections: Detections) -> CropRequest | None:
         """The crop of a card that follows from the detections; None: they do not say where the product is."""
@@ -56,7 +56,7 @@ class CropMaker:
         """Crops for review, if any; those of products that are gone go there. `shown`: skus with cards."""
         if self._review is None:
             return []
-        requests, gone = self._uncertain.setdefault(detections.room, UncertainProducts()).update(detections, shown)
+        requests, gone = self._uncertain.setdefault(detections.room, UncertainCrops()).update(detections, shown)
         for crop in gone:
             self._review.put(crop)
         return requests

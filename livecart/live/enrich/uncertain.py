@@ -39,7 +39,7 @@ class _Uncertain:
     crop: ProductCrop | None = None
 
 
-class UncertainProducts:
+class UncertainCrops:
     """The uncertain products of one room. Times are those of capture."""
 
     def __init__(self) -> None:

@@ -41,7 +41,7 @@ _LEAST_CELLS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class PictureDifference:
     """The difference of one picture from the reference.
 
     Attributes:
@@ -65,12 +65,12 @@ class Reference:
         self._cell_energy = _cell_sums(*(part * part for part in self._structure))
         self._structured = self._cell_energy > _LEAST_STRUCTURE * looked_at.planes[0].size / _CELLS**2
 
-    def difference(self, other: Signature) -> Difference:
+    def difference(self, other: Signature) -> PictureDifference:
         planes, noise_levels = _without_exposure(self.signature.planes, other.planes)
         above = np.maximum(planes, self._highest) - self._highest
         below = self._lowest - np.minimum(planes, self._lowest)
         strongest = _strongest_window(above + below)
-        return Difference(hash_distance(self.signature, other), strongest, noise_levels)
+        return PictureDifference(hash_distance(self.signature, other), strongest, noise_levels)
 
     def shines_through(self, other: Signature) -> bool:
         """True where `other` looks like this picture and another one at once: a dissolve, or a fade from or to black.

@@ -2,7 +2,7 @@
 
 A frame is compared with the last one that was submitted, so that slow drifts add up until they count. One that changed
 but is blurred, or half-way through a dissolve, waits for the next, sharp one, for at most `max_wait_s`. One that
-changed only in ways already known (background.py) is skipped for some seconds.
+changed only in ways already known (background_model.py) is skipped for some seconds.
 """
 
 from collections import Counter, deque
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias, get_args
 
 from livecart.core.types import Frame, InSight, ShareBox
-from livecart.live.gate.background import BackgroundModel, Submitted
+from livecart.live.gate.background_model import BackgroundModel, Submitted
 from livecart.live.gate.difference import Reference
 from livecart.live.gate.foreground import halved
 from livecart.live.gate.settings import GateSettings

@@ -23,14 +23,14 @@ _FLAT = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class TemplateMatch:
     """The best fit of a patch. `score` is the correlation over luma and chroma together, -1 to 1."""
 
     box: ShareBox
     score: float
 
 
-def track(before: Planes, after: Planes, box: ShareBox) -> Found | None:
+def track(before: Planes, after: Planes, box: ShareBox) -> TemplateMatch | None:
     """Look in `after` for what lies in `box` of `before`; None where the box is too small, or the sizes differ."""
     height, width = before.shape[1:]
     x1, y1 = max(0, round(box[0] * width)), max(0, round(box[1] * height))
@@ -52,7 +52,7 @@ def track(before: Planes, after: Planes, box: ShareBox) -> Found | None:
     x = (box[0] + box[2]) / 2 + (at_x - middle_x) / width
     y = (box[1] + box[3]) / 2 + (at_y - middle_y) / height
     moved = (max(0.0, x - half_x), max(0.0, y - half_y), min(1.0, x + half_x), min(1.0, y + half_y))
-    return Found(moved, score) if moved[0] < moved[2] and moved[1] < moved[3] else None
+    return TemplateMatch(moved, score) if moved[0] < moved[2] and moved[1] < moved[3] else None
 
 
 def _best_place(patch: Planes, image: Planes, middle_x: float, middle_y: float) -> tuple[float, float, float] | None:

@@ -27,7 +27,7 @@ from livecart.live.video.picture import Display, VideoPicture
 from livecart.live.video.read_guard import ReadGuard
 from livecart.live.video.sampling import SamplingRate
 from livecart.live.video.settings import IngestSettings
-from livecart.live.video.source import ANALYZE_S, STREAM_DECODERS, Source
+from livecart.live.video.source import ANALYZE_S, STREAM_DECODERS, StreamSource
 from livecart.live.video.srt import SrtReceiver
 from livecart.live.video.stats import ReaderStats
 from livecart.live.video.timeline import LiveTimeline, RecordedTimeline, StreamStalled, Timeline
@@ -52,7 +52,7 @@ class Connection:
 
     container: InputContainer
     stream: VideoStream
-    source: Source
+    source: StreamSource
     settings: IngestSettings
     guard: ReadGuard
     stats: ReaderStats
@@ -133,7 +133,7 @@ class Connection:
 
 @contextmanager
 def open_connection(
-    source: Source, settings: IngestSettings, guard: ReadGuard, stats: ReaderStats
+    source: StreamSource, settings: IngestSettings, guard: ReadGuard, stats: ReaderStats
 ) -> Iterator[Connection]:
     """Open `source` and choose its video; everything is closed on leaving.
 
@@ -170,7 +170,7 @@ def open_connection(
 
 @contextmanager
 def _opened(
-    source: Source, settings: IngestSettings, guard: ReadGuard, egress: Egress, analyze_s: float
+    source: StreamSource, settings: IngestSettings, guard: ReadGuard, egress: Egress, analyze_s: float
 ) -> Iterator[InputContainer]:
     timeout_s = max(settings.open_timeout_s, analyze_s if analyze_s > ANALYZE_S else 0.0)
     guard.expect_within(timeout_s)
@@ -212,7 +212,7 @@ def _is_there(name: str) -> bool:
 
 
 @contextmanager
-def _bytes_of(source: Source, timeout_s: float, guard: ReadGuard, egress: Egress) -> Iterator[SrtReceiver | None]:
+def _bytes_of(source: StreamSource, timeout_s: float, guard: ReadGuard, egress: Egress) -> Iterator[SrtReceiver | None]:
     """Receiver of a source that FFmpeg cannot open by itself; None where it can."""
     if not source.is_srt:
         yield None
@@ -228,7 +228,7 @@ def _may_grow(container: InputContainer) -> bool:
     return not _GROWING_FORMATS.isdisjoint(container.format.name.split(","))
 
 
-def _ends(container: InputContainer, source: Source) -> bool:
+def _ends(container: InputContainer, source: StreamSource) -> bool:
     """True for a recording over HTTP, which knows its duration: an HLS playlist by its end tag, MP4 by its header.
 
     A live FLV may repeat the duration of the file that is being played into it; what tells there is the length of the
@@ -241,7 +241,7 @@ def _ends(container: InputContainer, source: Source) -> bool:
     return (container.duration or 0) > 0
 
 
-def _choose_video(container: InputContainer, source: Source, settings: IngestSettings) -> VideoStream:
+def _choose_video(container: InputContainer, source: StreamSource, settings: IngestSettings) -> VideoStream:
     """The best video; all other streams are not even demuxed. FFmpeg's "best": largest, then of the highest rate.
 
     Raises:

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from livecart.core.errors import StreamError
 from livecart.live.video.settings import IngestSettings
-from livecart.live.video.source import Source
+from livecart.live.video.source import StreamSource
 from livecart.live.video.srt import Address
 
 _NOT_REACHED = "it leads to an address that does not answer or may not be reached (ingest.networks)"
@@ -34,7 +34,7 @@ class AddressRule:
     link-local ones (cloud metadata) are reached only where the source itself is written with that address.
     """
 
-    def __init__(self, source: Source, settings: IngestSettings) -> None:
+    def __init__(self, source: StreamSource, settings: IngestSettings) -> None:
         self._networks = [ipaddress.ip_network(text) for text in settings.networks]
         self.host = urlsplit(source.url).hostname or ""
         self._is_inside = True
@@ -107,7 +107,7 @@ def _shut(connection: socket.socket) -> None:
 
 
 @contextmanager
-def checked_egress(source: Source, settings: IngestSettings) -> Iterator[Egress]:
+def checked_egress(source: StreamSource, settings: IngestSettings) -> Iterator[Egress]:
     """The way by which FFmpeg reaches only what `AddressRule` allows.
 
     Raises:

@@ -43,7 +43,7 @@ _PROBE_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class StreamSource:
     #: What FFmpeg opens: a path or a URL.
     url: str
     scheme: str
@@ -92,7 +92,7 @@ class Source:
         return options
 
 
-def parse_source(text: str, settings: IngestSettings) -> Source:
+def parse_source(text: str, settings: IngestSettings) -> StreamSource:
     """The source that `text` names.
 
     Raises:
@@ -113,16 +113,16 @@ def parse_source(text: str, settings: IngestSettings) -> Source:
     return _network_source(text, scheme)
 
 
-def _file_source(text: str, *, named: bool) -> Source:
+def _file_source(text: str, *, named: bool) -> StreamSource:
     path = Path(url2pathname(urlsplit(text).path)) if named else Path(text)
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
         raise SettingsError(f"the source file {str(path)!r} {what}; name a video file")
     # With its protocol: a name such as "a:b.mp4" or "-" would mean something else to FFmpeg.
-    return Source(url=f"file:{path.resolve()}", scheme="file", shown=str(path))
+    return StreamSource(url=f"file:{path.resolve()}", scheme="file", shown=str(path))
 
 
-def _network_source(text: str, scheme: str) -> Source:
+def _network_source(text: str, scheme: str) -> StreamSource:
     # FFmpeg writes the address of rtsp and rtmp into its requests as it is: a line end in it would begin another one.
     if any(character.isspace() or not character.isprintable() for character in text):
         raise SettingsError(
@@ -140,7 +140,7 @@ def _network_source(text: str, scheme: str) -> Source:
         raise SettingsError(f"the source {_shown(text)!r} names no host; write {scheme}://host/path")
     if scheme == "srt":
         check_srt(text)
-    return Source(url=quote(text, safe=_URL_CHARACTERS), scheme=scheme, shown=_shown(text))
+    return StreamSource(url=quote(text, safe=_URL_CHARACTERS), scheme=scheme, shown=_shown(text))
 
 
 def _shown(text: str) -> str:

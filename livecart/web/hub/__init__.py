@@ -2,7 +2,7 @@
 
 routes.py      /viewer, /rooms/{id}/events, ...;  websocket.py, event_stream.py  the two transports
 admission.py   origins, tickets (tickets.py), limits of connections
-connection.py  one viewer: its bounded queue, its writer and reader
+viewer_connection.py  one viewer: its bounded queue, its writer and reader
 hub.py         one subscription for all rooms, heartbeats, joining and leaving;  garbage.py  Python's collector
 room_feed.py   one room: cards shown, events kept, viewers connected
 messages.py    the protocol's messages;  feedback.py  reports of viewers, checked and counted once

@@ -10,9 +10,8 @@ from livecart.core.http_bodies import BodyRefused, read_body
 from livecart.core.http_replies import error
 from livecart.core.rate_limits import TokenBuckets, network_of
 from livecart.web.hub.admission import BadAfter, ViewerRequest, read_viewer_request
-from livecart.web.hub.connection import run_connection
 from livecart.web.hub.feedback import BATCHES_BURST, BATCHES_PER_S
-from livecart.web.hub.hub import Refused, ViewerHub
+from livecart.web.hub.hub import ViewerHub, ViewerRefused
 from livecart.web.hub.messages import (
     LONGEST_VIEWER_MESSAGE_BYTES,
     FeedbackBatch,
@@ -21,6 +20,7 @@ from livecart.web.hub.messages import (
     ack,
     read_viewer_message,
 )
+from livecart.web.hub.viewer_connection import run_connection
 
 #: How long a viewer that does not read has for the stream's end.
 _END_WITHIN_S = 1.0
@@ -59,7 +59,7 @@ class EventStream(Response):
                 if queue.closing is not None:
                     with contextlib.suppress(TimeoutError, OSError):
                         await asyncio.wait_for(send({"type": "http.response.body", "body": b""}), _END_WITHIN_S)
-        except Refused as refused:
+        except ViewerRefused as refused:
             await _refuse(self._hub, self._visit, refused)(scope, receive, send)
 
 
@@ -130,6 +130,6 @@ async def _batch(request: Request) -> FeedbackBatch:
     return batch
 
 
-def _refuse(hub: ViewerHub, visit: ViewerRequest, refused: Refused) -> Response:
+def _refuse(hub: ViewerHub, visit: ViewerRequest, refused: ViewerRefused) -> Response:
     why = refused.why
     return error(why.http_status, why.reason, why.message, **allow_page(hub, visit))

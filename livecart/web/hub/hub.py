@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 
 from contract.card import CardEvent
 from livecart.web.hub.admission import Admission, Refusal, ViewerRequest, refusal
-from livecart.web.hub.connection import Closing, ViewerQueue
 from livecart.web.hub.feedback import FeedbackIntake
 from livecart.web.hub.garbage import GarbagePolicy
 from livecart.web.hub.messages import GOING_AWAY, NO_SUCH_ROOM, TRY_AGAIN_LATER, Message, ping
 from livecart.web.hub.metrics import HubMetrics
 from livecart.web.hub.room_feed import RoomEvents, RoomFeed
+from livecart.web.hub.viewer_connection import Closing, ViewerQueue
 
 #: What docs/viewer.md promises: a ping every 15 s; three of them unanswered, and the viewer is gone.
 _PING_EVERY_S = 15.0
@@ -23,7 +23,7 @@ _STATE_WITHIN_S = 3.0
 _SLICE = 500
 
 
-class Refused(Exception):
+class ViewerRefused(Exception):
     def __init__(self, why: Refusal) -> None:
         super().__init__(why.message)
         self.why = why
@@ -118,13 +118,13 @@ class ViewerHub:
         """A viewer's place, as long as the block lasts.
 
         Raises:
-            Refused: origin, ticket, room or a limit speaks against it.
+            ViewerRefused: origin, ticket, room or a limit speaks against it.
         """
         why = refusal("closing") if self._is_closing else await self.admission.check(visit)
         why = why or self.admission.take_connection(visit)
         if why is not None:
             self.metrics.refuse(why.reason)
-            raise Refused(why)
+            raise ViewerRefused(why)
         try:
             yield
         finally:
@@ -169,7 +169,7 @@ class ViewerHub:
             feed.joining -= 1
             await self._drop_if_unwatched(room, feed)
             self.metrics.refuse("bus")
-            raise Refused(refusal("bus")) from None
+            raise ViewerRefused(refusal("bus")) from None
         except asyncio.CancelledError:
             feed.joining -= 1
             await self._drop_if_unwatched(room, feed)

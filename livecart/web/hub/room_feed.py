@@ -12,9 +12,9 @@ import msgspec
 from contract.card import CardEvent
 from livecart.core.background import Backoff, end_task
 from livecart.core.errors import BusError
-from livecart.web.hub.connection import ViewerQueue
 from livecart.web.hub.messages import GAP, Message, current_cards, event_message, hello
 from livecart.web.hub.metrics import HubMetrics
+from livecart.web.hub.viewer_connection import ViewerQueue
 
 
 class MissingEvents(Protocol):

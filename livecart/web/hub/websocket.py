@@ -7,8 +7,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from livecart.core.rate_limits import TokenBucket, network_of
 from livecart.web.hub.admission import BadAfter, ViewerRequest, read_viewer_request
-from livecart.web.hub.connection import Closing, ViewerQueue, run_connection
-from livecart.web.hub.hub import Refused, ViewerHub
+from livecart.web.hub.hub import ViewerHub, ViewerRefused
 from livecart.web.hub.messages import (
     NOT_THE_PROTOCOL,
     FeedbackBatch,
@@ -18,6 +17,7 @@ from livecart.web.hub.messages import (
     ack,
     read_viewer_message,
 )
+from livecart.web.hub.viewer_connection import Closing, ViewerQueue, run_connection
 
 #: Messages of one viewer: it has some to send after a reconnect, then a batch every 2 s and a pong every 15 s.
 _MESSAGES_BURST, _MESSAGES_PER_S = 60, 5
@@ -38,7 +38,7 @@ async def serve_websocket(hub: ViewerHub, socket: WebSocket, room: str) -> None:
             await run_connection(queue, greeting, write, lambda: _read(hub, socket, visit, queue), hub.metrics)
             if queue.closing is not None:
                 await _close(socket, queue.closing.code, queue.closing.reason)
-    except Refused as refused:
+    except ViewerRefused as refused:
         await _close(socket, refused.why.close_code, refused.why.reason)
     except BadAfter as bad:
         hub.metrics.refuse("protocol")

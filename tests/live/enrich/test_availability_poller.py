@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from livecart.live.decide.availability import WAITING, Offer
-from livecart.live.enrich.availability import AvailabilityPoller, every_s
+from livecart.live.enrich.availability_poller import AvailabilityPoller, every_s
 from livecart.live.metrics import LiveMetrics
 
 MAX_AGE_S = 4.0
@@ -187,7 +187,7 @@ async def test_when_the_list_of_hosts_changes_everything_seen_lately_is_asked_ag
 
 
 async def test_questions_are_bounded_and_the_oldest_goes_first(shop, watched, monkeypatch):
-    monkeypatch.setattr("livecart.live.enrich.availability._MOST_WAITING", 10)
+    monkeypatch.setattr("livecart.live.enrich.availability_poller._MOST_WAITING", 10)
     shop.gate.clear()
     watched.want(["x"])
     await settled()
@@ -200,7 +200,7 @@ async def test_questions_are_bounded_and_the_oldest_goes_first(shop, watched, mo
 
 
 async def test_what_is_known_is_bounded(shop, monkeypatch):
-    monkeypatch.setattr("livecart.live.enrich.availability._MOST_KNOWN", 5)
+    monkeypatch.setattr("livecart.live.enrich.availability_poller._MOST_KNOWN", 5)
     watched = Watched(shop)
     watched.start()
     watched.want([str(number) for number in range(8)])

@@ -8,7 +8,7 @@ from PIL import Image
 
 from livecart.core.types import Detection, Detections
 from livecart.live.enrich.crops import CropCache, ProductCrop, cut_out
-from livecart.live.enrich.uncertain import UncertainProducts
+from livecart.live.enrich.uncertain import UncertainCrops
 from livecart.live.video.picture import ArrayPicture
 
 RED, BLUE = (200, 30, 30), (30, 30, 200)
@@ -102,7 +102,7 @@ class Room:
     """A room's uncertain products, second by second; every crop that is asked for is made at once."""
 
     def __init__(self):
-        self.uncertain, self.at_s, self.made, self.reviewed = UncertainProducts(), 1000.0, [], []
+        self.uncertain, self.at_s, self.made, self.reviewed = UncertainCrops(), 1000.0, [], []
 
     def look(self, *products, shown=(), after_s=1.0):
         self.at_s += after_s

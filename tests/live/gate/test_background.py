@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from livecart.core.types import InSight
-from livecart.live.gate.background import Assessment, BackgroundModel
+from livecart.live.gate.background_model import Assessment, BackgroundModel
 from livecart.live.gate.foreground import KnownPicture, foreground_score
 from livecart.live.gate.settings import GateSettings
 from livecart.live.gate.template import track

@@ -8,7 +8,7 @@ import pytest
 from clips.actors import Actor
 from clips.errors import ClipError
 from clips.hands import GRIP_SHARE, HIDE_SHARE, Dress, make_hand, visible_share
-from clips.motion import Key, Stage, Track, held, set_down
+from clips.motion import Key, PoseTrack, Stage, held, set_down
 from clips.products import ClipProduct
 from clips.sprites import Pose, make_sprite, outline_in, paint
 from clips.storyboard import LEAST_VISIBLE_S, plan_slots
@@ -57,7 +57,9 @@ def test_every_show_lasts_and_begins_and_ends_outside(seed, aspect):
 
 
 def test_the_truth_begins_with_the_first_frame_that_shows_half_of_it():
-    track = Track((Key(1.0, Pose(-30, 160, 100)), Key(2.0, Pose(90, 160, 100)), Key(8.0, Pose(90, 160, 100))), 0.0, 0.0)
+    track = PoseTrack(
+        (Key(1.0, Pose(-30, 160, 100)), Key(2.0, Pose(90, 160, 100)), Key(8.0, Pose(90, 160, 100))), 0.0, 0.0
+    )
     player = actor(track)
     truth = player.truth(SIZE, 30, 10.0)
     # Half of it is inside when its middle crosses the edge.
@@ -77,7 +79,7 @@ def test_a_hand_hides_what_the_truth_says_it_hides(most):
     hand = make_hand(CUTOUT, DRESS, seed=3, most=most)
     told = visible_share(hand, None, 0.0)
     assert 1 - most - 0.02 <= told < 0.97
-    track = Track((Key(0.0, Pose(90, 160, 120)), Key(5.0, Pose(90, 160, 120))), 0.0, 0.0)
+    track = PoseTrack((Key(0.0, Pose(90, 160, 120)), Key(5.0, Pose(90, 160, 120))), 0.0, 0.0)
     bare, covered = (np.zeros((320, 180, 3), np.uint8) for _ in range(2))
     actor(track).draw(bare, 1.0)
     actor(track, grip=hand).draw(covered, 1.0)

@@ -14,7 +14,7 @@ from PIL import Image
 
 import evaluate
 from evaluation import run
-from evaluation.backend import Answered, Thresholds
+from evaluation.backend import BackendReply, Thresholds
 from evaluation.dataset import sku_of
 from recognition.settings import THREADS_VARIABLE
 from tests.scripts.evaluation.drawn import COLOURS, write_dataset, write_scenery
@@ -43,7 +43,7 @@ class Eye:
     def __init__(self, catalog: dict[str, Any]) -> None:
         self._colours = {product["sku"]: COLOURS[product["name"]] for product in catalog["products"]}
 
-    def recognize(self, image: bytes, text: str) -> Answered:
+    def recognize(self, image: bytes, text: str) -> BackendReply:
         pixels = np.asarray(Image.open(io.BytesIO(image)).convert("RGB"))[::4, ::4].astype(int)
         found = []
         for sku, colour in self._colours.items():
@@ -56,7 +56,9 @@ class Eye:
                 found.append({"sku": sku, "confidence": confidence, "box": box, "evidence": evidence})
         found.sort(key=lambda product: -product["confidence"])
         read_ms = 5.0 if text == "always" else 0.0
-        return Answered({"products": found, "timing_ms": {"network": 2.0, "text": read_ms}}, wall_ms=9.0, core_ms=4.0)
+        return BackendReply(
+            {"products": found, "timing_ms": {"network": 2.0, "text": read_ms}}, wall_ms=9.0, core_ms=4.0
+        )
 
 
 @pytest.fixture
@@ -150,8 +152,8 @@ def test_products_left_out_pop_up_if_they_are_taken_for_others(
     arguments = ("--data", data, "--shots", 1, "--leave-out", 0.25)
     assert figures(capsys, tmp_path, *arguments)["false_pops_per_1000"] == 0
 
-    def fooled(self: Eye, image: bytes, text: str) -> Answered:
-        return Answered({"products": [{"sku": "x", "confidence": 0.9, "box": None}], "timing_ms": {}}, 1.0)
+    def fooled(self: Eye, image: bytes, text: str) -> BackendReply:
+        return BackendReply({"products": [{"sku": "x", "confidence": 0.9, "box": None}], "timing_ms": {}}, 1.0)
 
     monkeypatch.setattr(Eye, "recognize", fooled)
     found = figures(capsys, tmp_path, *arguments)

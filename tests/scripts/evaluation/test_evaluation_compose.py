@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluation.compose import Frame, compose
+from evaluation.compose import ComposedFrame, compose
 from evaluation.hand import cover
 from tests.scripts.evaluation.drawn import COLOURS, bottle
 
@@ -14,17 +14,17 @@ RED = COLOURS["红茶 500ml"]
 GREY = np.full((320, 180, 3), 128, np.uint8)
 
 
-def pixels(frame: Frame) -> np.ndarray:
+def pixels(frame: ComposedFrame) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(frame.jpeg)).convert("RGB")).astype(int)
 
 
 @pytest.fixture(scope="module")
-def frames() -> list[Frame]:
+def frames() -> list[ComposedFrame]:
     """Of a red bottle before grey."""
     return [compose(bottle(RED), GREY, sku="1", seed=seed) for seed in range(16)]
 
 
-def test_the_box_is_tight_around_the_product_that_is_seen(frames: list[Frame]) -> None:
+def test_the_box_is_tight_around_the_product_that_is_seen(frames: list[ComposedFrame]) -> None:
     checked = 0
     for frame in frames:
         assert frame.truth is not None

@@ -3,16 +3,16 @@
 import pytest
 
 from evaluation.metrics import (
-    Answer,
     Candidate,
+    ImageResult,
     combine,
     summarise,
     wilson,
 )
 
 
-def answer(sku: str | None, *found: tuple[str, float], **more: object) -> Answer:
-    return Answer(sku, tuple(Candidate(name, confidence) for name, confidence in found), **more)  # type: ignore[arg-type]
+def answer(sku: str | None, *found: tuple[str, float], **more: object) -> ImageResult:
+    return ImageResult(sku, tuple(Candidate(name, confidence) for name, confidence in found), **more)  # type: ignore[arg-type]
 
 
 QUERIES = [
@@ -66,8 +66,8 @@ def test_wilson_as_published() -> None:
 def test_boxes_count_only_where_the_product_is_right() -> None:
     truth = (100.0, 100.0, 200.0, 300.0)
 
-    def framed(sku: str, box: tuple[float, float, float, float] | None) -> Answer:
-        return Answer(sku, (Candidate("a", 0.9, box),), truth, "flood")
+    def framed(sku: str, box: tuple[float, float, float, float] | None) -> ImageResult:
+        return ImageResult(sku, (Candidate("a", 0.9, box),), truth, "flood")
 
     frames = [
         framed("a", truth),

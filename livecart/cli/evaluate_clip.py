@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from contract.card import CardEvent
+from livecart.cli.clip_plot import check_plot, save_timeline
 from livecart.cli.clip_score import ClipScore, read_truth, score
 from livecart.cli.running import (
     DEFAULT_RECOGNIZER,
@@ -26,7 +27,6 @@ from livecart.cli.running import (
     wait_for_recognizer,
 )
 from livecart.cli.terminal import StatusLine
-from livecart.cli.timeline import check_plot, save_timeline
 from livecart.core.errors import StreamError
 from livecart.core.types import RoomView
 from livecart.live.enrich.faces import FacesSettings
