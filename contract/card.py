@@ -60,6 +60,7 @@ class CardEvent(Struct, frozen=True, kw_only=True, omit_defaults=False):
     ] = None
     image_url: Annotated[str | None, Meta(description="The product's picture: https, or a path of the hub.")] = None
     offers: Annotated[tuple[PlatformOffer, ...], Meta(description="Where else it is sold: one a platform.")] = ()
+    is_from_price: Annotated[bool, Meta(description="Variants of it cost more: a card reads ¥59 起, from ¥59.")] = False
     reason: Annotated[str | None, Meta(description="Of a withdraw only: why, one of docs/events.md.")] = None
     schema: Literal[1] = 1
 
@@ -80,3 +81,4 @@ class CardClosed(Struct, frozen=True, kw_only=True, omit_defaults=False):
     reason: str | None
     impressions: Annotated[int, Meta(description="Viewers who saw it.")]
     clicks: Annotated[int, Meta(description="Viewers who followed its link.")]
+    is_from_price: Annotated[bool, Meta(description="As of the card.")] = False

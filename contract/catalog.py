@@ -26,6 +26,16 @@ _KEY_IN_MESSAGE = re.compile(r"`\$\.(\w+)|field `(\w+)`")
 Texts = tuple[str, ...] | None | UnsetType
 
 
+class Variant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A form that a product is sold in, such as 红色 M, with a sku of its own. The archive does not look at it."""
+
+    sku: str
+    name: str
+    price: Annotated[Decimal | None, Meta(extra_json_schema={"type": ["string", "number", "null"]})] = None
+    stock: Annotated[int | None, Meta(description="null: not counted.")] = None
+    image_url: Annotated[str | None, Meta(description="A picture of it elsewhere.")] = None
+
+
 class CatalogEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A product of the file. A key that is not there is UNSET: who imports the file leaves that field as it is."""
 
@@ -42,6 +52,9 @@ class CatalogEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rooms: Annotated[Texts, Meta(description="Only there; null: everywhere.")] = UNSET
     threshold: Confidence | UnsetType | None = UNSET
     negatives: Annotated[Texts, Meta(description="Photos of what was taken for this product and is not it.")] = UNSET
+    variants: Annotated[
+        tuple[Variant, ...] | UnsetType, Meta(description="`livecart` makes price and stock of them.")
+    ] = UNSET
 
     @property
     def price_text(self) -> str | None:

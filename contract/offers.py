@@ -1,6 +1,7 @@
 """Price and stock of products as a small file beside a snapshot says, which changes more often than the snapshot.
 
-``{"schema": 1, "revision": 7, "products": {"1001": ["12.90", "CNY", false]}}``: price, currency, whether none is left.
+``{"schema": 1, "revision": 7, "products": {"1001": ["12.90", "CNY", false, true]}}``: price, currency, whether none is
+left, whether variants cost more.
 """
 
 from typing import Annotated, Final, Literal
@@ -14,11 +15,12 @@ Currency = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}$")]
 
 
 class ProductOffer(msgspec.Struct, frozen=True, array_like=True):
-    """One product's price, as the shop wrote it, and whether it is sold out or off sale."""
+    """A product's price, as the shop wrote it, whether it is sold out or off sale, and whether variants cost more."""
 
     price: Price | None
     currency: Currency | None
     is_sold_out: bool
+    is_from_price: bool = False
 
 
 class Offers(msgspec.Struct, frozen=True, kw_only=True):

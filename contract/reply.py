@@ -63,6 +63,8 @@ class Detection(msgspec.Struct, frozen=True, omit_defaults=True):
     #: Decimal as text, such as "12.90"; the key is left out where the catalog names none.
     price: str | None = None
     currency: str | None = None
+    #: Variants of it cost more.
+    is_from_price: bool = False
 
 
 class TextLine(msgspec.Struct, frozen=True):

@@ -39,7 +39,7 @@ _LONGEST_VALUE = 2000
 
 
 def card_panel(event: CardEvent) -> Panel:
-    price = " ".join(part for part in (event.price, event.currency) if part)
+    price = " ".join(filter(None, (event.price, event.currency, "起 and up" if event.is_from_price else "")))
     rows = {
         "商品 Product": event.name,
         "价格 Price": price,

@@ -77,6 +77,7 @@ class Detection:
     image_url: str | None = None
     #: The catalog's, of other platforms.
     offers: tuple[PlatformOffer, ...] = ()
+    is_from_price: bool = False
     evidence: Evidence | None = None
 
 

@@ -53,13 +53,18 @@ def test_a_product_is_created_with_everything(site):
             "sku": "2001", "brand": "好欢螺", "price": "12.90", "currency": "CNY", "stock": "40", "threshold": "0.9",
             "words": ["螺蛳粉", "柳州"], "labels": ["螺蛳粉"], "rooms": ["room-1"], "name": "螺蛳粉 300g",
             "url": link("2001"), "on_sale": "on",
+            "variants": "2001-M | 大 | 中 | 12.90 | 40\r\n2001-L | 特大 | 15 |  | https://cdn.example.com/l.jpg",
             "offers": f"douyin 37 {link('d')} slot=7\r\ntaobao 9 {link('t')} sku=8\r\n",
         },
     )  # fmt: skip
     assert answer.status_code == 303, html.unescape(answer.text)
     made = get(site, "2001")
     assert (made.name, made.brand, str(made.price), made.currency) == ("螺蛳粉 300g", "好欢螺", "12.90", "CNY")
-    assert (made.stock, made.threshold, made.words, made.labels) == (40, 0.9, ("螺蛳粉", "柳州"), ("螺蛳粉",))
+    assert [(one.sku, one.name, str(one.price), one.stock) for one in made.variants] == [
+        ("2001-M", "大 | 中", "12.90", 40),
+        ("2001-L", "特大", "15", None),
+    ]
+    assert (made.stock, made.threshold, made.words, made.labels) == (None, 0.9, ("螺蛳粉", "柳州"), ("螺蛳粉",))
     assert (made.rooms, made.on_sale, made.source) == (("room-1",), True, None)
     assert [(one.platform, one.item_id, one.sku_id, one.slot) for one in made.offers] == [
         ("douyin", "37", None, 7),

@@ -365,7 +365,7 @@ def test_they_are_written_when_they_differ_and_not_else(priced):
     assert priced.folder.offers.stat().st_mtime_ns == first.st_mtime_ns
     priced.change("1", stock=None, price=Decimal("12.9"))
     assert publisher.publish_offers_once()
-    assert written(priced)["products"] == {"1": ["12.9", "CNY", False], "2": [None, None, False]}
+    assert written(priced)["products"] == {"1": ["12.9", "CNY", False, False], "2": [None, None, False, False]}
     for damaged in (b"", b"{", b"[1]"):
         priced.folder.offers.write_bytes(damaged)
         assert priced.publisher().publish_offers_once()

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { InvalidEvent, parseCardEvent } from '../src/model/card-event'
 import { DismissTimer } from '../src/model/dismiss-timer'
-import { priceParts, priceText } from '../src/view/price'
+import { priceParts, priceText, shownPriceText } from '../src/view/price'
 import { textsFor } from '../src/view/texts'
 import { cardEvent } from './events'
 
@@ -72,6 +72,14 @@ describe('prices', () => {
 
   it.each([null, '', 'free', '-1', '1e3'])('are left out where there is none: %o', (price) => {
     expect(priceText(price, 'CNY', 'zh-CN')).toBe('')
+  })
+
+  it('say that variants cost more', () => {
+    const card = cardEvent({ price: '59', currency: 'CNY', is_from_price: true })
+    expect(shownPriceText(card, textsFor('zh-CN'))).toBe('¥59.00 起')
+    expect(shownPriceText(card, textsFor('en'))).toBe('from ¥59.00')
+    expect(shownPriceText({ ...card, price: null }, textsFor('en'))).toBe('')
+    expect(cardEvent().is_from_price).toBe(false)
   })
 
   it('name a currency that nobody knows', () => {

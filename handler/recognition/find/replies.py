@@ -232,7 +232,9 @@ def _as_offered(offers: Mapping[str, ProductOffer], product: Detection) -> Detec
     offer = offers.get(product.sku)
     if offer is None:
         return product
-    return msgspec.structs.replace(product, price=offer.price, currency=offer.currency)
+    return msgspec.structs.replace(
+        product, price=offer.price, currency=offer.currency, is_from_price=offer.is_from_price
+    )
 
 
 def scaled_box(box: BoxXyxyPx, scale: tuple[float, float]) -> BoxXyxyPx:

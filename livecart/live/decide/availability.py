@@ -22,6 +22,7 @@ class Offer:
     image_url: str | None
     confirmed_at_s: float
     offers: tuple[PlatformOffer, ...] = ()
+    is_from_price: bool = False
 
 
 class Availability(Protocol):
@@ -49,4 +50,5 @@ def with_offer(detection: Detection, offer: Offer | None) -> Detection:
         currency=offer.currency,
         image_url=offer.image_url,
         offers=offer.offers,
+        is_from_price=offer.is_from_price,
     )

@@ -73,6 +73,7 @@ class CardWriter:
             emitted_at_s=decided_at_s,
             image_url=detection.image_url,
             offers=detection.offers,
+            is_from_price=detection.is_from_price,
             reason=reason,
         )
 

@@ -96,6 +96,7 @@ def detections_of(
                 threshold=product.threshold,
                 price=product.price,
                 currency=product.currency,
+                is_from_price=product.is_from_price,
                 evidence=product.evidence,
             )
         )

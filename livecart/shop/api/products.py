@@ -41,7 +41,7 @@ from livecart.shop.availability.product import ProductAvailability, Refusal
 from livecart.shop.repositories import bulk, products
 from livecart.shop.repositories.bulk import Upserted
 from livecart.shop.repositories.search import ProductPage, search
-from livecart.shop.schemas.product import Link, Price, Product, ProductName, ProductPatch, Seconds, Sku
+from livecart.shop.schemas.product import Link, Price, Product, ProductName, Seconds, Sku
 from livecart.shop.service import CatalogService
 
 _BULK = TypeAdapter(BulkBody)
@@ -83,6 +83,7 @@ class Confirmed(msgspec.Struct):
     url: Link
     price: Price | None
     currency: Annotated[str | None, Meta(examples=["CNY"])]
+    is_from_price: Annotated[bool, Meta(description="Variants in stock cost more than `price`.")]
     stock: Annotated[int | None, Meta(examples=[40])]
     version: Annotated[int, Meta(examples=[3])]
     confirmed_at_s: Seconds
@@ -180,8 +181,9 @@ def add_stock(router: APIRouter, service: CatalogService, writer: Writer) -> Non
         version = expected_version(if_match, required=False)
 
         def change(session: Session) -> Json[Product]:
-            patch = ProductPatch(sku=sku, stock=body.stock)
-            return product_reply(products.update(session, patch, expected_version=version))
+            return product_reply(
+                products.set_stock(session, sku, body.stock, variant=body.variant, expected_version=version)
+            )
 
         return writer.run(caller, change)
 

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from contract.card import HIGHEST_SLOT, PLATFORM, PLATFORM_ID, PlatformOffer
+from contract.catalog import Variant
 from livecart.shop.schemas.money import parse_price
-from livecart.shop.schemas.product import URL_CHARS, ProductPatch
+from livecart.shop.schemas.product import MOST_VARIANTS, URL_CHARS, ProductPatch
 
 #: Of one bulk request; more go in several.
 MOST_PRODUCTS = 5000
@@ -52,6 +53,16 @@ class OfferBody(Body):
     slot: Annotated[int | None, Field(ge=1, le=HIGHEST_SLOT, description="Its number in the room's list there.")] = None
 
 
+class VariantBody(Body):
+    """One of the forms that the product is sold in."""
+
+    sku: Annotated[str, Field(min_length=1, max_length=128, examples=["1001-RED-M"])]
+    name: Annotated[str, Field(min_length=1, max_length=255, examples=["红色 M"])]
+    price: Price | None = None
+    stock: Stock | None = None
+    image_url: Annotated[str | None, Field(max_length=URL_CHARS, description="A picture of it elsewhere.")] = None
+
+
 def _without_defaults(schema: dict[str, Any]) -> None:
     """Leaves out defaults: a field that is not given stays as it is."""
     for field in schema["properties"].values():
@@ -75,6 +86,10 @@ class PatchBody(Body):
     threshold: Threshold | None = None
     rooms: Annotated[RoomNames | None, Field(description="null: every room; []: none.")] = None
     offers: Annotated[list[OfferBody], Field(max_length=16, description="The same elsewhere, one a platform.")] = []
+    variants: Annotated[
+        list[VariantBody],
+        Field(max_length=MOST_VARIANTS, description="All of them. Price and stock of the product follow from them."),
+    ] = []
     image_urls: Annotated[
         list[Annotated[str, Field(max_length=URL_CHARS, examples=["https://cdn.example.com/1001.jpg"])]],
         Field(max_length=50, description="Its pictures elsewhere; the first 8 are fetched as photos."),
@@ -87,6 +102,11 @@ class PatchBody(Body):
                 values[name] = tuple(values[name])
         if "offers" in values:
             values["offers"] = tuple(PlatformOffer(**offer.model_dump()) for offer in self.offers)
+        if "variants" in values:
+            values["variants"] = tuple(
+                Variant(**each.model_dump() | {"price": each.price and parse_price(each.price)})
+                for each in self.variants
+            )
         if values.get("price") is not None:
             values["price"] = parse_price(values["price"])
         return ProductPatch(sku=sku, **values)
@@ -141,6 +161,7 @@ class StockBody(Body):
     """The number in stock; null: not counted."""
 
     stock: Stock | None
+    variant: Annotated[SkuText | None, Field(description="Of a product with variants: the one's sku.")] = None
 
 
 class EventBody(Body):

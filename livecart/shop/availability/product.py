@@ -26,6 +26,7 @@ _COLUMNS = (
     ProductRow.price,
     ProductRow.price_digits,
     ProductRow.currency,
+    ProductRow.is_from_price,
     ProductRow.stock,
     ProductRow.on_sale,
     ProductRow.offers,
@@ -46,6 +47,7 @@ class ProductAvailability(msgspec.Struct, frozen=True, kw_only=True):
     url: str = ""
     price: Decimal | None = None
     currency: str | None = None
+    is_from_price: bool = False
     stock: int | None = None
     #: File name of its first photo; see `files.photo_path`.
     photo: str | None = None
@@ -83,6 +85,7 @@ def _availability(row: Any, allowed: tuple[str, ...], read_at_s: float) -> Produ
         url=row.url,
         price=as_written(row.price, row.price_digits),
         currency=row.currency,
+        is_from_price=row.is_from_price,
         stock=row.stock,
         offers=tuple(offer for offer in row.offers if check_link(offer.url, allowed) is None),
         photo=None if row.digest is None else f"{row.digest}.{SUFFIX[row.kind]}",

@@ -148,7 +148,7 @@ def clean_text(field: str, value: Any) -> str:
     if not isinstance(value, str | int | float | Decimal):
         raise InvalidValue(field, "not_text_or_number", value=str(value)[:40])
     text = str(value)
-    if field in ("url", "offers", "image_urls"):
+    if field in ("url", "offers", "variants", "image_urls"):
         # `&copy=1` of a query is no entity.
         return tidy(text.replace("&amp;", "&")).strip()
     if "&" in text:

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from contract.card import PlatformOffer
+from contract.catalog import Variant
 from livecart.shop.errors import FeedError, InvalidValue
 from livecart.shop.schemas.money import parse_price
 from livecart.shop.schemas.product import PATCH_FIELDS, ProductPatch
@@ -56,6 +57,9 @@ TITLES: dict[str, tuple[str, ...]] = {
     "threshold": ("阈值",),
     "rooms": ("直播间 房间",),
     "offers": ("平台商品",),
+    "variants": ("商品规格",),
+    "item_group_id": ("商品组 商品组编号",),
+    "spec": ("规格 规格名称 颜色 颜色分类 尺码 尺寸 color colour size",),
     "image_urls": (
         "图片 图片链接 图片地址 图片url 商品图片 主图 商品主图 主图链接 "
         "image images imageurl imagelink additionalimagelink imagesrc productimage "
@@ -71,7 +75,7 @@ _FIELD_OF = {
     for title in ([pattern.format(n=n) for n in range(1, 10)] if "{n}" in pattern else [pattern])
 }
 #: Fields that may stand in several columns.
-_SEVERAL = ("stock", "image_urls")
+_SEVERAL = ("stock", "image_urls", "spec")
 _LISTS = frozenset({"words", "labels", "rooms"})
 _IN_BRACKETS = re.compile(r"[(\[【{<《](.*?)[)\]】}>》]")
 _NEEDED = re.compile(r"必填|选填|必须|required|optional")
@@ -159,8 +163,8 @@ def _heading(number: int, titles: Mapping[int, str], file_name: str) -> Heading:
 
 
 def _check_several(name: str, first: str, second: str, file_name: str) -> None:
-    """Stock may stand in a column for each warehouse, named in brackets, and each picture in one of its own."""
-    if name == "image_urls":
+    """Stock may stand in a column for each warehouse, named in brackets; each picture and colour or size in its own."""
+    if name in ("image_urls", "spec"):
         return
     units = {_in_brackets(first), _in_brackets(second)}
     if name != "stock" or len(units) < 2 or "" in units:
@@ -214,6 +218,8 @@ def parse_field(name: str, value: Any) -> Any:
         return _list(name, value)
     if name == "offers":
         return _offers(value)
+    if name == "variants":
+        return _variants(value)
     if name == "image_urls":
         return tuple(value) if isinstance(value, list | tuple) else tuple(_text(value).split())
     if name == "on_sale":
@@ -289,6 +295,35 @@ def _written_offer(offer: PlatformOffer) -> str:
     return " ".join([offer.platform, offer.item_id, offer.url, *named])
 
 
+def _variants(value: Any) -> tuple[Variant, ...]:
+    """Of a list, or a line each: sku | name | price | stock, and if wanted | a picture's link."""
+    if isinstance(value, list | tuple):
+        try:
+            return tuple(each if isinstance(each, Variant) else msgspec.convert(each, Variant) for each in value)
+        except msgspec.ValidationError as error:
+            raise InvalidValue("variants", "not_a_variant", value=str(value)[:80]) from error
+    return tuple(_variant(line) for line in _text(value).splitlines() if line.strip())
+
+
+def _variant(line: str) -> Variant:
+    sku, *parts = line.split("|")
+    image_url = parts.pop().strip() if parts and parts[-1].strip().startswith("https://") else None
+    if len(parts) < 3:
+        raise InvalidValue("variants", "not_a_variant", value=line[:80])
+    *name, price, stock = parts
+    return Variant(
+        sku=sku.strip(), name="|".join(name).strip(), price=parse_price(price) if price.strip() else None,
+        stock=_whole("variants", stock) if stock.strip() else None, image_url=image_url,
+    )  # fmt: skip
+
+
+def _written_variant(variant: Variant) -> str:
+    told = [variant.sku, variant.name, variant.price, variant.stock]
+    return " | ".join(
+        ["" if each is None else str(each) for each in told] + ([variant.image_url] if variant.image_url else [])
+    )
+
+
 def _yes_or_no(value: Any) -> bool:
     text = _text(value).casefold()
     if text in _YES:
@@ -328,6 +363,8 @@ def cell_of(name: str, value: Any) -> str:
         return "1" if value else "0"
     if name == "offers":
         return "\n".join(map(_written_offer, value))
+    if name == "variants":
+        return "\n".join(map(_written_variant, value))
     if name == "image_urls":
         return "\n".join(value)
     if isinstance(value, tuple):

@@ -134,6 +134,9 @@ def _to_entry(product: Product, kept: Sequence[PhotoInfo | Negative]) -> dict[st
         "photos": [f"{PHOTOS}/{_name(photo)}" for photo in kept if isinstance(photo, PhotoInfo)],
         "negatives": [f"{PHOTOS}/{_name(photo)}" for photo in kept if isinstance(photo, Negative)],
     }
+    if not product.on_sale:
+        # Their stock is the product's.
+        entry["variants"] = [variant | {"stock": 0} for variant in values["variants"]]
     # An empty list of rooms says something: in none of them.
     return {name: value for name, value in entry.items() if value or value == 0 or (name == "rooms" and value == ())}
 

@@ -1,21 +1,24 @@
 """A row of a table or an item of a feed, as people and their programs write it, made exact (docs/tables.md)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from contract.catalog import Variant
 from livecart.shop.errors import InvalidValue
 from livecart.shop.import_export.cells import NumberCell, Verbatim, clean_text, read_sku
 from livecart.shop.import_export.columns import to_patch
+from livecart.shop.import_export.groups import Groups, as_variant
 from livecart.shop.import_export.prices import currency_of, price_and_currency
 from livecart.shop.import_export.stock import read_stock
 from livecart.shop.schemas.product import ProductPatch, is_image_url
 
-#: The key, and beside the fields of a patch: a lower price, from when until when, and whether there is any.
-_MORE_FIELDS = frozenset({"sku", "sale_price", "sale_from", "sale_to", "in_stock"})
+#: The key, and beside the fields of a patch: a lower price, from when until when, whether there is any, and of which
+#: product it is which variant.
+_MORE_FIELDS = frozenset({"sku", "sale_price", "sale_from", "sale_to", "in_stock", "item_group_id", "spec"})
 #: A comma may also be part of one.
 _BETWEEN_URLS = re.compile(r"\s+|(?<![,;|，；、])[,;|，；、]+(?=(?:https?:)?//)")
 _MOST_URLS_CHARS = 50_000
@@ -45,6 +48,8 @@ def read_row(
             there = read_stock(values["in_stock"])
             exact["stock"] = 0 if there == 0 else exact.get("stock", there)
         price_and_currency(values, exact, at, point_is_decimal)
+        if isinstance(listed := values.get("variants"), list | tuple):
+            exact["variants"] = [_variant(each, exact) for each in listed]
     except InvalidValue as error:
         error.where, error.sku = where, sku
         raise
@@ -70,17 +75,27 @@ class RowReader:
     point_is_decimal: bool = False
     #: By sku, as its first good row has it.
     _spelled: dict[str, str] = field(default_factory=dict)
+    _groups: Groups = field(default_factory=Groups)
 
-    def read(self, values: Mapping[str, Any], where: str) -> ProductPatch | InvalidValue:
+    def read(self, values: Mapping[str, Any], where: str) -> ProductPatch | InvalidValue | None:
+        """A row; None: it is of a group, whose product comes with `groups`."""
+        group_id = ""
         try:
+            group_id = read_sku(values.get("item_group_id"))
             patch = read_row(values, where, self.at, point_is_decimal=self.point_is_decimal)
         except InvalidValue as error:
+            # The product is named, so that it stays as it is where no row of it is good.
+            error.where, error.sku = where, group_id or error.sku
             return error
         written = values["sku"]
         spelled = str(written).strip() if isinstance(written, str | int | Decimal) else patch.sku
         if self._spelled.setdefault(patch.sku, spelled) != spelled:
             return InvalidValue("sku", "sku_twice", where=where, sku=patch.sku)
-        return patch
+        return self._groups.add(group_id, patch, _specs(values.get("spec")), where) if group_id else patch
+
+    def groups(self) -> Iterator[ProductPatch]:
+        """Products of the groups, when all rows are read."""
+        return self._groups.products()
 
 
 def image_urls(value: Any) -> list[str]:
@@ -102,6 +117,25 @@ def image_urls(value: Any) -> list[str]:
     return found
 
 
+def _variant(each: Any, exact: dict[str, Any]) -> Variant:
+    """An entry of a product's list; of `exact` it has the currency, or says which."""
+    if isinstance(each, Variant):
+        return each
+    values = dict(each)
+    values |= {"currency": exact.get("currency"), "image_urls": values.pop("image_url", None)}
+    try:
+        patch = read_row(values, "")
+    except InvalidValue as error:
+        raise InvalidValue("variants", "variant", sku=str(each.get("sku"))[:40], cause=error.text()) from error
+    if patch.currency:
+        exact["currency"] = patch.currency
+    return as_variant(patch)
+
+
+def _specs(value: Any) -> tuple[str, ...]:
+    return tuple(clean_text("spec", each).strip() for each in (value if isinstance(value, list | tuple) else [value]))
+
+
 def _field(name: str, value: Any) -> Any:
     if name == "image_urls":
         return image_urls(value)
@@ -116,10 +150,10 @@ def _field(name: str, value: Any) -> Any:
     if name == "threshold" and isinstance(value, NumberCell):
         return value.plain()
     if isinstance(value, list | tuple):
-        if name == "offers":
+        if name in ("offers", "variants"):
             return value
         return tuple(clean_text(name, each) for each in value)
-    if name in ("words", "labels", "rooms", "offers") and not isinstance(value, Verbatim):
+    if name in ("words", "labels", "rooms", "offers", "variants") and not isinstance(value, Verbatim):
         # Lines separate; the others are cleaned when the list is taken apart.
         return "\n".join(
             clean_text(name, line) for line in (str(value).splitlines() if isinstance(value, str) else [value])

@@ -81,7 +81,11 @@ class Table:
                 continue
             if currency and not _is_empty(values.get("price")) and _is_empty(values.get("currency")):
                 values["currency"] = currency
-            yield where, reader.read(values, where)
+            entry = reader.read(values, where)
+            if entry is not None:
+                yield where, entry
+        for patch in reader.groups():
+            yield f"{self.file_name}: {patch.sku}", patch
 
 
 def read_table(data: bytes, file_name: str) -> Iterator[tuple[str, ProductPatch | InvalidValue]]:

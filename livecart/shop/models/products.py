@@ -3,10 +3,11 @@
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Boolean, Double, ForeignKey, Index, Integer, SmallInteger, String, UniqueConstraint
+from sqlalchemy import Boolean, Double, ForeignKey, Index, Integer, SmallInteger, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from contract.card import PlatformOffer
+from contract.catalog import Variant
 from livecart.shop.models.base import Base, Digest, Json, JsonTuple, Room, RowId, Seconds, Sku, options
 from livecart.shop.schemas.money import Money
 from livecart.shop.schemas.product import BRAND_CHARS, NAME_CHARS, SEARCH_CHARS, URL_CHARS
@@ -43,6 +44,9 @@ class ProductRow(Base):
     #: False: only in the rooms of product_rooms, which may be none.
     all_rooms: Mapped[bool] = mapped_column(Boolean)
     offers: Mapped[tuple[PlatformOffer, ...]] = mapped_column(JsonTuple(PlatformOffer), nullable=True)
+    variants: Mapped[tuple[Variant, ...]] = mapped_column(JsonTuple(Variant), nullable=True)
+    #: As price and stock, of a product with variants it is what `sold_as` makes of them.
+    is_from_price: Mapped[bool] = mapped_column(Boolean, default=False, server_default=text("0"))
     image_urls: Mapped[tuple[str, ...]] = mapped_column(JsonTuple(str), nullable=True)
     source: Mapped[str | None] = mapped_column(String(64))
     #: Key and form in product_links.json, where it came from there.

@@ -275,10 +275,10 @@ class Publisher:
 
 def _offers(session: Session) -> dict[str, ProductOffer]:
     row = ProductRow
-    query = select(row.sku, row.price, row.price_digits, row.currency, row.on_sale, row.stock)
+    query = select(row.sku, row.price, row.price_digits, row.currency, row.on_sale, row.stock, row.is_from_price)
     return {
         sku: ProductOffer(
-            None if price is None else str(as_written(price, digits)), currency, not on_sale or stock == 0
+            None if price is None else str(as_written(price, digits)), currency, not on_sale or stock == 0, is_from
         )
-        for sku, price, digits, currency, on_sale, stock in session.execute(query)
+        for sku, price, digits, currency, on_sale, stock, is_from in session.execute(query)
     }

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple
 
+import msgspec
 from msgspec import Meta
 from sqlalchemy import bindparam, select
 from sqlalchemy import insert as sql_insert
@@ -27,7 +28,15 @@ from livecart.shop.repositories.product_rows import (
     shows_in_snapshot,
     write_rooms,
 )
-from livecart.shop.schemas.product import PATCH_FIELDS, Product, ProductChange, ProductPatch, check_patch, to_json
+from livecart.shop.schemas.product import (
+    PATCH_FIELDS,
+    Product,
+    ProductChange,
+    ProductPatch,
+    check_patch,
+    sold_as,
+    to_json,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +72,26 @@ def edit_of(patch: ProductPatch, before: Product | None, where: str = "") -> Edi
     """The edit that a checked patch makes.
 
     Raises:
-        InvalidValue: a new product has no name or no link.
+        InvalidValue: a new product has no name or no link; or the patch gives a price or stock, and no variants, where
+            the product has variants, from which they follow.
     """
     given = patch.given()
-    if before is not None:
-        kept = {name: getattr(before, name) for name in before.__struct_fields__}
-        return Edit(patch, before, Product(**{**kept, **given}))
-    for name in ("name", "url"):
-        if name not in given:
-            raise InvalidValue(name, "needed_when_new", where=where, sku=patch.sku)
-    return Edit(patch, None, Product(sku=patch.sku, **given))
+    if before is None:
+        for name in ("name", "url"):
+            if name not in given:
+                raise InvalidValue(name, "needed_when_new", where=where, sku=patch.sku)
+        after = sold_as(Product(sku=patch.sku, **given))
+    else:
+        if given.get("variants") and any(variant.price is not None for variant in before.variants):
+            # Theirs was the price: where they name none now, there is none.
+            given = {"price": None} | given
+        after = sold_as(msgspec.structs.replace(before, **given))
+    if after.variants:
+        for name in ("price", "stock"):
+            if "variants" not in given and given.get(name, getattr(after, name)) != getattr(after, name):
+                raise InvalidValue(name, "of_variants", where=where)
+        patch = msgspec.structs.replace(patch, price=after.price, stock=after.stock)
+    return Edit(patch, before, after)
 
 
 def write(session: Session, edits: Sequence[Edit], *, source: str | None = None) -> Upserted:
@@ -99,7 +118,10 @@ def write(session: Session, edits: Sequence[Edit], *, source: str | None = None)
             new.append(new_row(after, at_s) | owner)
             log.append(audit_entry(session, "create", subject="product", name=patch.sku, after=to_json(after)))
         elif change.after or (before is not None and source not in (None, before.source)):
-            columns = columns_of(patch.given()) | owner | {"search_text": search_of(after), "updated_at_s": at_s}
+            columns = columns_of(patch.given()) | owner
+            columns |= {
+                "is_from_price": after.is_from_price, "search_text": search_of(after), "updated_at_s": at_s,
+            }  # fmt: skip
             updates.setdefault(tuple(columns), []).append(
                 {"of_sku": patch.sku, **{f"new_{name}": value for name, value in columns.items()}}
             )

@@ -17,7 +17,9 @@ from livecart.shop.schemas.money import as_written, digits_of
 from livecart.shop.schemas.product import PATCH_FIELDS, PhotoInfo, Product, search_text
 
 #: Columns that hold a patch's field under its own name.
-_PLAIN = ("name", "url", "brand", "price", "currency", "stock", "on_sale", "threshold", "offers", "image_urls")
+_PLAIN = (
+    "name", "url", "brand", "price", "currency", "stock", "on_sale", "threshold", "offers", "variants", "image_urls",
+)  # fmt: skip
 #: Most ids in one `IN (...)`, and rows in one round of statements: SQLite's default limit of variables is above,
 #: MySQL's packet far above.
 CHUNK = 500
@@ -97,6 +99,7 @@ def new_row(product: Product, at_s: float) -> dict[str, Any]:
         **columns_of({name: getattr(product, name) for name in PATCH_FIELDS}),
         "sku": product.sku,
         "source": product.source,
+        "is_from_price": product.is_from_price,
         "search_text": search_of(product),
         "version": 1,
         "created_at_s": at_s,
@@ -168,4 +171,4 @@ def _in_snapshot(product: Product | None) -> Any:
 
 
 def _in_offers(product: Product | None) -> Any:
-    return None if product is None else (sellable(product), str(product.price), product.currency)
+    return None if product is None else (sellable(product), str(product.price), product.currency, product.is_from_price)

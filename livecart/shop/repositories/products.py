@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import delete as sql_delete
 from sqlalchemy import func, select
 from sqlalchemy import update as sql_update
@@ -64,6 +65,25 @@ def update(session: Session, patch: ProductPatch, *, expected_version: int | Non
     check_version(before, expected_version, to_json(patch))
     write(session, [edit_of(patch, before)])
     return get(session, patch.sku)
+
+
+def set_stock(
+    session: Session, sku: str, stock: int | None, *, variant: str | None, expected_version: int | None
+) -> Product:
+    """Say how many there are, of a product with variants for one of them.
+
+    Raises:
+        NotFound: there is none of that sku, or no such variant.
+        Conflict, InvalidValue: as of `update`.
+    """
+    if variant is None:
+        return update(session, ProductPatch(sku=sku, stock=stock), expected_version=expected_version)
+    before = load_by_sku(session, [sku], lock=True).get(sku)
+    variants = before.variants if before else ()
+    if variant not in (each.sku for each in variants):
+        raise NotFound("no_variant", sku=sku, variant=variant)
+    changed_to = tuple(replace(each, stock=stock) if each.sku == variant else each for each in variants)
+    return update(session, ProductPatch(sku=sku, variants=changed_to), expected_version=expected_version)
 
 
 def remove(session: Session, sku: str, *, expected_version: int | None) -> None:

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from contract.card import HIGHEST_SLOT, PLATFORM, PLATFORM_ID, PlatformOffer
+from contract.catalog import Variant
 from contract.links import check_link
 from livecart.core.printable import is_printable
 from livecart.shop.errors import InvalidValue
@@ -36,6 +37,7 @@ MOST_IMAGES = 8
 _LIST_BYTES = 16_000
 _LIST_ENTRIES = 500
 _MOST_OFFERS = 16
+MOST_VARIANTS = 200
 _PLATFORM = re.compile(PLATFORM)
 _PLATFORM_ID = re.compile(PLATFORM_ID)
 _STOCK_HIGHEST = 2_000_000_000
@@ -75,6 +77,10 @@ class Product(msgspec.Struct, frozen=True, kw_only=True):
     )
     rooms: Annotated[tuple[str, ...] | None, Meta(description="null: in every room.")] = None
     offers: Annotated[tuple[PlatformOffer, ...], Meta(description="The same on other platforms, one on each.")] = ()
+    variants: Annotated[
+        tuple[Variant, ...], Meta(description="Forms that it is sold in; price and stock follow from them.")
+    ] = ()
+    is_from_price: Annotated[bool, Meta(description="Variants in stock cost more than `price`.")] = False
     photos: tuple[PhotoInfo, ...] = ()
     source: Annotated[str | None, Meta(description="The feed that owns it; null: staff.")] = None
     version: Annotated[int, Meta(description="Grows with each change.", examples=[3])] = 1
@@ -105,6 +111,7 @@ class ProductPatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     threshold: float | UnsetType | None = UNSET
     rooms: tuple[str, ...] | UnsetType | None = UNSET
     offers: tuple[PlatformOffer, ...] | UnsetType = UNSET
+    variants: tuple[Variant, ...] | UnsetType = UNSET
     image_urls: tuple[str, ...] | UnsetType = UNSET
 
     def given(self) -> dict[str, Any]:
@@ -151,6 +158,25 @@ def check_sku(sku: str) -> str:
 
 def check_room(room: str) -> str:
     return _text("rooms", room, ROOM_CHARS)
+
+
+def sold_as(product: Product) -> Product:
+    """The product with price and stock as its variants have them.
+
+    The price is the lowest of those in stock, of all where none is; where no variant names one, the product's own. The
+    stock is the sum, not counted where one of them is not.
+    """
+    if not product.variants:
+        return msgspec.structs.replace(product, is_from_price=False)
+    there = [variant for variant in product.variants if variant.stock != 0] or product.variants
+    prices = {variant.price for variant in there if variant.price is not None}
+    counts = [variant.stock for variant in product.variants]
+    return msgspec.structs.replace(
+        product,
+        price=min(prices, default=product.price),
+        is_from_price=len(prices) > 1,
+        stock=None if None in counts else min(_STOCK_HIGHEST, sum(filter(None, counts))),
+    )
 
 
 def search_text(sku: str, name: str, brand: str | None, words: Iterable[str]) -> str:
@@ -215,6 +241,8 @@ def _checked(field: str, value: Any, allowed_hosts: Iterable[str]) -> Any:
         _check_link(field, value, allowed_hosts)
     elif field == "offers":
         _check_offers(value, allowed_hosts)
+    elif field == "variants":
+        return _variants(value)
     elif field == "image_urls":
         return _image_urls(value)
     elif field == "brand":
@@ -225,11 +253,16 @@ def _checked(field: str, value: Any, allowed_hosts: Iterable[str]) -> Any:
         return None if value is None else check_price(value)
     elif field == "currency":
         return check_currency(value) if value else None
-    elif field == "stock" and value is not None and not 0 <= value <= _STOCK_HIGHEST:
-        raise InvalidValue(field, "out_of_range", value=value, least=0, most=_STOCK_HIGHEST)
+    elif field == "stock":
+        _check_stock(field, value)
     elif field == "threshold" and value is not None and not 0.0 <= value <= 1.0:
         raise InvalidValue(field, "out_of_range", value=value, least=0, most=1)
     return value
+
+
+def _check_stock(field: str, value: int | None) -> None:
+    if value is not None and not 0 <= value <= _STOCK_HIGHEST:
+        raise InvalidValue(field, "out_of_range", value=value, least=0, most=_STOCK_HIGHEST)
 
 
 def _check_link(field: str, url: str, allowed_hosts: Iterable[str]) -> None:
@@ -255,6 +288,35 @@ def _check_offers(offers: tuple[PlatformOffer, ...], allowed_hosts: Iterable[str
         if offer.slot is not None and not 1 <= offer.slot <= HIGHEST_SLOT:
             raise InvalidValue("offers", "out_of_range", value=offer.slot, least=1, most=HIGHEST_SLOT)
         _check_link("offers", offer.url, allowed_hosts)
+
+
+def _variants(variants: tuple[Variant, ...]) -> tuple[Variant, ...]:
+    checked = tuple(map(_variant, variants))
+    for variant in checked:
+        # It parts them where a variant is written in a line.
+        if "|" in f"{variant.sku}{variant.image_url}":
+            raise InvalidValue("variants", "holds_a_bar", value=variant.sku)
+    if len(checked) > MOST_VARIANTS or len(msgspec.json.encode(checked)) > _LIST_BYTES:
+        raise InvalidValue("variants", "too_many_entries", most=MOST_VARIANTS, most_bytes=_LIST_BYTES)
+    seen: set[str] = set()
+    for variant in checked:
+        if variant.sku in seen:
+            raise InvalidValue("variants", "sku_twice", sku=variant.sku)
+        seen.add(variant.sku)
+    return checked
+
+
+def _variant(variant: Variant) -> Variant:
+    try:
+        sku = check_sku(variant.sku)
+        name = _text("name", variant.name, NAME_CHARS)
+        price = None if variant.price is None else check_price(variant.price)
+        _check_stock("stock", variant.stock)
+        if variant.image_url is not None:
+            _image_urls([variant.image_url])
+    except InvalidValue as error:
+        raise InvalidValue("variants", "variant", sku=variant.sku[:40], cause=error.text()) from error
+    return msgspec.structs.replace(variant, sku=sku, name=name, price=price)
 
 
 def is_image_url(url: str) -> bool:

@@ -21,6 +21,7 @@ from livecart.shop.sync.http_fetch import Fetched, Fetcher, HttpFeed, HttpSource
 from livecart.shop.sync.source import NO_VALIDATORS, Page, Validators, page_of
 
 _MOST_PAGES = 10_000
+_OF_VARIANTS = ("sku", "name", "price", "stock", "image_url")
 #: Decoding this takes a tenth of a second, in which all rooms and viewers of the process wait.
 _PAGE_BYTES = 8 * 1024 * 1024
 
@@ -53,12 +54,17 @@ class HttpJsonSettings(HttpFeed, frozen=True, kw_only=True, tag="json"):
         fields: field of a product to its dotted path in an item, such as `{"sku": "id", "price": "price.amount"}`;
             numbers in a path count in lists: `images.0.url`.
         items: dotted path of the list of items in an answer; empty: the answer is the list.
+        variants: dotted path of the list of a product's variants in an item; empty: there are none.
+        variant_fields: `sku` and, as far as they are there, `name`, `price`, `stock` and `image_url` to their dotted
+            paths in one of that list.
         constants: field to value, for what the feed does not say: `{"currency": "CNY"}`.
         paging: how pages follow.
     """
 
     fields: dict[str, str]
     items: str = ""
+    variants: str = ""
+    variant_fields: dict[str, str] = msgspec.field(default_factory=dict)
     constants: dict[str, str] = msgspec.field(default_factory=dict)
     paging: Paging = Paging()
 
@@ -72,6 +78,9 @@ class HttpJsonSource(HttpSource):
         if unknown or "sku" not in settings.fields:
             problem = f"unknown field {', '.join(unknown)}" if unknown else "no path for sku"
             raise SettingsError(f"feed {settings.name}: {problem}; known are sku, {', '.join(PATCH_FIELDS)}")
+        within = settings.variant_fields
+        if settings.variants and not ("sku" in within and within.keys() <= set(_OF_VARIANTS)):
+            raise SettingsError(f"feed {settings.name}: variant_fields names sku, and of {', '.join(_OF_VARIANTS)}")
         if urlsplit(settings.url).scheme not in {"https", "http"} or not urlsplit(settings.url).hostname:
             raise SettingsError(f"feed {settings.name}: url must be https://… or http://…")
         super().__init__(settings, fetcher, accept="application/json", most_bytes=_PAGE_BYTES)
@@ -131,8 +140,18 @@ class HttpJsonSource(HttpSource):
         entries = []
         for number, item in enumerate(items, 1):
             values = {name: at_path(item, path) for name, path in self._settings.fields.items()}
+            if self._settings.variants:
+                values["variants"] = self._variants(item)
             entries.append(reader.read(self._settings.constants | values, f"{shown}: item {number}"))
         return page_of(entries, self._next(answer, items, fetched, cursor), fetched.validators)
+
+    def _variants(self, item: Any) -> list[Any]:
+        listed = at_path(item, self._settings.variants)
+        fields = self._settings.variant_fields
+        return [
+            {name: at_path(each, path) for name, path in fields.items()}
+            for each in (listed if isinstance(listed, list) else [])
+        ]
 
     def _next(self, answer: Any, items: list[Any], fetched: Fetched, cursor: str | None) -> str | None:
         paging = self._settings.paging

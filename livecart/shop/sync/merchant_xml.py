@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from itertools import chain
 from typing import IO, Any
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 
@@ -23,6 +24,8 @@ _ITEMS = ("item", f"{_ATOM}entry")
 _MOST_BYTES = 512 * 1024 * 1024
 _IN_MEMORY_BYTES = 8 * 1024 * 1024
 _ITEM_TEXTS = 500
+#: https://support.google.com/merchants/answer/6324507: what the items of a group may differ in.
+_VARIES_BY = ("color", "size", "pattern", "material", "age_group", "gender")
 _IMAGES = ("image_link", "additional_image_link")
 #: Of an item, and of what stands before it. Google takes some 10 KB of texts.
 _ITEM_BYTES = 1024 * 1024
@@ -40,7 +43,8 @@ class MerchantXmlSource(HttpSource):
 
     Read as: g:id sku; g:title name; g:link url; g:brand brand; g:price price and currency, or g:sale_price while
     g:sale_price_effective_date says so, if that is less; g:availability: what is not in stock has stock 0, what is
-    one that is not counted; g:image_link and g:additional_image_link are its pictures; g:product_type and
+    one that is not counted; g:image_link and g:additional_image_link are its pictures; items of one g:item_group_id
+    are variants of one product, wherever they stand, named by colour, size and so on; g:product_type and
     g:google_product_category are not used.
     """
 
@@ -60,7 +64,8 @@ class MerchantXmlSource(HttpSource):
             where = without_query(self._settings.url)
             items = enumerate(self._items(body, fetched.charset), 1)
             reader = RowReader()
-            entries = (reader.read(values, f"{where}: item {number}") for number, values in items)
+            singles = (reader.read(values, f"{where}: item {number}") for number, values in items)
+            entries = chain(singles, reader.groups())
             # A sale begins and ends without a new file.
             yield from in_pages(
                 entries, int(cursor or 0), lambda: NO_VALIDATORS if self._has_sale_dates else fetched.validators
@@ -134,6 +139,8 @@ def _values(item: Element) -> dict[str, Any]:
         "url": texts.get("link", ""),
         "in_stock": texts.get("availability", ""),
     }
+    if texts.get("item_group_id"):
+        values |= {"item_group_id": texts["item_group_id"], "spec": [texts.get(name, "") for name in _VARIES_BY]}
     values |= {name: texts[name] for name in ("brand", "price", "sale_price") if texts.get(name)}
     if images:
         values["image_urls"] = images

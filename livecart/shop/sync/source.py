@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import msgspec
 
@@ -14,6 +14,8 @@ from livecart.shop.errors import InvalidValue
 from livecart.shop.schemas.product import ProductPatch
 
 _PER_PAGE = 1000
+#: As of `RowReader.read`.
+Entry: TypeAlias = ProductPatch | InvalidValue | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,22 +95,20 @@ class Source(Protocol):
         """End what is being read, from any thread; nothing is read any more."""
 
 
-def page_of(
-    entries: Iterable[ProductPatch | InvalidValue], next_cursor: str | None, validators: Validators = NO_VALIDATORS
-) -> Page:
+def page_of(entries: Iterable[Entry], next_cursor: str | None, validators: Validators = NO_VALIDATORS) -> Page:
     """A page of what was read: products, and what is wrong with entries that are none."""
     page = Page([], next_cursor, validators=validators)
     for entry in entries:
         if isinstance(entry, ProductPatch):
             page.patches.append(entry)
-        else:
+        elif entry is not None:
             page.bad.append(str(entry))
             page.bad_skus.extend([entry.sku] if entry.sku else [])
     return page
 
 
 def in_pages(
-    entries: Iterable[ProductPatch | InvalidValue],
+    entries: Iterable[Entry],
     kept: int,
     validators: Callable[[], Validators],
     cursor_at: Callable[[int], str] = str,

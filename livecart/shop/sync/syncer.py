@@ -15,7 +15,7 @@ from functools import partial
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta
 from sqlalchemy.orm import Session
 
 from livecart.shop.database.store import Store
@@ -215,7 +215,9 @@ class Syncer:
         known = load_by_sku(session, [patch.sku for patch in patches])
         # A feed that only counts stock may name what the catalog has never heard of.
         complete = [patch for patch in patches if patch.sku in known or {"name", "url"} <= set(patch.given())]
-        done = bulk.upsert(session, [_on_sale(patch) for patch in complete], source=self._source.name)
+        done = bulk.upsert(
+            session, [_as_meant(patch, known.get(patch.sku)) for patch in complete], source=self._source.name
+        )
         row.created += done.created
         row.changed += done.changed
         row.cursor = last
@@ -240,8 +242,9 @@ class Syncer:
                     break
                 last = following
                 before = load_by_sku(session, [patch.sku for patch in patches])
-                for patch in map(_on_sale, patches):
-                    self._compare(found, patch, before.get(patch.sku))
+                for patch in patches:
+                    known = before.get(patch.sku)
+                    self._compare(found, _as_meant(patch, known), known)
             found.removed = runs.count_missing(session, run_id, self._source.name)
             found.removed_skus = runs.missing(session, run_id, self._source.name, _MOST_SHOWN)
             found.bad = runs.get(session, run_id).bad
@@ -281,6 +284,10 @@ def _is_sku(sku: str) -> bool:
         return False
 
 
-def _on_sale(patch: ProductPatch) -> ProductPatch:
-    """A product that a feed names is on sale, unless the feed says otherwise."""
-    return patch if patch.on_sale is not msgspec.UNSET else msgspec.structs.replace(patch, on_sale=True)
+def _as_meant(patch: ProductPatch, before: Product | None) -> ProductPatch:
+    """A product that a feed names is on sale, unless the feed says otherwise; its variants say price and stock."""
+    if patch.on_sale is UNSET:
+        patch = msgspec.structs.replace(patch, on_sale=True)
+    if before is not None and before.variants and patch.variants is UNSET:
+        patch = msgspec.structs.replace(patch, price=UNSET, stock=UNSET)
+    return patch

@@ -16,6 +16,7 @@ class SeenProduct(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     price: str | None
     currency: str | None
+    is_from_price: bool
     confidence: float
     threshold: float | None
     is_shown: bool
@@ -49,6 +50,7 @@ class ShownCard(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     price: str | None
     currency: str | None
+    is_from_price: bool
 
 
 class ConsoleUpdate(msgspec.Struct, frozen=True, kw_only=True):

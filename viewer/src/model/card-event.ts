@@ -38,6 +38,7 @@ export function parseCardEvent(value: unknown, base: string = document.baseURI):
     url: httpsUrl(text(fields, 'url')),
     price: optionalText(fields, 'price'),
     currency: optionalText(fields, 'currency'),
+    is_from_price: fields.is_from_price === true,
     box: fields.box == null ? null : box(fields.box, 'box'),
     frame_width: number(fields, 'frame_width', 0),
     frame_height: number(fields, 'frame_height', 0),

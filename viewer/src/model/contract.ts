@@ -37,6 +37,8 @@ export interface CardEvent {
   readonly image_url: string | null
   /** Where else it is sold: one a platform. */
   readonly offers: readonly PlatformOffer[]
+  /** Variants of it cost more: a card reads ¥59 起, from ¥59. */
+  readonly is_from_price: boolean
   /** Of a withdraw only: why, one of docs/events.md. */
   readonly reason: string | null
   readonly schema: 1

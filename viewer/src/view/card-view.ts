@@ -3,6 +3,7 @@
 import type { CardEvent } from '../model/card-event'
 import type { CardSize, Placement, Tether } from '../placement/placement'
 import { h, icon, iconButton } from './dom'
+import { shownPriceText } from './price'
 import { buyLink, productPicture, productPrice } from './product-parts'
 import type { Texts } from './texts'
 
@@ -77,7 +78,7 @@ export class CardView {
 
   /** The product's price changed, or it was seen again. */
   update(product: CardEvent): void {
-    if (product.price !== this.product.price || product.currency !== this.product.currency) {
+    if (shownPriceText(product, this.texts) !== shownPriceText(this.product, this.texts)) {
       const price = productPrice(product, this.texts)
       if (this.price && price) this.price.replaceWith(price)
       else if (price) this.card.querySelector('.name')?.after(price)

@@ -4,7 +4,7 @@ import type { CardEvent } from '../model/card-event'
 import type { Show } from '../model/show'
 import { CardView } from './card-view'
 import type { PresenterSettings } from './presenter'
-import { priceText } from './price'
+import { shownPriceText } from './price'
 
 const nothing = () => {}
 const NO_ACTIONS = { buy: nothing, close: nothing, wrong: nothing, mute: nothing, menu: nothing }
@@ -37,7 +37,7 @@ export class Overlay {
     const { view } = this.drawn
     view.update(front)
     // A price is never cut: a long one is smaller.
-    const { length } = priceText(front.price, front.currency, this.settings.texts.locale)
+    const { length } = shownPriceText(front, this.settings.texts)
     view.root.style.setProperty('--price-chars', String(length))
   }
 

@@ -8,7 +8,7 @@ import type { FeedbackKind } from '../transport/protocol'
 import { CardView } from './card-view'
 import { h } from './dom'
 import { Placer } from './placer'
-import { priceText } from './price'
+import { shownPriceText } from './price'
 import type { Stage } from './stage'
 import type { Texts } from './texts'
 import { TrayView } from './tray-view'
@@ -129,9 +129,8 @@ export class Presenter {
 
   private onSeen(drawn: Drawn): void {
     const { texts, dismissAfterS } = this.settings
-    const { name, price, currency } = drawn.product
     drawn.seenAtMs = performance.now()
-    this.announcer.textContent = texts.announcement(name, priceText(price, currency, texts.locale))
+    this.announcer.textContent = texts.announcement(drawn.product.name, shownPriceText(drawn.product, texts))
     this.timer.start(dismissAfterS * 1000)
     this.report('impression', drawn.product)
   }

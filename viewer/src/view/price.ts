@@ -1,7 +1,10 @@
 /** Prices as the viewer's language writes them, exact: amounts are never made floating-point numbers. */
 
+import type { CardEvent } from '../model/card-event'
+import type { Texts } from './texts'
+
 export interface PricePart {
-  readonly kind: 'symbol' | 'amount'
+  readonly kind: 'symbol' | 'amount' | 'from'
   readonly text: string
 }
 
@@ -22,6 +25,21 @@ export function priceParts(price: string | null, currency: string | null, locale
 
 export function priceText(price: string | null, currency: string | null, locale: string): string {
   return priceParts(price, currency, locale)
+    .map(({ text }) => text)
+    .join('')
+}
+
+/** What a card says that the product costs: of one with dearer variants "¥59.00 起". */
+export function shownPrice(product: CardEvent, texts: Texts): PricePart[] {
+  const parts = priceParts(product.price, product.currency, texts.locale)
+  if (!product.is_from_price || parts.length === 0) return parts
+  const [before = '', after = ''] = texts.fromPrice('\n').split('\n')
+  const word = (text: string): PricePart[] => (text ? [{ kind: 'from', text }] : [])
+  return [...word(before), ...parts, ...word(after)]
+}
+
+export function shownPriceText(product: CardEvent, texts: Texts): string {
+  return shownPrice(product, texts)
     .map(({ text }) => text)
     .join('')
 }

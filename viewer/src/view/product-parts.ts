@@ -2,7 +2,7 @@
 
 import type { CardEvent } from '../model/card-event'
 import { h } from './dom'
-import { priceParts } from './price'
+import { shownPrice } from './price'
 import type { Texts } from './texts'
 
 const TILE_TINTS = 6
@@ -21,7 +21,7 @@ export function productPicture(product: CardEvent): HTMLElement {
 
 /** Null where the product has no price. */
 export function productPrice(product: CardEvent, texts: Texts): HTMLElement | null {
-  const parts = priceParts(product.price, product.currency, texts.locale)
+  const parts = shownPrice(product, texts)
   if (parts.length === 0) return null
   return h('span', { class: 'price' }, ...parts.map(({ kind, text }) => h('span', { class: kind }, text)))
 }

@@ -17,6 +17,7 @@ export interface Texts {
   readonly openProducts: (count: number) => string
   readonly buyNamed: (name: string) => string
   readonly wrongNamed: (name: string) => string
+  readonly fromPrice: (price: string) => string
   readonly announcement: (name: string, price: string) => string
 }
 
@@ -37,6 +38,7 @@ const CHINESE: Texts = {
   openProducts: (count) => `本场商品，共 ${count} 件`,
   buyNamed: (name) => `去购买 ${name}（新窗口打开）`,
   wrongNamed: (name) => `不是这个商品：${name}`,
+  fromPrice: (price) => `${price} 起`,
   announcement: (name, price) => `画面中识别：${[name, price].filter(Boolean).join('，')}`,
 }
 
@@ -57,6 +59,7 @@ const ENGLISH: Texts = {
   openProducts: (count) => `In this show: ${count} ${count === 1 ? 'product' : 'products'}`,
   buyNamed: (name) => `View product: ${name} (opens in a new window)`,
   wrongNamed: (name) => `Not this product: ${name}`,
+  fromPrice: (price) => `from ${price}`,
   announcement: (name, price) => `Recognised on screen: ${[name, price].filter(Boolean).join(', ')}`,
 }
 

@@ -81,7 +81,9 @@ export class TrayView {
     this.count.hidden = products.length === 0
     this.empty.hidden = products.length > 0
     this.drawMute(muted)
-    const shown = JSON.stringify(products.map(({ card_id, sku, price, url }) => [card_id, sku, price, url]))
+    const shown = JSON.stringify(
+      products.map(({ card_id, sku, price, is_from_price, url }) => [card_id, sku, price, is_from_price, url]),
+    )
     if (shown !== this.shown) {
       this.shown = shown
       this.drawList(products)

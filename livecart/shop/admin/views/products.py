@@ -25,7 +25,7 @@ from livecart.shop.repositories import bulk, products
 from livecart.shop.repositories.product_rows import in_chunks, load_by_sku
 from livecart.shop.schemas.product import BRAND_CHARS, NAME_CHARS, SKU_CHARS, URL_CHARS, Product, ProductPatch
 
-_NOT_LISTED = ("url", "words", "labels", "threshold", "all_rooms", "currency", "offers", "image_urls")
+_NOT_LISTED = ("url", "words", "labels", "threshold", "all_rooms", "currency", "offers", "variants", "image_urls")
 _ONLY_LISTED = ("photos", "source", "updated_at_s")
 
 
@@ -79,6 +79,7 @@ def _fields() -> list[BaseField]:
             getter=lambda _, product: product.rooms is None,
         ),
         _tags("rooms", label="product_rooms", hint="product_rooms_hint", formatter={RequestAction.LIST: _listed_rooms}),
+        _lines("variants"),
         _lines("offers"),
         _lines("image_urls"),
         _text("photos", getter=lambda _, product: str(len(product.photos))),
@@ -92,8 +93,11 @@ def _fields() -> list[BaseField]:
 
 
 def _price(request: Request, product: Product) -> str:
-    price = values_of(product)["price"]
-    return f"{price} {product.currency or ''}".strip() if request.state.action == RequestAction.LIST else price
+    price: str = values_of(product)["price"]
+    if request.state.action != RequestAction.LIST:
+        return price
+    price = f"{price} {product.currency or ''}".strip()
+    return t("from_price", price=price) if product.is_from_price else price
 
 
 def _listed_rooms(_: Request, rooms: Sequence[str] | None) -> list[str]:
@@ -124,6 +128,7 @@ class ProductView(EditedListing):
         "rooms",
         "words",
         "labels",
+        "variants",
         "offers",
         "image_urls",
     )

@@ -2,7 +2,7 @@
 
 import { Feed } from './feed.js'
 import { drawRows, h, setText } from './rows.js'
-import { followLanguage, t, word } from './texts.js'
+import { followLanguage, priceText, t, word } from './texts.js'
 
 const SECONDS_KEY = 'livecart-controller-seconds'
 const MOST_BEFORE = 8
@@ -52,8 +52,7 @@ function draw() {
   if (card) {
     setText(find('slot'), slotOf(card.sku))
     setText(find('name'), card.name)
-    const price = card.price && `${card.currency ?? ''} ${card.price}`.trim()
-    setText(find('facts'), [card.sku, price, slots.has(card.sku) ? '' : t('noSlot')].filter(Boolean).join(' · '))
+    setText(find('facts'), [card.sku, priceText(card), slots.has(card.sku) ? '' : t('noSlot')].filter(Boolean).join(' · '))
   }
   drawRows(
     find('before'),

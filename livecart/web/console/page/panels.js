@@ -2,14 +2,13 @@
 
 import { Latency, Rate, seconds } from './figures.js'
 import { drawFigures, drawRows, h, setText } from './rows.js'
-import { t, word } from './texts.js'
+import { priceText, t, word } from './texts.js'
 
 /** A product that was seen stays in its list for so long. */
 const SEEN_FOR_S = 10
 const MOST_LOGGED = 200
 
 const percent = (share) => `${Math.round(share * 100)}%`
-const price = ({ price, currency }) => (price ? `${currency ?? ''} ${price}`.trim() : '')
 
 export class Panels {
   /** @param wish asks the server: `wish(method, path, body)`. */
@@ -150,7 +149,7 @@ export class Panels {
     const [head, facts, buttons] = element.children
     setText(head, product.name)
     const { confidence, threshold, evidence = {} } = product
-    const parts = [product.sku, price(product)]
+    const parts = [product.sku, priceText(product)]
     if (confidence !== undefined) {
       parts.push(percent(confidence))
       if (threshold !== null) parts.push(t('threshold', percent(threshold)))

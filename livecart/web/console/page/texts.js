@@ -57,6 +57,7 @@ const TEXTS = {
   noRoom: ['没有这个直播间', 'There is no such room'],
   playProblem: ['无法播放直播画面', 'The stream cannot be played'],
   controller: ['讲解提示', 'What to explain'],
+  fromPrice: ['{0} 起', 'from {0}'],
   explain: ['讲解', 'Explain'],
   nothing: ['现在没有要讲解的商品', 'Nothing to explain now'],
   noSlot: ['没有序号', 'no number'],
@@ -128,6 +129,12 @@ let language = sessionStorage.getItem(LANGUAGE_KEY) === 'en' ? 1 : 0
 /** The text of that key, with `{0}`, `{1}` filled in. */
 export function t(key, ...values) {
   return TEXTS[key][language].replace(/\{(\d)\}/g, (_, number) => values[number])
+}
+
+/** A product's price: CNY 59.00, of one with dearer variants CNY 59.00 起. */
+export function priceText({ price, currency, is_from_price: isFrom }) {
+  const text = price ? `${currency ?? ''} ${price}`.trim() : ''
+  return text && isFrom ? t('fromPrice', text) : text
 }
 
 /** A word of the API in the page's language. */
