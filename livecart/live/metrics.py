@@ -119,7 +119,7 @@ class LiveMetrics:
         self._face_searches.labels(outcome).inc()
 
     def crop(self, reason: str, outcome: str) -> None:
-        """A product was cut out, or was not: see `CropReason` and `CropOutcome`."""
+        """A product was cut out, or was not; `reason` and `outcome` as the metric says."""
         self._crops.labels(reason, outcome).inc()
 
     def emitted(self, event: CardEvent) -> None:

@@ -1,7 +1,7 @@
 """Has rooms ask again after a new snapshot: what stood there unknown may be a product by now.
 
 A room does not ask again about what it has seen and nobody knew (gate/background_model.py), for up to ten seconds. So
-once the recogniser answers with the catalog that was just published, every room takes its next good frame for a new one.
+once the recogniser answers with the catalog that was just published, every room takes its next good frame for new.
 
 Others who want the recogniser meanwhile can wait until the rooms had their results (`caught_up`): a photo whose text is
 read for a preview takes longer than one of them, and a worker answers one batch after the other.

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
-from typing import Literal
 
 from contract.boxes import BoxXyxyPx
 from contract.card import CardEvent
@@ -14,9 +13,6 @@ from livecart.live.enrich.uncertain import UncertainCrops
 from livecart.live.metrics import LiveMetrics
 
 _log = logging.getLogger(__name__)
-
-#: `unsearched`: faces were not looked for, so that nobody knows whether it holds one. `busy`: too much waited.
-CropOutcome = Literal["kept", "unsearched", "busy", "failed"] | CropRefusal
 
 
 class CropMaker:

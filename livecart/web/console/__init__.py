@@ -3,7 +3,7 @@
 Served by the process that runs the room: what the recogniser sees goes over no bus.
 
 messages.py  what the feed tells;  feed.py: `/rooms/{id}/detections`
-pages.py     `/rooms/{id}/console`, `/rooms/{id}/controller`, and their files
+pages.py     `/rooms/{id}/console`, `/rooms/{id}/controller`, their tickets and files
 """
 
 from livecart.web.console.feed import ConsoleFeed, ConsoleSource, Watching

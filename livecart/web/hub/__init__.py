@@ -6,8 +6,8 @@ viewer_connection.py  one viewer: its bounded queue, its writer and reader
 hub.py         one subscription for all rooms, heartbeats, joining and leaving;  garbage.py  Python's collector
 room_feed.py   one room: cards shown, events kept, viewers connected
 messages.py    the protocol's messages;  feedback.py  reports of viewers, checked and counted once
-pages.py       the built element's files, a room's pages with it: watch, overlay;  whep.py  the stream of a WHIP room
-settings.py    the section [viewers];  metrics.py
+pages.py       the built element's files, a room's pages with it: watch, overlay, QR codes
+whep.py        the stream of a WHIP room;  settings.py  the section [viewers];  metrics.py
 """
 
 from livecart.web.hub.feedback import FeedbackSink, RecentFeedback, ViewerFeedback

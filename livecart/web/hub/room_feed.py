@@ -17,21 +17,13 @@ from livecart.web.hub.metrics import HubMetrics
 from livecart.web.hub.viewer_connection import ViewerQueue
 
 
-class MissingEvents(Protocol):
-    """Stands where events are missing: of one room, or of nobody knows which (None)."""
-
-    @property
-    def room(self) -> str | None:
-        """Whose events."""
-
-
 class RoomEvents(Protocol):
     """The part of `livecart.events.Bus` that the hub reads. Every method raises BusError while the bus is away."""
 
     def subscribe(
         self, room: str | None = None, after_event_id: int | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[Any]]:
-        """`CardEvent` and `MissingEvents`, of a room or of all; ends when the bus is closed."""
+        """`CardEvent`, and gaps (`room` None: nobody knows whose), of a room or all; ends when the bus is closed."""
 
     async def latest(self, room: str) -> list[CardEvent]:
         """The cards that the room shows now."""
