@@ -57,7 +57,7 @@ def test_every_key_that_is_always_sent_is_required(key):
         check("card-event", json.dumps(event))
 
 
-def test_a_price_alone_may_be_missing_from_a_detection():
+def test_what_is_of_a_price_may_be_missing_from_a_detection():
     detection = schema_of(Reply)["$defs"]["Detection"]
-    assert set(detection["properties"]) - set(detection["required"]) == {"price", "currency"}
+    assert set(detection["properties"]) - set(detection["required"]) == {"price", "currency", "is_from_price"}
     assert schema_of(CardEvent)["$defs"]["CardEvent"]["required"] == list(CardEvent.__struct_fields__)
