@@ -116,7 +116,8 @@ Role = Literal["read", "edit", "admin"]
 ChapterForm = Literal["csv", "vtt", "apple", "dateranges", "text"]
 
 
-def _moment(text: str) -> datetime:
+def moment(text: str) -> datetime:
+    """A time of the command line."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -204,11 +205,11 @@ def chapters(
     *,
     start: Annotated[
         datetime,
-        typer.Option("--start", parser=_moment, metavar="TIME", help="录像开始 of the recording, with its zone."),
+        typer.Option("--start", parser=moment, metavar="TIME", help="录像开始 of the recording, with its zone."),
     ],
     end: Annotated[
         datetime | None,
-        typer.Option("--end", parser=_moment, metavar="TIME", help="录像结束 its end; default: now."),
+        typer.Option("--end", parser=moment, metavar="TIME", help="录像结束 its end; default: now."),
     ] = None,
     form: Annotated[ChapterForm, typer.Option("--format", help="格式 the form.")] = "csv",
     config: Config = None,

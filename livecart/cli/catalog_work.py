@@ -29,7 +29,7 @@ from livecart.shop.sync.syncer import Synced, Syncer
 
 _DAY_S = 86_400.0
 #: Of what is left out, what changes: as many lines as a person reads.
-_MOST_LINES = 20
+MOST_LINES = 20
 _VALID = {True: "有效 valid", False: "失效 void"}
 
 
@@ -65,10 +65,7 @@ def bring_in(service: CatalogService, source: Path, *, allow: Sequence[str], dry
             hosts.allow(session, pattern)
     if source.is_dir() or source.name == CATALOG_FILE:
         return _from_folder(service, source if source.is_dir() else source.parent)
-    try:
-        data = source.read_bytes()
-    except OSError as error:
-        raise SettingsError(f"{source}: cannot be read: {error.strerror or error}") from error
+    data = bytes_of(source)
     if is_table:
         return _from_table(service, data, source.name, dry_run)
     if source.suffix.casefold() != ".json":
@@ -92,11 +89,9 @@ def take_out(service: CatalogService, target: Path) -> CommandResult:
             else:
                 done = export_folder(session, service.photos, target)
                 lines = [f"{target}: {done.products} 个商品 products, {done.photos} 张照片 photos"]
+                lines += [f"链接未获准，已略去 left out, link not allowed: {sku}" for sku in done.left_out[:MOST_LINES]]
                 lines += [
-                    f"链接未获准，已略去 left out, link not allowed: {sku}" for sku in done.left_out[:_MOST_LINES]
-                ]
-                lines += [
-                    f"照片文件丢失，已略去 photo file lost, left out: {name}" for name in done.lost_photos[:_MOST_LINES]
+                    f"照片文件丢失，已略去 photo file lost, left out: {name}" for name in done.lost_photos[:MOST_LINES]
                 ]
                 return CommandResult({"target": str(target), **asdict(done)}, lines)
             count = products.count(session)
@@ -128,6 +123,14 @@ def chapters(
         found = of_room(session, room, start_s=start.timestamp(), end_s=end_s)
     text = FORMATS[form][1](found)
     return CommandResult({"explanations": msgspec.to_builtins(found)}, text.splitlines())
+
+
+def bytes_of(path: Path) -> bytes:
+    """A file that the command line names."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
 def list_hosts(service: CatalogService) -> CommandResult:
@@ -226,7 +229,7 @@ def _from_folder(service: CatalogService, folder: Path) -> CommandResult:
     done = import_folder(service.store, service.photos, folder, who=who())
     counts = done.upserted
     lines = [f"{_counts(counts.created, counts.changed, counts.unchanged)}, {done.photos} 张照片 photos"]
-    lines += [f"照片不可用 no photo: {sku}: {path}: {reason}" for sku, path, reason in done.bad_photos[:_MOST_LINES]]
+    lines += [f"照片不可用 no photo: {sku}: {path}: {reason}" for sku, path, reason in done.bad_photos[:MOST_LINES]]
     bad = [{"sku": sku, "path": path, "reason": reason} for sku, path, reason in done.bad_photos]
     return CommandResult({**asdict(counts), "photos": done.photos, "bad_photos": bad}, lines)
 
@@ -234,7 +237,7 @@ def _from_folder(service: CatalogService, folder: Path) -> CommandResult:
 def _from_table(service: CatalogService, data: bytes, name: str, dry_run: bool) -> CommandResult:
     done = import_table(service.store, read_table(data, name), who=who(), dry_run=dry_run)
     lines = [_counts(done.created, done.changed, done.unchanged) + ("（试算 dry run）" if dry_run else "")]
-    lines += [f"有误 wrong: {row}" for row in done.bad_rows[:_MOST_LINES]]
+    lines += [f"有误 wrong: {row}" for row in done.bad_rows[:MOST_LINES]]
     return CommandResult(msgspec.to_builtins(done), lines, is_good=not done.bad)
 
 
@@ -263,9 +266,9 @@ def _synced_lines(name: str, result: Synced) -> list[str]:
         lines = [f"{name}: {counts}, 有误 bad {found.bad}"]
         if found.refused:
             lines.append(f"{name}: 将被拒绝 would be refused: {found.refused}")
-        lines += [f"  + {sku}" for sku in found.created_skus[:_MOST_LINES]]
-        lines += [f"  ~ {change.sku}: {change.before} → {change.after}" for change in found.changes[:_MOST_LINES]]
-        return [*lines, *(f"  - {sku}" for sku in found.removed_skus[:_MOST_LINES])]
+        lines += [f"  + {sku}" for sku in found.created_skus[:MOST_LINES]]
+        lines += [f"  ~ {change.sku}: {change.before} → {change.after}" for change in found.changes[:MOST_LINES]]
+        return [*lines, *(f"  - {sku}" for sku in found.removed_skus[:MOST_LINES])]
     run = result.run
     detail = f": {run.detail}" if run is not None and run.detail else ""
     counts = "" if run is None else f", {_counts(run.created, run.changed, 0)}, 下架 removed {run.removed}"

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from livecart.cli.attribution_commands import LIFT_HELP, lift_command, postback_cli
 from livecart.cli.catalog_commands import catalog_cli
 from livecart.cli.evaluate_clip import EVALUATE_HELP, evaluate_command
 from livecart.cli.running import run_command, set_up_logging
@@ -39,6 +40,8 @@ cli = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+catalog_cli.add_typer(postback_cli, name="postback")
+catalog_cli.command("lift", help=LIFT_HELP)(lift_command)
 cli.add_typer(catalog_cli, name="catalog")
 cli.add_typer(webhooks_cli, name="webhooks")
 

@@ -27,6 +27,8 @@ WHIP_SOURCE = "whip"
 #: A room's id stands in URLs, Redis keys, metrics and the header X-Room: letters of any script, digits, "-", "_", ".".
 _ROOM_ID = re.compile(r"[\w-][\w.-]{0,63}")
 #: Its host goes into the page's content security policy, so that nothing in it may end a directive.
+UTM_SOURCE = "livecart"
+_UTM_SOURCE = re.compile(r"[a-z0-9_-]{1,32}")
 _PLAYBACK_URL = re.compile(r"(?:https?://[A-Za-z0-9.\[\]:-]+)?/(?!/)[^\s\\]*")
 #: Nine digits in a ticket.
 _MOST_GENERATIONS = 1_000_000_000
@@ -69,6 +71,8 @@ class RoomSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     #: Parts of the picture that are not looked at, 16 at most: an overlay's position such as "upper-right", or
     #: [x, y, width, height] as shares of the picture.
     ignore_regions: tuple[Region, ...] = ()
+    #: Where its viewers come from, such as "douyin": `utm_source` of links through `/go` (docs/attribution.md).
+    utm_source: str = UTM_SOURCE
     #: A higher number revokes the tickets of the room's hosts and publishers (`DELETE /rooms/{id}/tickets` counts on).
     ticket_generation: int = 0
 
@@ -87,6 +91,8 @@ class RoomSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise SettingsError(
                 f"room {self.id}: playback_url must be an https:// or http:// URL, or a path such as /live.m3u8"
             )
+        if not _UTM_SOURCE.fullmatch(self.utm_source):
+            raise SettingsError(f"room {self.id}: utm_source must be 1 to 32 lower-case letters, digits, '-' or '_'")
         if len(self.ignore_regions) > _MOST_REGIONS:
             raise SettingsError(f"room {self.id}: ignore_regions holds more than {_MOST_REGIONS}")
         if (region := unusable_region(self.ignore_regions)) is not None:

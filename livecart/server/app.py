@@ -175,7 +175,7 @@ class _Served:
             overlay_router(self._hub),
             whep_router(self._hub.admission, self._book),
             element_router(viewers.viewer_dist),
-            *([] if catalog is None else catalog.routers(self._console.guard)),
+            *([] if catalog is None else catalog.routers(self._console.guard, self._book.utm_source)),
         ]
         mounts = {}
         if catalog is not None:

@@ -13,7 +13,7 @@ import msgspec
 
 from contract.card import CardEvent
 from livecart.core.errors import LivecartError, StreamError
-from livecart.core.settings import WHIP_SOURCE, RoomSettings
+from livecart.core.settings import UTM_SOURCE, WHIP_SOURCE, RoomSettings
 from livecart.core.types import Detection, RoomView
 from livecart.live.decide import DecisionSettings, RoomDecision
 from livecart.live.gate.settings import GateSettings
@@ -80,6 +80,11 @@ class RoomRegistry:
         ingest, *_ = self._sections
         shows = settings.source == WHIP_SOURCE and ingest.whep_viewers > 0
         return settings.playback_url or (f"/rooms/{room}/whep" if shows else None)
+
+    def utm_source(self, room: str) -> str:
+        """Where viewers of the room come from; of a room that does not run here the default."""
+        named = self._named.get(room)
+        return UTM_SOURCE if named is None else named[0].utm_source
 
     async def put(self, settings: RoomSettings) -> RoomView:
         # Strangers must not have files of this machine opened, unless the operator wants that.

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from livecart.server.shop_metrics import CatalogCollector
 from livecart.server.snapshot_changes import SnapshotId
 from livecart.shop.admin import RecognizePhoto, admin_app
 from livecart.shop.api import ApiStats, catalog_router
+from livecart.shop.attribution import attribution_router
 from livecart.shop.database.session import Change, audit_change, revision
 from livecart.shop.errors import StoreUnavailable
 from livecart.shop.files import files_router
@@ -54,11 +56,14 @@ class CatalogRun:
     feedback: StoreFeedback
     jobs: CatalogJobs
     api_stats: ApiStats
+    #: Of `/go` and `/postback`.
+    link_stats: Counter[str]
 
-    def routers(self, hosts: TicketCheck) -> list[APIRouter]:
+    def routers(self, hosts: TicketCheck, utm_source: Callable[[str], str]) -> list[APIRouter]:
         """Routes of the catalog; each says itself who may ask. `hosts` lets a room's host in."""
         catalog = catalog_router(self.service, stats=self.api_stats)
-        return [files_router(self.service), catalog, slots_router(self.service, hosts)]
+        links = attribution_router(self.service, utm_source, self.link_stats)
+        return [files_router(self.service), catalog, slots_router(self.service, hosts), links]
 
     def published(self) -> SnapshotId | None:
         """The snapshot published last, by whichever process; None: none."""
@@ -102,14 +107,16 @@ async def run_catalog(file: RoomsFile, metrics: LiveMetrics, crops: CropCache) -
     async with AsyncExitStack() as stack:
         service = stack.enter_context(_opened(settings))
         poster = await stack.enter_async_context(Poster(settings.internal_hosts))
-        jobs, api_stats = CatalogJobs(service), ApiStats()
+        jobs, api_stats, link_stats = CatalogJobs(service), ApiStats(), Counter[str]()
         webhooks = WebhookSender(service.store, poster.post)
         log = CardLog(service.store, takes_updates=lambda: webhooks.has_endpoints, on_written=webhooks.wake)
         answers = ShopAvailability(service.cache, refresh_after_s=every_s(settings.max_age_s) / 2)
         availability = AvailabilityPoller(answers.ask, metrics, max_age_s=settings.max_age_s)
         feedback = StoreFeedback(service, crops, file.feedback, metrics.registry, metrics.background_failure)
         unsubscribe = _tell_of_edits(service, availability)
-        metrics.registry.register(CatalogCollector(service, jobs, log, api=api_stats, webhooks=webhooks))
+        metrics.registry.register(
+            CatalogCollector(service, jobs, log, api=api_stats, links=link_stats, webhooks=webhooks)
+        )
 
         async def send() -> None:
             await jobs.prepared()
@@ -123,7 +130,7 @@ async def run_catalog(file: RoomsFile, metrics: LiveMetrics, crops: CropCache) -
         try:
             # With a database that answers, nobody finds it without tables.
             await jobs.prepared(_PREPARED_WITHIN_S)
-            yield CatalogRun(service, availability, log, feedback, jobs, api_stats)
+            yield CatalogRun(service, availability, log, feedback, jobs, api_stats, link_stats)
         finally:
             unsubscribe()
             answers.close()

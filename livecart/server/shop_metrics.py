@@ -22,12 +22,20 @@ class CatalogCollector(Collector):
     """Counters of store, cache, publisher, feeds, retention and the record of cards."""
 
     def __init__(
-        self, service: CatalogService, jobs: CatalogJobs, log: CardLog, *, api: ApiStats, webhooks: WebhookSender
+        self,
+        service: CatalogService,
+        jobs: CatalogJobs,
+        log: CardLog,
+        *,
+        api: ApiStats,
+        links: Mapping[str, int],
+        webhooks: WebhookSender,
     ) -> None:
         self._service = service
         self._jobs = jobs
         self._log = log
         self._api = api
+        self._links = links
         self._webhooks = webhooks
 
     def collect(self) -> Iterator[Metric]:
@@ -54,6 +62,13 @@ class CatalogCollector(Collector):
         api = {"answered": self._api.answered, "replayed": self._api.replayed, "failures": self._api.failures}
         yield _by("api_requests", "Requests of the API", "what", api)
         yield _by("api_refused", "Requests that the API refused", "code", dict(self._api.refused))
+        yield _by(
+            "links",
+            "Links through /go `followed`, and `uncounted` of these; orders `kept`, `known` already, or of `no_card`; "
+            "requests of both `refused`",
+            "what",
+            dict(self._links),
+        )
         yield _by(
             "webhooks",
             "Webhooks: `delivered`, tries that `failed`, `given_up` and `collapsed` of the live class, `dead` "

@@ -59,4 +59,6 @@ def make_viewer_hub(
         hub_metrics,
         queue_messages=settings.queue_messages,
         replay_events=settings.replay_events,
+        # Links are counted where cards are kept.
+        public_url=settings.public_url and settings.public_url.rstrip("/") if file.catalog else None,
     )

@@ -19,6 +19,7 @@ from livecart.shop.errors import InvalidValue
 from livecart.shop.import_export.spreadsheet import guarded_text
 from livecart.shop.repositories import cards, viewer_events
 from livecart.shop.repositories.cards import Card
+from livecart.shop.repositories.sales import sales_of_cards
 from livecart.shop.schemas.product import Link, ProductName, Seconds, Sku
 
 ChapterFormat = Literal["csv", "vtt", "apple", "dateranges", "text"]
@@ -44,6 +45,7 @@ class Explanation:
     end_s: Annotated[float, Meta(examples=[140.0])]
     started_at_s: Seconds
     clicks: Annotated[int, Meta(examples=[12])]
+    orders: Annotated[int, Meta(description="That came by its cards.", examples=[3])]
 
 
 def of_room(session: Session, room: str, *, start_s: float, end_s: float) -> list[Explanation]:
@@ -57,12 +59,14 @@ def of_room(session: Session, room: str, *, start_s: float, end_s: float) -> lis
     shown = cards.between(session, room, start_s, end_s, limit=MOST_CARDS + 1)
     if len(shown) > MOST_CARDS:
         raise InvalidValue("end_s", "too_many_cards", most=MOST_CARDS)
-    clicks = viewer_events.clicks_by_card(session, room, since_s=start_s, until_s=end_s + _CLICKS_LATER_S)
-    return explanations(shown, clicks, start_s=start_s, end_s=end_s)
+    clicks = viewer_events.clicks_by_card(session, room=room, since_s=start_s, until_s=end_s + _CLICKS_LATER_S)
+    sold = sales_of_cards(session, [card.card_id for card in shown])
+    orders = {card_id: sales.orders for card_id, sales in sold.items()}
+    return explanations(shown, clicks, orders, start_s=start_s, end_s=end_s)
 
 
 def explanations(
-    shown: Sequence[Card], clicks: Mapping[str, int], *, start_s: float, end_s: float
+    shown: Sequence[Card], clicks: Mapping[str, int], orders: Mapping[str, int], *, start_s: float, end_s: float
 ) -> list[Explanation]:
     """Make explanations of cards, which come in the order in which they were shown.
 
@@ -77,7 +81,8 @@ def explanations(
         ends_s = min(moment for moment in ends if moment is not None)
         if ends_s > begins_s:
             times = (begins_s - start_s, ends_s - start_s, begins_s)
-            found.append(Explanation(card.sku, card.name, card.url, *times, clicks.get(card.card_id, 0)))
+            counts = (clicks.get(card.card_id, 0), orders.get(card.card_id, 0))
+            found.append(Explanation(card.sku, card.name, card.url, *times, *counts))
     return _merged([one for one in _merged(found) if one.end_s - one.start_s >= SHORTEST_S])
 
 
@@ -86,7 +91,8 @@ def _merged(found: Sequence[Explanation]) -> list[Explanation]:
     for one in found:
         last = merged[-1] if merged else None
         if last is not None and last.sku == one.sku and one.start_s - last.end_s < MERGE_GAP_S:
-            merged[-1] = replace(last, end_s=one.end_s, clicks=last.clicks + one.clicks)
+            clicks, orders = last.clicks + one.clicks, last.orders + one.orders
+            merged[-1] = replace(last, end_s=one.end_s, clicks=clicks, orders=orders)
         else:
             merged.append(one)
     return merged
@@ -97,10 +103,10 @@ def as_csv(found: Sequence[Explanation]) -> str:
     file = io.StringIO()
     file.write("\ufeff")
     writer = csv.writer(file)
-    writer.writerow(["sku", "name", "start", "end", "seconds", "started_at", "clicks", "url"])
+    writer.writerow(["sku", "name", "start", "end", "seconds", "started_at", "clicks", "orders", "url"])
     for one in found:
         texts = (_clock(one.start_s), _clock(one.end_s), f"{one.end_s - one.start_s:.1f}", _iso(one.started_at_s))
-        writer.writerow([guarded_text(one.sku), guarded_text(one.name), *texts, one.clicks, one.url])
+        writer.writerow([guarded_text(one.sku), guarded_text(one.name), *texts, one.clicks, one.orders, one.url])
     return file.getvalue()
 
 

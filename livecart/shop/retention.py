@@ -11,6 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from livecart.shop.database.store import Store
 from livecart.shop.models.base import Base
 from livecart.shop.models.events import CardRow, ReviewRow, ViewerEventRow
+from livecart.shop.models.orders import OrderLineRow
 from livecart.shop.models.service import AuditRow, IdempotencyRow, SyncRunRow
 from livecart.shop.models.webhooks import WebhookMessageRow
 from livecart.shop.repositories import negatives, photos
@@ -34,6 +35,7 @@ class Purged:
 
     cards: int = 0
     transactions: int = 0
+    orders: int = 0
     viewer_events: int = 0
     reviews: int = 0
     audit: int = 0
@@ -66,6 +68,7 @@ def purge(
     purged = Purged(
         cards=run.rows(CardRow, CardRow.card_id, CardRow.shown_at_s < now_s - keep.cards_s),
         transactions=run.rows(ViewerEventRow, event_id, transaction & (received < now_s - keep.transactions_s)),
+        orders=run.rows(OrderLineRow, OrderLineRow.id, OrderLineRow.at_s < now_s - keep.transactions_s),
         viewer_events=run.rows(ViewerEventRow, event_id, ~transaction & (received < now_s - keep.viewer_events_s)),
         reviews=run.reviews(crops, now_s - keep.crops_s),
         audit=run.rows(AuditRow, AuditRow.id, AuditRow.at_s < now_s - keep.audit_s),

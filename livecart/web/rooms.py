@@ -11,7 +11,7 @@ from livecart.core.errors import StreamError
 from livecart.core.http_replies import error, reply
 from livecart.core.overlay_position import Region
 from livecart.core.printable import is_printable
-from livecart.core.settings import RoomSettings
+from livecart.core.settings import UTM_SOURCE, RoomSettings
 from livecart.core.types import Detection, RoomView
 from livecart.web.access import is_by_ticket
 from livecart.web.control import RoomControl, unknown_room
@@ -37,6 +37,7 @@ class RoomBody(_Body):
     ignore_regions: Annotated[
         list[Region], Field(description="not looked at: an overlay's position, or x, y, width, height as shares")
     ] = []
+    utm_source: Annotated[str, Field(description="of links through /go: where viewers come from")] = UTM_SOURCE
     ticket_generation: Annotated[int, Field(description="a higher one revokes hosts' and publishers' tickets")] = 0
 
     def settings(self, room: str) -> RoomSettings:
@@ -51,6 +52,7 @@ class RoomBody(_Body):
             mirror=self.mirror,
             playback_url=self.playback_url,
             ignore_regions=tuple(self.ignore_regions),
+            utm_source=self.utm_source,
             ticket_generation=self.ticket_generation,
         )
 

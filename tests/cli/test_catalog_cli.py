@@ -3,14 +3,19 @@
 import json
 import logging
 import time
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from contract.catalog import Variant
 from livecart.cli.commands import cli
 from livecart.shop.database.store import open_store
-from livecart.shop.repositories import tokens
+from livecart.shop.repositories import cards, hosts, orders, products, tokens
+from tests.card_events import card_event
+from tests.shop.catalog_stores import patch
 from tests.shop.fake_platforms import SECRET, FakeTaobao
 from tests.shop.photo_files import photo
 
@@ -192,3 +197,44 @@ url = "{fake.server.url}/router/rest"
     fake.now_s += 660
     assert "clock is -6" in catalog.run("check-source", "tmall", place=place, status=1).stderr
     fake.close()
+
+
+def test_a_shop_that_reports_orders_is_added_its_secret_replaced_and_removed(catalog):
+    secret = catalog.run("postback", "add", "till").stdout.strip()
+    new = catalog.json("postback", "rotate", "till")["secret"]
+    assert catalog.json("postback", "list") == {"shops": ["till"]}
+    with closing(open_store(catalog.url)) as store, store.read() as session:
+        assert orders.secrets_now(session, "till") == (new, secret)
+    assert "'till' is on the list already" in catalog.run("postback", "add", "till", status=1).output
+    assert "must be 1 to 32 lower-case" in catalog.run("postback", "add", "Till & Co", status=1).output
+    assert "no shop 'other' may report" in catalog.run("postback", "rotate", "other", status=1).output
+    catalog.run("postback", "remove", "till")
+    assert catalog.run("postback", "list").stdout.strip() == "（空 none）"
+
+
+def test_orders_stand_beside_explanations_and_are_called_a_correlation(catalog, tmp_path):
+    start = datetime(2025, 11, 30, 20, tzinfo=UTC)
+    catalog.run("init")
+    with closing(open_store(catalog.url)) as store, store.write("test") as session:
+        hosts.allow(session, SHOP)
+        products.create(session, patch("1001", variants=(Variant(sku="1001-red", name="红"),)))
+        for kind, after_s in (("card", 60), ("withdraw", 120)):
+            cards.record(session, card_event(event=kind, at_s=start.timestamp() + after_s))
+    (tmp_path / "orders.csv").write_text(
+        "货号,付款时间\n1001,2025-11-30T20:02:00Z\n1001-red,2025-11-30T20:50:00Z\n1001,\n", encoding="utf-8"
+    )
+    asked = ["lift", tmp_path / "orders.csv", "room-1", "--start", start, "--end", start.replace(hour=21)]
+    found = catalog.json(*asked)
+    [row] = found["correlation"]
+    assert (row["sku"], row["orders_near"], row["near_s"], row["orders_else"], row["is_few"]) == (
+        "1001",
+        1,
+        360,
+        1,
+        True,
+    )
+    assert (found["orders"], found["without_time"]) == (2, 1)
+    said = catalog.run(*asked).stdout
+    assert "correlation, not cause" in said
+    assert "9.0 (0.6–143.9)   1001 好欢螺螺蛳粉 300g  订单太少" in said
+    assert "cannot be read" in catalog.run("lift", tmp_path / "none.csv", *asked[2:], status=1).output

@@ -15,6 +15,7 @@ from livecart.server.feedback_store import StoreFeedback
 from livecart.server.review_gate import FeedbackSettings, ReviewGate
 from livecart.shop.errors import StoreUnavailable
 from livecart.shop.repositories import cards, hosts, products, reviews, viewer_events
+from livecart.shop.repositories.sales import NO_SALES
 from livecart.shop.service import CatalogSettings, open_catalog
 from tests.shop.catalog_stores import SHOP, patch
 from tests.shop.photo_files import photo
@@ -89,7 +90,7 @@ async def test_a_batch_is_stored_and_a_report_puts_the_crop_into_the_queue(tmp_p
         assert (entry.reports, entry.confidence) == (1, 0.96)
         assert room.service.crops.read(entry.crop_digest, "jpg") == photo(1)
         [of_product] = figures(room)
-        assert of_product == viewer_events.Figures("1001", 1, 1, 1, 1, 1, 3.5, click_rate=1.0, wrong_rate=1.0)
+        assert of_product == viewer_events.Figures("1001", 1, 1, 1, 1, 1, 3.5, 1.0, 1.0, sales=NO_SALES)
         assert (counted(room, "stored_events_total", outcome="kept"), room.hub.failures) == (5, [])
 
 

@@ -1,14 +1,19 @@
 """The page that shows a room as viewers see it."""
 
+import io
+
 import httpx
 import pytest
+import segno
 from fastapi import FastAPI
 
+from livecart.core.card_links import short_id
 from livecart.core.errors import SettingsError
 from livecart.core.settings import RoomSettings
 from livecart.server.room_registry import RoomRegistry
 from livecart.server.rooms_file import read_rooms_file
 from livecart.web.hub import TicketSigner, overlay_router, watch_router
+from livecart.web.hub.settings import ViewersSettings
 from tests.waiting import until
 from tests.web.hub_clients import Viewer, event, running_hub
 
@@ -83,12 +88,27 @@ def test_what_is_no_playback_url_is_refused(url):
 
 async def test_the_url_comes_from_the_rooms_settings(engine, tmp_path, clip):
     path = tmp_path / "rooms.toml"
-    path.write_text(f'[[rooms]]\nid = "a"\nsource = "{clip[0]}"\nplayback_url = "/a.m3u8"\n')
+    path.write_text(f'[[rooms]]\nid = "a"\nsource = "{clip[0]}"\nplayback_url = "/a.m3u8"\nutm_source = "douyin"\n')
     file = read_rooms_file(path, {})
     book = RoomRegistry(engine.rooms, file)
     await book.apply_file(file)
     assert book.playback_url("a") == "/a.m3u8"
     assert book.playback_url("b") is None
+    assert [book.utm_source(room) for room in ("a", "b")] == ["douyin", "livecart"]
+
+
+@pytest.mark.parametrize(
+    "url", ["http://a.example", "https://", "https://a.example?x=1", "https://u@a.example", "a.example"]
+)
+def test_what_viewers_cannot_reach_by_https_is_no_public_url(url):
+    with pytest.raises(SettingsError, match="public_url"):
+        ViewersSettings(public_url=url)
+
+
+@pytest.mark.parametrize("source", ["", "Douyin", "a b", "a&b", "x" * 33])
+def test_what_is_no_source_of_viewers_is_refused(source):
+    with pytest.raises(SettingsError, match="utm_source"):
+        RoomSettings(id="r", source="clip.mp4", utm_source=source)
 
 
 @pytest.mark.parametrize(("most", "source"), [(0, None), (1, "/rooms/a/whep")])
@@ -117,6 +137,33 @@ async def test_an_overlay_that_is_refused_says_so_in_its_title_and_draws_nothing
             assert "script-src 'self'; style-src 'unsafe-inline' data:;" in page.headers["content-security-policy"]
             top = await client.get("/rooms/room-1/overlay", params={"ticket": ticket, "position": "top"})
             assert (top.status_code, "query.position" in top.json()["error"]["message"]) == (422, True)
+
+
+async def test_links_and_qr_codes_lead_through_the_server_where_viewers_reach_it():
+    card_id = "0d3f3c9f5e2a4d0c9a8b7c6d5e4f3a2b"
+    counted = f"https://live.example.com/go/{short_id(card_id)}"
+    async with running_hub(public_url="https://live.example.com") as hub:
+        hub.api.include_router(overlay_router(hub.hub))
+        transport = httpx.ASGITransport(hub.api)
+        await hub.bus.publish(event("card", 1, card_id=card_id))
+        async with (
+            httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client,
+            Viewer(hub.api) as viewer,
+        ):
+            await hub.bus.publish(event("update", 2, card_id=card_id))
+            await hub.bus.publish(event("card", 3, card_id="c1"))
+            await until(lambda: len(viewer.events) == 2)
+            shown = viewer.of_type("hello")[0]["current"] + [each["event"] for each in viewer.of_type("event")]
+            urls = [each["url"] for each in shown]
+            # Ids of another making have no short form.
+            assert urls == [f"{counted}?v=1", f"{counted}?v=1", event("card", 3).url]
+            code = await client.get(f"/rooms/room-1/qr/{card_id}")
+            drawn = io.BytesIO()
+            segno.make_qr(counted, error="m").save(drawn, kind="svg", border=4, light="white", omitsize=True)
+            assert code.content == drawn.getvalue()
+        async with Viewer(hub.api, query="after=0") as late:
+            await until(lambda: len(late.events) == 3)
+            assert late.of_type("event")[0]["event"]["url"] == f"{counted}?v=1"
 
 
 async def test_a_qr_code_is_of_a_card_that_is_shown_and_of_a_link_that_a_stream_can_carry():

@@ -16,7 +16,10 @@ START_S = 1_760_000_000.0
 
 
 def shown(*spans):
-    """Explanations of cards given as (sku, from, to or None) in seconds of a recording of 600 s; one click each."""
+    """Explanations of cards given as (sku, from, to or None) in seconds of a recording of 600 s.
+
+    Each card has one click and two orders.
+    """
     made = [
         cards.Card(
             f"{number:032x}", "room-1", sku, f"商品 {sku}", f"https://shop.example.com/{sku}", None, None, 0.9,
@@ -25,7 +28,10 @@ def shown(*spans):
         for number, (sku, begin_s, end_s) in enumerate(spans)
     ]  # fmt: skip
     clicks = {card.card_id: 1 for card in made}
-    return chapters.explanations(made, clicks, start_s=START_S, end_s=START_S + 600)
+    orders = {card.card_id: 2 for card in made}
+    found = chapters.explanations(made, clicks, orders, start_s=START_S, end_s=START_S + 600)
+    assert all(one.orders == 2 * one.clicks for one in found)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -53,7 +59,7 @@ NAMES = ["一 --> 二\n& <b>三</b>", '5" 屏 "新"', "=cmd()"]
 
 def named(start_s=(0.25, 65.5, 360_010.0)):
     return [
-        chapters.Explanation(str(sku), name, "https://shop.example.com/1", at_s, at_s + 30, START_S + at_s, 2)
+        chapters.Explanation(str(sku), name, "https://shop.example.com/1", at_s, at_s + 30, START_S + at_s, 2, 1)
         for sku, (name, at_s) in enumerate(zip(NAMES, start_s, strict=True), 1)
     ]
 
@@ -78,7 +84,7 @@ def test_the_other_formats():
         (3, 360_010.0, 30.0),
     ]
     rows = list(csv.reader(io.StringIO(chapters.as_csv(named()).removeprefix("\ufeff"))))
-    assert rows[1][2:7] == ["00:00:00.250", "00:00:30.250", "30.0", "2025-10-09T08:53:20.250Z", "2"]
+    assert rows[1][2:8] == ["00:00:00.250", "00:00:30.250", "30.0", "2025-10-09T08:53:20.250Z", "2", "1"]
     assert (rows[3][1], rows[3][2]) == ("'=cmd()", "100:00:10.000")
     ranges = chapters.as_dateranges(named()).splitlines()
     assert len(ranges) == 3

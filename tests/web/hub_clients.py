@@ -29,7 +29,7 @@ def event(kind: str, event_id: int, *, card_id="c1", **more) -> CardEvent:
 
 @asynccontextmanager
 async def running_hub(
-    *, bus=None, sink=None, rooms=("room-1", "room-2"), is_public=False, beat=None, token=None, **set_
+    *, bus=None, public_url=None, sink=None, rooms=("room-1", "room-2"), is_public=False, beat=None, token=None, **set_
 ):
     """A hub that follows a bus, as an application."""
     bus = bus or open_bus("memory://")
@@ -48,6 +48,7 @@ async def running_hub(
         metrics,
         queue_messages=settings.queue_messages,
         replay_events=settings.replay_events,
+        public_url=public_url,
     )
     viewers = [hub_router(hub, settings, TokenCheck(token), tickets)]
     api = create_api(SimpleNamespace(views=list), None, registry, token, viewers=viewers)

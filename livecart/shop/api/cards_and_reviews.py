@@ -17,10 +17,9 @@ from livecart.shop.chapters import ChapterFormat
 from livecart.shop.errors import InvalidValue, NotFound
 from livecart.shop.files import image_reply
 from livecart.shop.repositories import cards, reviews, viewer_events
-from livecart.shop.repositories.cards import Card
 from livecart.shop.repositories.photo_check import SUFFIX
 from livecart.shop.repositories.reviews import Review, ReviewState
-from livecart.shop.repositories.viewer_events import Figures, ViewerEvent
+from livecart.shop.repositories.viewer_events import CountedCard, Figures, ViewerEvent
 from livecart.shop.schemas.product import Seconds
 from livecart.shop.service import CatalogService
 
@@ -37,7 +36,7 @@ Since = Annotated[
 class CardPage(msgspec.Struct):
     """The newest cards first."""
 
-    cards: list[Card]
+    cards: list[CountedCard]
     next_cursor: Annotated[str | None, Meta(examples=["1760000000.5:0123456789abcdef"])]
 
 
@@ -75,20 +74,21 @@ def add_shown(router: APIRouter, service: CatalogService, writer: Writer) -> Non
         cursor: Annotated[str | None, Query(max_length=64, description="`next_cursor` of the page before.")] = None,
         limit: Limit = 50,
     ) -> Json[CardPage]:
-        """Cards that were shown, newest first, with the link and price of that moment."""
+        """Cards that were shown, newest first, with the link and price of that moment, and their clicks and sales."""
         with store.read() as session:
-            found = cards.latest(session, room=room, sku=sku, before=_before(cursor), limit=limit)
+            shown = cards.latest(session, room=room, sku=sku, before=_before(cursor), limit=limit)
+            found = viewer_events.counted(session, shown)
         last = found[-1] if len(found) == limit else None
         return Json(CardPage(found, f"{last.shown_at_s!r}:{last.card_id}" if last else None))
 
     @router.get("/cards/{card_id}", **reads())
-    def read_card(card_id: Annotated[str, Path(max_length=32, examples=["0123456789abcdef"])]) -> Json[Card]:
-        """A card as it was shown."""
+    def read_card(card_id: Annotated[str, Path(max_length=32, examples=["0123456789abcdef"])]) -> Json[CountedCard]:
+        """A card as it was shown, with its clicks and sales until now."""
         with store.read() as session:
             card = cards.find(session, card_id)
-        if card is None:
-            raise NotFound("no_card", id=card_id)
-        return Json(card)
+            if card is None:
+                raise NotFound("no_card", id=card_id)
+            return Json(viewer_events.counted(session, [card])[0])
 
     @router.get(
         "/rooms/{room}/chapters",
@@ -122,7 +122,7 @@ def add_shown(router: APIRouter, service: CatalogService, writer: Writer) -> Non
 
     @router.get("/figures/products", **reads())
     def product_figures(since_s: Since = None, limit: Limit = 50) -> Json[FigureList]:
-        """Shows, clicks, reports and rates of products, those with the most cards first."""
+        """Shows, clicks, sales, reports and rates of products, those with the most cards first."""
         from_s = store.now_s() - _DAY_S if since_s is None else since_s
         with store.read() as session:
             return Json(FigureList(from_s, viewer_events.by_product(session, since_s=from_s, limit=limit)))

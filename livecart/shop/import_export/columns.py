@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -66,14 +66,30 @@ TITLES: dict[str, tuple[str, ...]] = {
         "图片{n} 主图{n} image{n} imagelink{n}",
     ),
 }
-#: Title as `_plain_title` has it: field, and how far back it stands.
-_FIELD_OF = {
-    title: (name, rank)
-    for name, ranks in TITLES.items()
-    for rank, titles in enumerate(ranks)
-    for pattern in (titles if rank else f"{name.replace('_', '')} {titles}").split()
-    for title in ([pattern.format(n=n) for n in range(1, 10)] if "{n}" in pattern else [pattern])
+#: The same of a table of orders, where any of them may stand beside another: the first one counts.
+_ORDER_TITLES = {
+    "sku": "货号 商家编码 商家货号 商品货号 款号 sellersku lineitemsku sku编码 sku编号 variantsku 外部编码 "
+    "外部系统编号 规格编码 商品编码 商品编号 商品代码 产品编码 商品id 产品id 宝贝id productid skuid",
+    "ordered_at": "付款时间 订单付款时间 支付时间 订单支付时间 支付完成时间 paidat paidtime datepaid 下单时间 "
+    "订单下单时间 订单提交时间 订单创建时间 创建时间 成交时间 订单日期 ordertime orderdate createdat createdtime "
+    "datecreated 时间 time",
 }
+#: Title as `_plain_title` has it: field, and how far back it stands.
+Titles: TypeAlias = Mapping[str, tuple[str, int]]
+
+
+def _by_title(fields: Mapping[str, Sequence[str]]) -> Titles:
+    return {
+        title: (name, rank)
+        for name, ranks in fields.items()
+        for rank, titles in enumerate(ranks)
+        for pattern in (titles if rank else f"{name.replace('_', '')} {titles}").split()
+        for title in ([pattern.format(n=n) for n in range(1, 10)] if "{n}" in pattern else [pattern])
+    }
+
+
+PRODUCT_TITLES = _by_title(TITLES)
+ORDER_TITLES = _by_title({name: titles.split() for name, titles in _ORDER_TITLES.items()})
 #: Fields that may stand in several columns.
 _SEVERAL = ("stock", "image_urls", "spec")
 _LISTS = frozenset({"words", "labels", "rooms"})
@@ -108,17 +124,18 @@ class Heading:
         return values
 
 
-def is_title_of_sku(cell: Any) -> bool:
+def is_title_of_sku(cell: Any, of: Titles = PRODUCT_TITLES) -> bool:
     """True in a row of titles: the heading, the same in a second language, or again on every printed page."""
-    return isinstance(cell, str) and _FIELD_OF.get(_plain_title(cell), ("",))[0] == "sku"
+    return isinstance(cell, str) and of.get(_plain_title(cell), ("",))[0] == "sku"
 
 
-def find_heading(rows: Sequence[Mapping[int, Any]], file_name: str) -> Heading:
+def find_heading(rows: Sequence[Mapping[int, Any]], file_name: str, of: Titles = PRODUCT_TITLES) -> Heading:
     """The first row with a column for the sku, or one below it that names more.
 
     Args:
         rows: the first ones, each of index to cell.
         file_name: for the message.
+        of: titles that are looked for.
 
     Raises:
         FeedError: there is none, or it names a field twice.
@@ -127,10 +144,10 @@ def find_heading(rows: Sequence[Mapping[int, Any]], file_name: str) -> Heading:
     fault: FeedError | None = None
     for number, row in enumerate(rows[:MOST_ROWS_ABOVE]):
         titles = {index: cell for index, cell in row.items() if isinstance(cell, str)}
-        if not any(map(is_title_of_sku, titles.values())):
+        if not any(is_title_of_sku(title, of) for title in titles.values()):
             continue
         try:
-            found.append(_heading(number, titles, file_name))
+            found.append(_heading(number, titles, file_name, of))
         except FeedError as error:
             fault = fault or error
     if found:
@@ -142,10 +159,10 @@ def find_heading(rows: Sequence[Mapping[int, Any]], file_name: str) -> Heading:
     raise FeedError("no_sku_column", where=file_name, names=", ".join(TITLES["sku"][0].split()[:4]), found=texts)
 
 
-def _heading(number: int, titles: Mapping[int, str], file_name: str) -> Heading:
+def _heading(number: int, titles: Mapping[int, str], file_name: str, of: Titles) -> Heading:
     best: dict[str, tuple[int, list[int]]] = {}
     for index, title in titles.items():
-        name, rank = _FIELD_OF.get(_plain_title(title), ("", 0))
+        name, rank = of.get(_plain_title(title), ("", 0))
         if not name:
             continue
         before = best.get(name)

@@ -6,13 +6,14 @@ import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
+from functools import partial
 from itertools import chain, islice
 from typing import Any
 
 from livecart.core.untrusted import OverLimit, run_untrusted
 from livecart.shop.errors import FeedError
 from livecart.shop.import_export.cells import DateCell, NumberCell, OpenFormula, kept_digits
-from livecart.shop.import_export.columns import MOST_ROWS_ABOVE, Heading, find_heading
+from livecart.shop.import_export.columns import MOST_ROWS_ABOVE, PRODUCT_TITLES, Heading, Titles, find_heading
 
 #: An Excel file is a zip: what it unpacks to, all parts together, and how many there are.
 _MOST_UNPACKED_BYTES = 64 * 1024 * 1024
@@ -28,32 +29,35 @@ _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
 Row = tuple[int, dict[int, Any]]
 
 
-def excel_table(data: bytes, file_name: str, most_rows: int) -> tuple[Heading, Iterator[Row]]:
+def excel_table(
+    data: bytes, file_name: str, most_rows: int, of: Titles = PRODUCT_TITLES
+) -> tuple[Heading, Iterator[Row]]:
     """The heading, and the rows below it with their numbers.
 
     Args:
         data: the file.
         file_name: for messages.
         most_rows: rows that are not empty; one more is given where there are more.
+        of: titles that are looked for.
 
     Raises:
         FeedError: it is no workbook, too large, or its table cannot be told.
     """
     _check_zip(data, file_name)
     try:
-        found = run_untrusted(_parse, data, limit_s=_LIMIT_S, memory_mib=_MEMORY_MIB)
+        found = run_untrusted(partial(_parse, of=of), data, limit_s=_LIMIT_S, memory_mib=_MEMORY_MIB)
     except OverLimit as error:
         raise FeedError("excel_too_costly", where=file_name) from error
     if found["problem"]:
         raise FeedError("excel_malformed", where=file_name, cause=found["problem"])
-    _, heading = choose_sheet(found["heads"], file_name)
+    _, heading = choose_sheet(found["heads"], file_name, of)
     # A cell that is not there is empty.
     empty = dict.fromkeys(heading.columns)
     rows = islice(found["rows"], most_rows + 1)
     return heading, ((number, empty | {index: _value(cell) for index, cell in cells.items()}) for number, cells in rows)
 
 
-def choose_sheet(heads: Mapping[str, list[dict[int, Any]]], file_name: str) -> tuple[str, Heading]:
+def choose_sheet(heads: Mapping[str, list[dict[int, Any]]], file_name: str, of: Titles) -> tuple[str, Heading]:
     """The sheet whose first rows have a heading.
 
     Raises:
@@ -63,7 +67,7 @@ def choose_sheet(heads: Mapping[str, list[dict[int, Any]]], file_name: str) -> t
     fault: FeedError | None = None
     for name, rows in heads.items():
         try:
-            found[name] = find_heading(rows, file_name)
+            found[name] = find_heading(rows, file_name, of)
         except FeedError as error:
             if fault is None or error.reason != "no_sku_column":
                 fault = error
@@ -75,7 +79,7 @@ def choose_sheet(heads: Mapping[str, list[dict[int, Any]]], file_name: str) -> t
     return next(iter(found.items()))
 
 
-def _parse(data: bytes) -> dict[str, Any]:
+def _parse(data: bytes, of: Titles) -> dict[str, Any]:
     """The first rows of each visible sheet by its name, all rows of the one that is a table, and what is wrong."""
     import openpyxl
 
@@ -90,7 +94,7 @@ def _parse(data: bytes) -> dict[str, Any]:
         firsts = {name: list(islice(reader, MOST_ROWS_ABOVE)) for name, reader in readers.items()}
         heads = {name: [titles for _, _, titles in first] for name, first in firsts.items()}
         try:
-            name, heading = choose_sheet(heads, "")
+            name, heading = choose_sheet(heads, "", of)
         except FeedError:
             # Said by who asked.
             pass

@@ -14,7 +14,15 @@ from typing import Any
 
 from livecart.shop.errors import FeedError, InvalidValue
 from livecart.shop.import_export.cells import KEPT_DIGITS, Verbatim, clean_text, read_sku
-from livecart.shop.import_export.columns import MOST_ROWS_ABOVE, Heading, cell_of, find_heading, is_title_of_sku
+from livecart.shop.import_export.columns import (
+    MOST_ROWS_ABOVE,
+    PRODUCT_TITLES,
+    Heading,
+    Titles,
+    cell_of,
+    find_heading,
+    is_title_of_sku,
+)
 from livecart.shop.import_export.encodings import decode_text
 from livecart.shop.import_export.excel import Row, excel_table
 from livecart.shop.import_export.prices import currency_of, has_decimal_point, is_like_thousands
@@ -56,6 +64,20 @@ class Table:
         """True where it may mean other prices tomorrow."""
         return not {"sale_from", "sale_to"}.isdisjoint(self.heading.columns.values())
 
+    def cells(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Of each row that is not empty `(where, cells by field)`.
+
+        Raises:
+            FeedError: it is damaged, or has too many rows.
+        """
+        for count, (number, cells) in enumerate(self.rows, 1):
+            if count > MOST_ROWS:
+                raise FeedError("too_many_rows", where=self.file_name, most=MOST_ROWS)
+            where = f"{self.file_name}: row {number}"
+            values = {name: _unguarded(name, value, where) for name, value in self.heading.values(cells).items()}
+            if not all(map(_is_empty, values.values())):
+                yield where, values
+
     def products(self, at: datetime | None = None) -> Iterator[tuple[str, ProductPatch | InvalidValue]]:
         """Of each row `(where, patch)`, or `(where, what is wrong)`.
 
@@ -67,17 +89,12 @@ class Table:
         """
         currency = currency_of(self.heading.price_unit)
         reader = RowReader(at, self.point_is_decimal)
-        for count, (number, cells) in enumerate(self.rows, 1):
-            if count > MOST_ROWS:
-                raise FeedError("too_many_rows", where=self.file_name, most=MOST_ROWS)
-            where = f"{self.file_name}: row {number}"
-            values = {name: _unguarded(name, value, where) for name, value in self.heading.values(cells).items()}
+        for where, values in self.cells():
             copied = values.pop("sku_text", None)
             if isinstance(copied, str) and copied.startswith(_COPY):
                 values["sku"] = _exact_sku(copied.removeprefix(_COPY), values.get("sku"))
             sku = values.get("sku")
-            is_heading = is_title_of_sku(sku) and not isinstance(sku, Verbatim)
-            if is_heading or all(map(_is_empty, values.values())):
+            if is_title_of_sku(sku) and not isinstance(sku, Verbatim):
                 continue
             if currency and not _is_empty(values.get("price")) and _is_empty(values.get("currency")):
                 values["currency"] = currency
@@ -93,12 +110,13 @@ def read_table(data: bytes, file_name: str) -> Iterator[tuple[str, ProductPatch 
     return open_table(data, file_name).products()
 
 
-def open_table(data: bytes, file_name: str) -> Table:
+def open_table(data: bytes, file_name: str, of: Titles = PRODUCT_TITLES) -> Table:
     """A table; one of its first rows names the columns, in Chinese or English, others are not looked at.
 
     Args:
         data: text, in any encoding that can be told, parted by comma, semicolon or tab; or a workbook.
         file_name: for messages; its ending says that it is a table.
+        of: titles that are looked for.
 
     Raises:
         FeedError: too large, neither kind, damaged, or without a column for the sku.
@@ -107,7 +125,7 @@ def open_table(data: bytes, file_name: str) -> Table:
         raise FeedError("table_too_large", where=file_name, most_bytes=MOST_BYTES)
     if PurePath(file_name).suffix.casefold() not in TABLE_ENDINGS:
         raise FeedError("table_of_no_kind", where=file_name)
-    return Table(file_name, *_table(data, file_name))
+    return Table(file_name, *_table(data, file_name, of))
 
 
 def write_csv(products: Iterable[Product]) -> Iterator[str]:
@@ -208,28 +226,28 @@ def _is_empty(value: Any) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def _table(data: bytes, file_name: str) -> tuple[Heading, Iterator[Row], bool]:
+def _table(data: bytes, file_name: str, of: Titles) -> tuple[Heading, Iterator[Row], bool]:
     """By what the bytes are: programs give a table any ending."""
     if data.startswith(b"PK\x03\x04"):
-        return *excel_table(data, file_name, MOST_ROWS), False
+        return *excel_table(data, file_name, MOST_ROWS, of), False
     if data.startswith(b"\xd0\xcf\x11\xe0"):
         raise FeedError("table_is_old_excel", where=file_name)
     if PurePath(file_name).suffix.casefold() in {".xlsx", ".xlsm"} and b"\0" in data[:1000]:
-        return *excel_table(data, file_name, MOST_ROWS), False
+        return *excel_table(data, file_name, MOST_ROWS, of), False
     text = decode_text(data, file_name)
     if text.lstrip()[:15].casefold().startswith(("<html", "<!doctype html", "<table", "<?xml")):
         raise FeedError("table_is_html", where=file_name)
-    return _csv_table(text, file_name)
+    return _csv_table(text, file_name, of)
 
 
-def _csv_table(text: str, file_name: str) -> tuple[Heading, Iterator[Row], bool]:
+def _csv_table(text: str, file_name: str, of: Titles) -> tuple[Heading, Iterator[Row], bool]:
     """The delimiter is the one by which the heading names the most columns; and whether a price has a decimal point."""
     best: tuple[str, Heading] | None = None
     fault: FeedError | None = None
     for delimiter in ",;\t|":
         try:
             first = [cells for _, cells in islice(_csv_rows(text, delimiter, file_name), MOST_ROWS_ABOVE)]
-            heading = find_heading(first, file_name)
+            heading = find_heading(first, file_name, of)
         except FeedError as error:
             fault = fault if fault and error.reason == "no_sku_column" else error
             continue

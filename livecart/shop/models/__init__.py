@@ -1,1 +1,1 @@
-"""Tables: products.py (sold), events.py (happened), webhooks.py, image_fetches.py, service.py (the rest); base.py."""
+"""Tables: products.py, events.py, orders.py, webhooks.py, image_fetches.py, service.py (the rest); base.py."""

@@ -9,8 +9,16 @@ from livecart.shop.schemas.product import URL_CHARS
 ERROR_CHARS = 255
 
 
-class WebhookEndpointRow(Base):
-    """Where messages are sent. While `old_until_s` lies ahead they are signed with both secrets."""
+class SigningSecrets:
+    """Columns of whoever shares a secret with us. While `old_until_s` lies ahead both secrets hold."""
+
+    secret: Mapped[str] = mapped_column(String(128))
+    old_secret: Mapped[str | None] = mapped_column(String(128))
+    old_until_s: Mapped[float | None] = mapped_column(Seconds)
+
+
+class WebhookEndpointRow(SigningSecrets, Base):
+    """Where messages are sent."""
 
     __tablename__ = "webhook_endpoints"
     __table_args__ = (options(),)
@@ -18,9 +26,6 @@ class WebhookEndpointRow(Base):
     id: Mapped[int] = mapped_column(RowId, primary_key=True)
     url: Mapped[str] = mapped_column(String(URL_CHARS))
     types: Mapped[list[str]] = mapped_column(Json)
-    secret: Mapped[str] = mapped_column(String(128))
-    old_secret: Mapped[str | None] = mapped_column(String(128))
-    old_until_s: Mapped[float | None] = mapped_column(Seconds)
     #: Why nothing is sent to it any more: `gone`, `failing`. None: it is sent to.
     disabled: Mapped[str | None] = mapped_column(String(16))
     #: The first of the failures since its last success.

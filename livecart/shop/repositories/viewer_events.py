@@ -1,8 +1,9 @@
 """Events of viewers on cards: batched by them, kept once each, counted by product and by room."""
 
 import hashlib
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
@@ -12,9 +13,12 @@ from sqlalchemy import case, func, select
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.orm import Session
 
+from livecart.core.card_links import short_id
 from livecart.shop.database.session import now_s
 from livecart.shop.errors import InvalidValue
 from livecart.shop.models.events import CardRow, ViewerEventRow
+from livecart.shop.repositories.cards import Card
+from livecart.shop.repositories.sales import NO_SALES, Sales, sales_by, sales_of_cards
 
 ViewerEventKind = Literal["impression", "click", "close", "wrong", "dwell"]
 KINDS: tuple[ViewerEventKind, ...] = get_args(ViewerEventKind)
@@ -66,6 +70,16 @@ class Figures:
     dwell_s: Annotated[float, Meta(description="Seconds on screen, of all viewers together.")]
     click_rate: Annotated[float, Meta(description="Clicks per impression.", examples=[0.08])]
     wrong_rate: Annotated[float, Meta(description="Reports per impression.", examples=[0.0])]
+    sales: Sales
+
+
+@dataclass(frozen=True, slots=True)
+class CountedCard(Card):
+    """A card as it was shown, and what came of it until now."""
+
+    short_id: Annotated[str | None, Meta(description="Of its link.", examples=["1Jx0sZ2cYk7mQ4tB9aVw3e"])]
+    clicks: Annotated[int, Meta(examples=[12])]
+    sales: Sales
 
 
 def record(session: Session, events: Sequence[ViewerEvent]) -> Recorded:
@@ -114,15 +128,43 @@ def by_room(session: Session, *, since_s: float, limit: int = 100) -> list[Figur
     return _figures(session, "room", since_s, limit)
 
 
-def clicks_by_card(session: Session, room: str, *, since_s: float, until_s: float) -> dict[str, int]:
-    """Clicks that came in between, of each card of the room that was clicked."""
-    query = (
-        select(ViewerEventRow.card_id, func.count())
-        .where(ViewerEventRow.received_at_s >= since_s, ViewerEventRow.received_at_s < until_s)
-        .where(ViewerEventRow.room == room, ViewerEventRow.kind == "click")
-        .group_by(ViewerEventRow.card_id)
-    )
-    return dict(session.execute(query).all())
+def clicks_by_card(
+    session: Session,
+    *,
+    since_s: float,
+    until_s: float = math.inf,
+    room: str | None = None,
+    card_ids: Collection[str] | None = None,
+) -> dict[str, int]:
+    """Clicks that came in between, of each card that was clicked: of a room, or of those named."""
+    event = ViewerEventRow
+    query = select(event.card_id, func.count()).where(event.received_at_s >= since_s, event.kind == "click")
+    if until_s < math.inf:
+        query = query.where(event.received_at_s < until_s)
+    if room is not None:
+        query = query.where(event.room == room)
+    if card_ids is not None:
+        query = query.where(event.card_id.in_(card_ids))
+    return dict(session.execute(query.group_by(event.card_id)).all())
+
+
+def counted(session: Session, shown: Sequence[Card]) -> list[CountedCard]:
+    """The cards, with what came of them."""
+    if not shown:
+        return []
+    ids = [card.card_id for card in shown]
+    since_s = min(card.shown_at_s for card in shown)
+    clicks = clicks_by_card(session, since_s=since_s, card_ids=ids)
+    sold = sales_of_cards(session, ids)
+    return [
+        CountedCard(
+            **{name: getattr(card, name) for name in Card.__dataclass_fields__},
+            short_id=short_id(card.card_id),
+            clicks=clicks.get(card.card_id, 0),
+            sales=sold.get(card.card_id, NO_SALES),
+        )
+        for card in shown
+    ]
 
 
 def _figures(session: Session, by: Literal["sku", "room"], since_s: float, limit: int) -> list[Figures]:
@@ -148,11 +190,13 @@ def _figures(session: Session, by: Literal["sku", "room"], since_s: float, limit
         name: (int(impressions), int(clicks), int(closes), int(wrongs), float(dwell_s or 0.0))
         for name, impressions, clicks, closes, wrongs, dwell_s in session.execute(query)
     }
+    sold = sales_by(session, by, since_s=since_s)
     figures = []
     for name, cards in shown.items():
         impressions, clicks, closes, wrongs, dwell_s = seen.get(name, (0, 0, 0, 0, 0.0))
         rates = (clicks / impressions, wrongs / impressions) if impressions else (0.0, 0.0)
-        figures.append(Figures(name, cards, impressions, clicks, closes, wrongs, dwell_s, *rates))
+        sales = sold.get(name, NO_SALES)
+        figures.append(Figures(name, cards, impressions, clicks, closes, wrongs, dwell_s, *rates, sales))
     return figures
 
 

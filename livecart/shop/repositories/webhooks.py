@@ -18,13 +18,13 @@ from contract.links import LinkFault, https_address
 from livecart.core.public_address import is_public
 from livecart.shop.database.session import audit_change, now_s
 from livecart.shop.errors import InvalidValue, NotFound
-from livecart.shop.models.webhooks import WebhookDeliveryRow, WebhookEndpointRow, WebhookMessageRow
+from livecart.shop.models.webhooks import SigningSecrets, WebhookDeliveryRow, WebhookEndpointRow, WebhookMessageRow
 from livecart.shop.schemas.product import URL_CHARS
 
 MessageType = Literal["card.shown", "card.updated", "card.withdrawn", "card.closed"]
 TYPES: tuple[MessageType, ...] = get_args(MessageType)
 _TYPE_OF: dict[str, MessageType] = {"card": "card.shown", "update": "card.updated", "withdraw": "card.withdrawn"}
-#: A rotated secret still signs for so long.
+#: A rotated secret still holds for so long.
 _OLD_SECRET_S = 86_400.0
 #: Viewers see a card's end later than we, and send what they did in batches.
 CLOSED_AFTER_S = 60.0
@@ -101,7 +101,7 @@ def add(session: Session, url: str, types: Sequence[str], internal_hosts: Sequen
             raise InvalidValue("type", "not_one_of", value=kind, choices=", ".join(TYPES))
     if session.scalar(select(WebhookEndpointRow.id).where(WebhookEndpointRow.url == url)) is not None:
         raise InvalidValue("url", "webhook_twice", value=url)
-    secret = _new_secret()
+    secret = new_secret()
     row = WebhookEndpointRow(url=url, types=list(types or TYPES), secret=secret, created_at_s=now_s(session))
     session.add(row)
     session.flush()
@@ -125,7 +125,7 @@ def remove(session: Session, endpoint_id: int) -> None:
 def rotate(session: Session, endpoint_id: int) -> str:
     """A new secret; for a day messages are signed with the old one too."""
     row = _row(session, endpoint_id)
-    row.old_secret, row.old_until_s, row.secret = row.secret, now_s(session) + _OLD_SECRET_S, _new_secret()
+    rotate_secret(session, row)
     audit_change(session, "rotate", subject=_SUBJECT, name=row.url)
     return row.secret
 
@@ -138,8 +138,18 @@ def enable(session: Session, endpoint_id: int) -> None:
     row.disabled = row.failing_since_s = row.last_error = None
 
 
-def secrets_of(row: WebhookEndpointRow, at_s: float) -> tuple[str, ...]:
-    """What its messages are signed with at a moment, UNIX time."""
+def new_secret() -> str:
+    """A secret of Standard Webhooks."""
+    return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
+
+
+def rotate_secret(session: Session, row: SigningSecrets) -> None:
+    """Give a new secret; the old one holds for a day more."""
+    row.old_secret, row.old_until_s, row.secret = row.secret, now_s(session) + _OLD_SECRET_S, new_secret()
+
+
+def secrets_of(row: SigningSecrets, at_s: float) -> tuple[str, ...]:
+    """Secrets that hold at a moment, UNIX time."""
     if row.old_secret is not None and row.old_until_s is not None and at_s < row.old_until_s:
         return row.secret, row.old_secret
     return (row.secret,)
@@ -212,10 +222,6 @@ def dead_letters(session: Session, limit: int = 100) -> list[DeadLetter]:
         DeadLetter(row.message_id, kind, row.endpoint_id, row.attempts, row.error)
         for row, kind in session.execute(query)
     ]
-
-
-def _new_secret() -> str:
-    return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
 
 
 def _row(session: Session, endpoint_id: int) -> WebhookEndpointRow:

@@ -41,7 +41,9 @@ class ViewerHub:
         *,
         queue_messages: int = 64,
         replay_events: int = 256,
+        public_url: str | None = None,
     ) -> None:
+        self.public_url = public_url
         self.admission = admission
         self.intake = intake
         self.metrics = metrics
@@ -160,7 +162,7 @@ class ViewerHub:
     async def _ready_feed(self, room: str) -> RoomFeed:
         feed = self._feeds.get(room)
         if feed is None:
-            feed = self._feeds[room] = RoomFeed(room, self._source, self._replay_events, self.metrics)
+            feed = self._feeds[room] = RoomFeed(room, self._source, self._replay_events, self.metrics, self.public_url)
             feed.load()
         feed.joining += 1
         try:

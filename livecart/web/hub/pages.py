@@ -13,6 +13,7 @@ import msgspec
 import segno
 from fastapi import APIRouter, Request, Response
 
+from livecart.core.card_links import go_link
 from livecart.core.errors import SettingsError
 from livecart.core.http_replies import error
 from livecart.core.overlay_position import OverlayPosition, overlay_css
@@ -144,10 +145,11 @@ def overlay_router(hub: ViewerHub) -> APIRouter:
         card = hub.card(room, card_id)
         if card is None:
             return error(404, "unknown_card", f"room {room!r} shows no card {card_id!r} now")
-        if len(card.url.encode()) > _MOST_QR_BYTES:
+        link = go_link(hub.public_url, card_id) or card.url
+        if len(link.encode()) > _MOST_QR_BYTES:
             return error(404, "link_too_long", f"the link of {card.sku!r} has more than {_MOST_QR_BYTES} bytes")
         drawn = io.BytesIO()
-        segno.make_qr(card.url, error="m").save(drawn, kind="svg", border=4, light="white", omitsize=True)
+        segno.make_qr(link, error="m").save(drawn, kind="svg", border=4, light="white", omitsize=True)
         return Response(drawn.getvalue(), media_type="image/svg+xml", headers=page_headers())
 
     return router

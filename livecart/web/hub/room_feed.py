@@ -11,6 +11,7 @@ import msgspec
 
 from contract.card import CardEvent
 from livecart.core.background import Backoff, end_task
+from livecart.core.card_links import REPORTED, go_link
 from livecart.core.errors import BusError
 from livecart.web.hub.messages import GAP, Message, current_cards, event_message, hello
 from livecart.web.hub.metrics import HubMetrics
@@ -42,11 +43,14 @@ _HISTORY_WITHIN_S = 2.0
 class RoomFeed:
     """Loads the room's state from the bus, then follows its events. Owns one task while it loads."""
 
-    def __init__(self, room: str, source: RoomEvents, replay_events: int, metrics: HubMetrics) -> None:
+    def __init__(
+        self, room: str, source: RoomEvents, replay_events: int, metrics: HubMetrics, public_url: str | None = None
+    ) -> None:
         self._room = room
         self._source = source
         self._replay_events = replay_events
         self._metrics = metrics
+        self._public_url = public_url
         self.viewers: set[ViewerQueue] = set()
         #: Connections that wait for the state.
         self.joining = 0
@@ -78,6 +82,7 @@ class RoomFeed:
 
     def take(self, event: CardEvent) -> None:
         """Take in the room's next event, and hand it to all viewers."""
+        event = self._linked(event)
         if not self.ready.is_set():
             self._missed_while_loading |= len(self._pending) == self._replay_events
             self._pending.append(event)
@@ -151,7 +156,7 @@ class RoomFeed:
         cards = await self._source.latest(self._room)
         self._last_event_id = last_event_id
         self._recent = deque(((e.event_id, event_message(e)) for e in recent), maxlen=self._replay_events)
-        self._cards = {card.card_id: card for card in cards}
+        self._cards = {card.card_id: self._linked(card) for card in cards}
         self._current = None
 
     async def _history(self, last_event_id: int) -> list[CardEvent]:
@@ -166,12 +171,17 @@ class RoomFeed:
                     if not isinstance(item, CardEvent):
                         kept.clear()
                         continue
-                    kept.append(item)
+                    kept.append(self._linked(item))
                     if item.event_id >= last_event_id:
                         break
         except TimeoutError:
             _log.warning("room %s: the bus did not give its last events in time; nobody can resume", self._room)
         return kept if kept and kept[-1].event_id == last_event_id else []
+
+    def _linked(self, event: CardEvent) -> CardEvent:
+        """With the link that counts, where there is one; viewers tell of their clicks themselves."""
+        link = go_link(self._public_url, event.card_id)
+        return event if link is None else msgspec.structs.replace(event, url=link + REPORTED)
 
     def _append(self, event: CardEvent) -> Message:
         if event.event_id != self._last_event_id + 1:

@@ -9,6 +9,7 @@ import msgspec
 from livecart.core.errors import SettingsError
 from livecart.core.settings import Bounds, check_bounds
 
+_PUBLIC_URL = re.compile(r"https://[^/\s?#@]+(/[^\s?#]*)?")
 _ORIGIN = re.compile(r"https?://[^/\s?#@]+")
 #: As long as the MAC's own strength asks for when the secret is random text: 16 characters of base64 are 96 bits.
 _SHORTEST_SECRET = 16
@@ -35,6 +36,9 @@ class ViewersSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     ticket_for_s: float = 6 * 3600.0
     #: Pages that may watch, such as "https://shop.example.com", beside those of the same host; "*": all.
     origins: tuple[str, ...] = ()
+    #: Where viewers reach this server, such as "https://live.example.com". With it and a catalog, links and QR codes
+    #: lead through `/go`, which counts them (docs/attribution.md).
+    public_url: str | None = None
     #: Connections in this process.
     most_viewers: int = 20_000
     #: Connections in one room.
@@ -55,6 +59,10 @@ class ViewersSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             raise SettingsError(f"viewers.secret must be {_SHORTEST_SECRET} or more characters, random ones")
         if not (math.isfinite(self.ticket_for_s) and 60 <= self.ticket_for_s <= LONGEST_TICKET_S):
             raise SettingsError(f"viewers.ticket_for_s is {self.ticket_for_s}; it must be 60 to {LONGEST_TICKET_S:g}")
+        if self.public_url is not None and not _PUBLIC_URL.fullmatch(self.public_url):
+            raise SettingsError(
+                f"viewers.public_url: {self.public_url!r} is no https address such as https://live.example.com"
+            )
         for origin in self.origins:
             if origin != "*" and not _ORIGIN.fullmatch(origin):
                 raise SettingsError(f"viewers.origins: {origin!r} is no origin; write https://shop.example.com, or '*'")

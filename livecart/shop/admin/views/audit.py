@@ -24,7 +24,7 @@ from livecart.shop.repositories.audit import AuditEntry
 _MOST_COUNTED = 10_000
 _VALUE_CHARS = 300
 #: Subjects for admins alone: those of `/access`, and webhooks, whose addresses may hold a secret.
-_OF_ADMINS = ("token", "host", "webhook")
+_OF_ADMINS = ("token", "host", "webhook", "order_source")
 
 
 class AuditView(Listing):

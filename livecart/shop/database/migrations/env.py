@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from livecart.shop.models import events, products, service, webhooks  # noqa: F401  they fill the metadata
+from livecart.shop.models import events, orders, products, service, webhooks  # noqa: F401  they fill the metadata
 from livecart.shop.models.base import Base
 
 connection = context.config.attributes.get("connection")
