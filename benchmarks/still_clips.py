@@ -23,9 +23,9 @@ _NOISE_LEVELS = 4.0
 _FLICKER = 0.015
 
 
-def table(photos: list[Path], seed: int = 0) -> Picture:
+def table(photos: list[Path]) -> Picture:
     """Eight product photos side by side on wood."""
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     grain = random.normal(0, 6, (HEIGHT_PX, 1, 1)) + random.normal(0, 2, (HEIGHT_PX, WIDTH_PX, 1))
     picture = np.clip(np.array([150, 115, 80]) + grain, 0, 255).astype(np.uint8)
     for place, number in enumerate(random.choice(len(photos), 8, replace=False)):
@@ -63,9 +63,9 @@ def filmed(picture: Picture, seed: int = 0) -> Callable[[float], Picture]:
     return at
 
 
-def breathing(picture: Picture, seed: int = 0) -> Callable[[float], Picture]:
+def breathing(picture: Picture) -> Callable[[float], Picture]:
     """A paused host: ``filmed``, its middle swelling by three pixels with each breath."""
-    camera = filmed(picture, seed)
+    camera = filmed(picture)
     rows, columns = np.mgrid[0:HEIGHT_PX, 0:WIDTH_PX].astype(np.float32)
     weight = np.exp(-(((columns - WIDTH_PX / 2) / 300) ** 2) - ((rows - HEIGHT_PX / 2) / 250) ** 2).astype(np.float32)
 

@@ -19,7 +19,7 @@ import numpy as np
 from archive_files import HANDLER, read_settings
 from recognition.backbones import load_backbone
 from recognition.catalog.build import build_snapshot, empty_snapshot, index_arrays
-from recognition.catalog.embedding import dimensions_of, fingerprint, open_embedder
+from recognition.catalog.embedding import dimensions_of, embedders, fingerprint
 from recognition.classify.labels import LabelMatcher, softmax
 from recognition.classify.product_links import load_links
 from recognition.errors import ConfigurationError
@@ -87,7 +87,7 @@ def _catalog(options: argparse.Namespace, staging: Path, info: BackboneInfo, set
     if options.catalog is None:
         return empty_snapshot(fingerprint(info), dimensions=dimensions_of(info))
     catalog = load_catalog_folder(options.catalog, allowed_hosts=settings.allowed_hosts)
-    embedder = open_embedder(staging, threads=len(os.sched_getaffinity(0)))
+    embedder = embedders(staging, threads=len(os.sched_getaffinity(0)))(0)
     contents, report = build_snapshot(
         catalog, embedder, folder=options.catalog, extra=lambda contents: index_arrays(contents, None)
     )

@@ -179,6 +179,7 @@ def _order(
 
 
 def _embedders(archive: Path) -> Callable[[int], Embedder]:
+    # Loads OpenVINO and the text reader: not for who has made a slip in catalog.json.
     from recognition.catalog.embedding import embedders
 
     return embedders(archive, threads=len(os.sched_getaffinity(0)))
@@ -194,10 +195,7 @@ def _stamp(archive: Path) -> tuple[int, int, int]:
 
 
 def _open_embedder(archive: Path, photos: int) -> Embedder:
-    # Loads OpenVINO and the text reader: not for who has made a slip in catalog.json.
-    from recognition.catalog.embedding import open_embedder
-
-    return open_embedder(archive, threads=len(os.sched_getaffinity(0)), photos=photos)
+    return _embedders(archive)(photos)
 
 
 def _write_uncertain_products(archive: Path, snapshot: Path, settings: Settings) -> Sequence[UncertainProduct]:

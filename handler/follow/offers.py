@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 _MOST_BYTES = 64 << 20
 #: Of a link that never says "unchanged", every poll is a download: this share of the time is spent on them.
 _DOWNLOADING_SHARE = 0.1
-_JOIN_S = 2.0
+_START_S, _JOIN_S = 10.0, 2.0
 
 
 def offers_beside(source: str) -> str:
@@ -51,14 +51,12 @@ class OffersFollower:
         on_offers: Callable[[Offers], None],
         on_event: Callable[[str, str], None],
         poll_s: float = 1.0,
-        start_s: float = 10.0,
     ) -> None:
         self._source = open_source(offers_beside(snapshot_source), max_bytes=_MOST_BYTES)
         self._kept = SnapshotCache(cache_folder, snapshot_source).folder / OFFERS_FILE
         self._on_offers = on_offers
         self._on_event = on_event
         self._poll_s = poll_s / self._source.polls_per_interval
-        self._start_s = start_s
         self._known: dict[str, str] = {}
         self._is_served = False
         self._trouble: str | None = None
@@ -68,9 +66,9 @@ class OffersFollower:
         self._thread = threading.Thread(target=self._run, name="offers-follower", daemon=True)
 
     def start(self) -> None:
-        """Begin to follow; returns when the offers are there, or there are none, or after ``start_s``."""
+        """Begin to follow; returns when the offers are there, or there are none, or after ten seconds."""
         self._thread.start()
-        self._first_poll_done.wait(self._start_s)
+        self._first_poll_done.wait(_START_S)
 
     def close(self) -> None:
         self._stop.set()

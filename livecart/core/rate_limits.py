@@ -5,6 +5,8 @@ import time
 
 from cachetools import LRUCache
 
+_MOST_KEYS = 10_000
+
 
 def network_of(ip: str) -> str:
     """The address as limits count it: of IPv6 its /64; whatever is no address counts as one."""
@@ -48,12 +50,12 @@ class TokenBucket:
 
 
 class TokenBuckets:
-    """One bucket a key; beyond `most_keys` the one that was used longest ago is forgotten. Of one event loop."""
+    """One bucket a key; beyond 10,000 the one that was used longest ago is forgotten. Of one event loop."""
 
-    def __init__(self, burst: float, per_s: float, most_keys: int = 10_000) -> None:
+    def __init__(self, burst: float, per_s: float) -> None:
         self._burst = burst
         self._per_s = per_s
-        self._buckets: LRUCache[str, TokenBucket] = LRUCache(most_keys)
+        self._buckets: LRUCache[str, TokenBucket] = LRUCache(_MOST_KEYS)
 
     def is_empty(self, key: str) -> bool:
         bucket = self._buckets.get(key)

@@ -10,6 +10,8 @@ from livecart.core.errors import BusError
 from livecart.events.base import BusItem, BusStats, CurrentCards, Gap, check_after
 from livecart.events.subscription import Continuity, Subscription
 
+_MOST_ROOMS = 10_000
+
 
 @dataclass(slots=True)
 class _Room:
@@ -35,13 +37,12 @@ class _Subscriber:
 
 
 class MemoryBus:
-    """Keeps the last `history` events of each of the `most_rooms` rooms that were heard of last."""
+    """Keeps the last `history` events of each of the 10,000 rooms that were heard of last."""
 
-    def __init__(self, *, history: int = 1000, queue_size: int = 256, most_rooms: int = 10_000) -> None:
+    def __init__(self, *, history: int = 1000, queue_size: int = 256) -> None:
         self.stats = BusStats()
         self._history = history
         self._queue_size = queue_size
-        self._most_rooms = most_rooms
         self._rooms: dict[str, _Room] = {}
         self._cards = CurrentCards()
         self._subscribers: list[_Subscriber] = []
@@ -107,7 +108,7 @@ class MemoryBus:
 
     def _forget_quiet_rooms(self) -> None:
         """The rooms stand in the order in which they were heard of; one that shows a card is kept."""
-        if len(self._rooms) > self._most_rooms:
+        if len(self._rooms) > _MOST_ROOMS:
             quiet = next((name for name in self._rooms if not self._cards.of(name)), None)
             if quiet is not None:
                 del self._rooms[quiet]

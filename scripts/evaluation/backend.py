@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _TIMEOUT_S = 60.0
 #: Every worker follows the snapshot for itself: so many replies in a row must come from the new one.
 _IN_A_ROW = 12
-_PAUSE_S = 0.2
+_PAUSE_S, _PATIENCE_S = 0.2, 30.0
 
 
 @dataclass(frozen=True)
@@ -142,17 +142,17 @@ class InProcess:
 class OverHttp:
     """A server whose archive follows the snapshot file that this program writes."""
 
-    def __init__(self, url: str, *, token: str | None, catalog: str, patience_s: float = 30.0) -> None:
+    def __init__(self, url: str, *, token: str | None, catalog: str) -> None:
         """Wait until the server answers from snapshot ``catalog``.
 
         Raises:
-            EvaluationError: it cannot be reached, refuses, or does not take up the snapshot in ``patience_s``.
+            EvaluationError: it cannot be reached, refuses, or does not take up the snapshot in time.
         """
         self._url = f"{url.rstrip('/')}/predictions/{MODEL}"
         self._session = requests.Session()
         if token:
             self._session.headers["Authorization"] = f"Bearer {token}"
-        self._catalog, self._patience_s = catalog, patience_s
+        self._catalog = catalog
         # What the archive says of itself comes in reply to this header, with any body.
         try:
             found = self._post(b"{}", {"describe": "True", "Content-Type": "application/json"})["thresholds"]
@@ -184,7 +184,7 @@ class OverHttp:
             "X-Text": text,
             "Content-Type": "application/octet-stream",
         }
-        deadline = time.monotonic() + self._patience_s
+        deadline = time.monotonic() + _PATIENCE_S
         while True:
             started = time.perf_counter()
             try:

@@ -16,7 +16,7 @@ from evaluation.dataset import EvaluationError
 PHOTOS = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 CLIPS = frozenset({".mp4", ".mkv", ".mov", ".webm", ".flv", ".ts", ".gif"})
 #: Enough of a clip for its scenes; neighbouring frames say the same twice.
-FRAMES_PER_CLIP = 40
+_FRAMES_PER_CLIP = 40
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class BackgroundPicture:
     index: int | None
 
 
-def find_pictures(folders: Sequence[Path], *, frames_per_clip: int = FRAMES_PER_CLIP) -> list[BackgroundPicture]:
-    """All photos below the folders, and of each clip ``frames_per_clip`` frames at equal distances.
+def find_pictures(folders: Sequence[Path]) -> list[BackgroundPicture]:
+    """All photos below the folders, and of each clip 40 frames at equal distances.
 
     Raises:
         EvaluationError: a folder is missing or holds neither, or a clip cannot be read.
@@ -44,13 +44,13 @@ def find_pictures(folders: Sequence[Path], *, frames_per_clip: int = FRAMES_PER_
             if path.suffix.lower() in PHOTOS:
                 found.append(BackgroundPicture(path, key, None))
             elif path.suffix.lower() in CLIPS:
-                found += [BackgroundPicture(path, f"{key}#{index}", index) for index in _spread(path, frames_per_clip)]
+                found += [BackgroundPicture(path, f"{key}#{index}", index) for index in _spread(path, _FRAMES_PER_CLIP)]
         if len(found) == before:
             raise EvaluationError(f"{folder}: neither photos nor clips in it")
     return found
 
 
-def load_picture(picture: BackgroundPicture, *, frames_per_clip: int = FRAMES_PER_CLIP) -> NDArray[np.uint8]:
+def load_picture(picture: BackgroundPicture) -> NDArray[np.uint8]:
     """Its pixels, uint8 (h, w, 3).
 
     Raises:
@@ -59,7 +59,7 @@ def load_picture(picture: BackgroundPicture, *, frames_per_clip: int = FRAMES_PE
     try:
         if picture.index is None:
             return decode_rgb(picture.path.read_bytes())
-        return _frames(picture.path, frames_per_clip)[picture.index]
+        return _frames(picture.path, _FRAMES_PER_CLIP)[picture.index]
     except OSError as error:
         raise EvaluationError(f"{picture.path}: {error}") from error
 

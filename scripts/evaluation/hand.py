@@ -12,12 +12,10 @@ _SKIN = ((236, 202, 180), (224, 180, 150), (205, 155, 122), (168, 118, 88), (120
 _SHRINK = 0.85
 
 
-def cover(
-    frame: NDArray[np.uint8], product: NDArray[np.float32], rng: np.random.Generator, *, most: float = 0.5
-) -> NDArray[np.uint8]:
+def cover(frame: NDArray[np.uint8], product: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Draw a hand over the product of mask ``product``, float32 (h, w) 0..1, onto uint8 (h, w, 3).
 
-    It comes from the left, the right or below, and hides at most the share ``most`` of the product.
+    It comes from the left, the right or below, and hides at most half of the product.
     """
     rows, columns = np.flatnonzero((product > 0.5).any(axis=1)), np.flatnonzero((product > 0.5).any(axis=0))
     left, top, right, bottom = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
@@ -37,7 +35,7 @@ def cover(
     shape = _Hand(anchor, direction / np.linalg.norm(direction), breadth, reach)
     alpha = shape.alpha(product.shape)
     total = float(product.sum())
-    while float((alpha * product).sum()) > most * total:
+    while float((alpha * product).sum()) > total / 2:
         shape = shape.smaller()
         alpha = shape.alpha(product.shape)
     return _painted(frame, alpha, skin, breadth, rng)

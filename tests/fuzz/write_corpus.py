@@ -23,12 +23,10 @@ def main() -> None:
     ]
     given = contents(products, photos)
     rows = Rows(given.photo_digest, np.searchsorted(given.view_photo, np.arange(10)).astype(np.int64))
-    codes = build_photo_codes(
-        lambda chosen: given.view_vectors[chosen].astype(np.float32), rows, 8, before=None, threads=1
-    )
+    codes = build_photo_codes(lambda chosen: given.view_vectors[chosen].astype(np.float32), rows, 8, before=None)
     features = Rows(given.photo_digest, given.local_offsets)
     votes._DIMENSIONS = 8
-    keypoints = votes.build_keypoint_codes(given.local_descriptors, features, before=None, threads=1)
+    keypoints = votes.build_keypoint_codes(given.local_descriptors, features, before=None)
     extra = {**index_arrays(given, None), **codes.arrays(), **keypoints.arrays()}
     write_snapshot(folder / "full.snapshot", dataclasses.replace(given, extra=extra), created_at_s=0.0)
     empty = contents((), ())

@@ -256,15 +256,13 @@ def _negative_row_of(product: CatalogProduct) -> CatalogProduct:
     )
 
 
-def build_indexes(
-    contents: SnapshotContents, previous: Snapshot | None, *, threads: int = 1
-) -> dict[str, NDArray[Any]]:
+def build_indexes(contents: SnapshotContents, previous: Snapshot | None) -> dict[str, NDArray[Any]]:
     """Arrays for ``SnapshotContents.extra`` that ``PhotoIndex`` and ``KeypointIndex`` open.
 
     What ``previous`` has of the same photos is taken over, and its tables are fitted again only when the catalog has
     grown or shrunk by a factor of two since they were.
     """
-    use_threads(threads)
+    use_threads(1)
     if previous is not None and previous.fingerprint != contents.fingerprint:
         previous = None
     arrays: dict[str, NDArray[Any]] = {}
@@ -273,12 +271,12 @@ def build_indexes(
         before = None if previous is None else _photo_codes(previous)
         rows = Rows(contents.photo_digest, _row_offsets(contents.view_photo, len(contents.photo_digest)))
         fetch = HalfVectors(contents.view_vectors)
-        arrays |= build_photo_codes(fetch, rows, dimensions, before=before, threads=threads).arrays()
+        arrays |= build_photo_codes(fetch, rows, dimensions, before=before).arrays()
     features = len(contents.local_descriptors)
     if 0 < features <= votes.MOST_FEATURES:
         known = None if previous is None else _keypoint_codes(previous)
         rows = Rows(contents.photo_digest, contents.local_offsets)
-        arrays |= votes.build_keypoint_codes(contents.local_descriptors, rows, before=known, threads=threads).arrays()
+        arrays |= votes.build_keypoint_codes(contents.local_descriptors, rows, before=known).arrays()
     return arrays
 
 

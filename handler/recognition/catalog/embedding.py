@@ -191,20 +191,11 @@ class _Lanes:
             self._idle.put(lane)
 
 
-def open_embedder(archive_folder: Path, *, threads: int, photos: int = 0) -> ParallelEmbedder:
-    """The embedder of an unpacked archive, for a catalog of ``photos``: its vectors and the serving network agree.
-
-    Raises:
-        ConfigurationError: a file of the archive is missing, or its network cannot embed photos.
-    """
-    return embedders(archive_folder, threads=threads)(photos)
-
-
 def embedders(archive_folder: Path, *, threads: int) -> Callable[[int], ParallelEmbedder]:
-    """Returns a factory of embedders, by a catalog's number of photos, that load networks and readers once.
+    """A factory of embedders of an unpacked archive, by a catalog's number of photos; networks are loaded once.
 
     Raises:
-        ConfigurationError: as ``open_embedder``.
+        ConfigurationError: a file of the archive is missing; by the factory: its network cannot embed photos.
     """
     info = read_info(archive_folder)
     cpu: Literal["openvino", "torch"] = "openvino" if (archive_folder / "features.xml").is_file() else "torch"

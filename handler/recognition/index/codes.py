@@ -197,10 +197,9 @@ class CodeScan:
 
 
 def build_photo_codes(
-    fetch: Fetch, rows: Rows, dimensions: int, *, before: tuple[PhotoCodes, Rows] | None, threads: int
+    fetch: Fetch, rows: Rows, dimensions: int, *, before: tuple[PhotoCodes, Rows] | None
 ) -> PhotoCodes:
     """Codes of all rows, with the tables of ``before`` where they still fit."""
-    use_threads(threads)
     if before is not None and fits(rows.count, before[0].fitted_to):
         tables, places = before[0], places_before(rows, before[1])
         known: NDArray[np.uint8] | None = tables.codes

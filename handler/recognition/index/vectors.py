@@ -155,16 +155,16 @@ def space_of(info: BackboneInfo) -> VectorSpace:
     return VectorSpace("none") if info.feature_channels is None else load_space(info.name, info.feature_channels)
 
 
-def fit_square(image: Image.Image, side_px: int = CROP_PX) -> NDArray[np.uint8]:
-    """``image`` scaled whole into a grey square, uint8 (side, side, 3).
+def fit_square(image: Image.Image) -> NDArray[np.uint8]:
+    """``image`` scaled whole into a grey square, uint8 (CROP_PX, CROP_PX, 3).
 
     Cutting a bottle to its middle would lose the label: padding found 0.56 of the drinks, centre-cropping 0.39.
     """
-    scale = side_px / max(image.size)
+    scale = CROP_PX / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    square = Image.new("RGB", (side_px, side_px), GREY)
+    square = Image.new("RGB", (CROP_PX, CROP_PX), GREY)
     resized = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
-    square.paste(resized, ((side_px - size[0]) // 2, (side_px - size[1]) // 2))
+    square.paste(resized, ((CROP_PX - size[0]) // 2, (CROP_PX - size[1]) // 2))
     return np.asarray(square)
 
 

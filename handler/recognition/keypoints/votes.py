@@ -133,10 +133,9 @@ class KeypointIndex:
 
 
 def build_keypoint_codes(
-    descriptors: NDArray[np.uint8], rows: Rows, *, before: tuple[KeypointCodes, Rows] | None, threads: int
+    descriptors: NDArray[np.uint8], rows: Rows, *, before: tuple[KeypointCodes, Rows] | None
 ) -> KeypointCodes:
     """Codes of all packed descriptors (L, 32), with the tables of ``before`` where they still fit."""
-    use_threads(threads)
 
     def fetch(chosen: NDArray[np.int64]) -> NDArray[np.float32]:
         return unpack(descriptors[chosen])
