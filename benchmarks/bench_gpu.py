@@ -1,8 +1,8 @@
-"""Whole looks on a GPU: milliseconds a frame and frames a second by batch, beside the CPU of the same machine.
+"""Whole recognitions on a GPU: milliseconds a frame and frames a second by batch, beside the CPU of the same machine.
 
 Frames of a drawn clip against a catalog of its drawn products, text as in service. Without a GPU the CPU's rows are
 measured alone. To be beaten: 120 ms a frame and 5 to 8 rooms on an RTX 3060 (the source system's figures). Rooms are
-what the frames a second carry at the looks that a room asks for (`benchmarks/results/rooms.json`), whatever else a
+what the frames a second carry at the rate that a room asks for (`benchmarks/results/rooms.json`), whatever else a
 room costs.
 
     python benchmarks/bench_gpu.py                               every device and batch, a few minutes
@@ -57,9 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             recognizer.use_catalog(recognizer.open_catalog(snapshot))
             recognizer.warm_up(1)
             rows += [_measured(recognizer, frames, device, batch) for batch in options.batches]
-    looks_per_s = _looks_per_s_of_room()
+    frames_per_s = _frames_per_s_of_room()
     for row in rows:
-        row["rooms"] = None if looks_per_s is None else round(row["frames_per_s"] / looks_per_s, 1)
+        row["rooms"] = None if frames_per_s is None else round(row["frames_per_s"] / frames_per_s, 1)
     _show(rows)
     if options.json:
         print(json.dumps({"target_ms": TARGET_MS, "rows": rows}))
@@ -105,7 +105,7 @@ def _measured(recognizer: Recognizer, frames: Sequence[bytes], device: str, batc
     }
 
 
-def _looks_per_s_of_room() -> float | None:
+def _frames_per_s_of_room() -> float | None:
     path = ROOT / "benchmarks" / "results" / "rooms.json"
     if not path.is_file():
         return None
@@ -114,7 +114,9 @@ def _looks_per_s_of_room() -> float | None:
 
 
 def _show(rows: Sequence[dict[str, Any]]) -> None:
-    table = Table(title=f"whole looks; to be beaten: {TARGET_MS:g} ms a frame, 5 to 8 rooms", title_justify="left")
+    table = Table(
+        title=f"recognitions; to be beaten: {TARGET_MS:g} ms a frame, 5 to 8 rooms", title_justify="left"
+    )
     for heading in ("device", "batch", "batch p50 ms", "p95 ms", "ms a frame", "frames/s", "rooms"):
         table.add_column(heading, justify="left" if heading == "device" else "right")
     for row in rows:

@@ -51,7 +51,7 @@ BENCHES = {
         ("--data", str(DATA / "drinks"), "--backgrounds", str(DATA / "video")),
         _no_drinks,
     ),
-    "gpu": Bench("whole looks on a GPU, or on this CPU", 6),
+    "gpu": Bench("whole recognitions on a GPU, or on this CPU", 6),
     "serving": Bench("requests/s and latency of the archive", 8),
     "catalog_scale": Bench("100,000 products", 10),
     "end_to_end": Bench("frame captured, card event, drawn; 1 and 1,000 viewers", 8, lacks=_no_browser),

@@ -144,7 +144,7 @@ class SnapshotFollower(Generic[Opened]):
         except _CannotOpen as error:
             self._failed(REFUSED, str(error), most_pause_s=_MOST_PAUSE_S)
         except Exception as error:
-            logger.exception("the snapshot's source could not be looked at")
+            logger.exception("the snapshot's source could not be polled")
             self._failed(UNREACHABLE, f"{self._shown}: {type(error).__name__}", most_pause_s=_MOST_PAUSE_S)
         else:
             self._trouble, self._failures = None, 0

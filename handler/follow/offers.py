@@ -40,7 +40,7 @@ class OffersFollower:
     """Hands each new state of the file beside ``snapshot_source`` to ``on_offers``, and NO_OFFERS when it goes.
 
     While it cannot be asked for, what was read last counts; it is kept in ``cache_folder`` for the next start.
-    ``on_event`` is told as ``SnapshotFollower`` tells it, and not of each new price.
+    ``on_event`` is called as by ``SnapshotFollower``, and not for each new price.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class OffersFollower:
         except (NotTaken, ValueError) as error:
             self._tell(REFUSED, f"{self._source.shown}: {error}")
         except Exception as error:
-            logger.exception("the offers could not be looked at")
+            logger.exception("the offers could not be polled")
             self._tell(UNREACHABLE, f"{self._source.shown}: {type(error).__name__}")
             return self._later()
         else:

@@ -123,7 +123,7 @@ class ImageLimits(_Block, frozen=True):
 class CatalogChoice(_Block, frozen=True):
     """Source of the catalog's snapshot.
 
-    ``source`` is a path or an https link to follow, looked at every ``poll_s``; None is the snapshot in the archive.
+    ``source`` is a path or an https link to follow, polled every ``poll_s``; None is the snapshot in the archive.
     """
 
     source: str | None = None

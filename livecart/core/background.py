@@ -13,7 +13,7 @@ _PAUSE_S = 1.0
 
 
 class CountsFailures(Protocol):
-    """Told of what failed in the background."""
+    """Counts what failed in the background."""
 
     def background_failure(self, where: str) -> None:
         """Something failed in `where`; the log has the traceback."""

@@ -110,7 +110,7 @@ class InSight:
 
     Attributes:
         boxes: Products in the last frame by sku; None where only a label spoke for one.
-        shown: Those of them whose cards are shown: the others may be lost without a look.
+        shown: Those of them whose cards are shown: the others may be lost without a new result.
         uncertain: Those of them that the recogniser would not show by that frame alone.
         pending: One more result could soon announce one of them.
         missing: A product whose card is shown was not seen.

@@ -28,7 +28,7 @@ Incident = Literal["busy", "link_not_https", "callback_failed"]
 
 
 class FrameMetrics(Protocol):
-    """Told of everything worth counting. Called from several threads; must not block or raise."""
+    """Counts everything worth counting. Called from several threads; must not block or raise."""
 
     def frame(self, room: str, outcome: Outcome) -> None:
         """One frame of `room` came to its end."""

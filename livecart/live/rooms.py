@@ -41,7 +41,7 @@ class Rooms:
 
     Args:
         sink: where events go.
-        metrics: told of everything.
+        metrics: count everything.
         max_age_s: frames captured longer ago are not sent, see `LatestFrames`.
         dispatcher: how hard to ask the recogniser.
         availability: what may be shown; None: whatever the recogniser names.

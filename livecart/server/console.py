@@ -1,4 +1,4 @@
-"""The host's console over this process's rooms: what it is told of a room, put together from runner and recogniser."""
+"""The host's console over this process's rooms: a room's state, put together from runner and recogniser."""
 
 from __future__ import annotations
 

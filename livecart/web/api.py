@@ -39,8 +39,8 @@ def create_api(
 
     Args:
         control: the rooms.
-        health: what probes are told.
-        registry: what Prometheus is told.
+        health: answers probes.
+        registry: what Prometheus reads.
         token: what everything but `/healthz`, `/readyz` and the viewers' routes asks for; None: nothing.
         hosts: who may ask what a room's host may; None: who has the token.
         publishers: who may send a room's stream; None: who has the token.

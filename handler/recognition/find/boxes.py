@@ -217,7 +217,7 @@ def middle_of(
 def refined(
     box: BoxXyxyPx, middle: Middle, placed: PhotoPlace | None, *, frame_size: tuple[int, int], fit: BoxCorrection | None
 ) -> BoxXyxyPx:
-    """The better box: as fitted where keypoints told how a photo lies in the frame, halfway to the middle elsewhere."""
+    """The better box: as fitted where keypoints show how a photo lies in the frame, halfway to the middle elsewhere."""
     if placed is not None and fit is not None:
         return fit.box(BoxEvidence(box, middle.box, middle.likeness, placed, frame_size))
     both = _SHARE * np.array(middle.box) + (1 - _SHARE) * np.array(box)

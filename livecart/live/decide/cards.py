@@ -12,7 +12,7 @@ from livecart.live.decide.settings import DecisionSettings
 
 @dataclass(slots=True)
 class LiveCard:
-    """A card that viewers see now, as they were told last. `sent_at_s` is the room's time."""
+    """A card that viewers see now, as last sent. `sent_at_s` is the room's time."""
 
     card_id: str
     confidence: float

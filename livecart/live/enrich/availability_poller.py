@@ -52,7 +52,7 @@ class AvailabilityPoller:
 
     Args:
         ask: about many products at once; what it raises is counted, and is no answer.
-        metrics: told of answers, refusals and the time that they take.
+        metrics: count answers, refusals and the time that they take.
         max_age_s: how long a confirmation is good.
         clock: UNIX time.
         monotonic_s: a clock that never jumps.
@@ -92,7 +92,7 @@ class AvailabilityPoller:
         """Begin to ask.
 
         Args:
-            on_change: told of products whose answer is another now, or has come at last.
+            on_change: called with products whose answer is another now, or has come at last.
             in_sight: the products whose cards stand now, or would if they might.
             recheck: has every room withdraw cards whose products were not confirmed in time.
         """

@@ -35,7 +35,7 @@ class RecognizerClient:
         settings: Where and how.
         product_list: The id of a room's own product list (`X-Room`, 1 to 128 printable characters), or None for the
             products of all rooms.
-        metrics: Told how long encoding and requests take, and of products dropped for their links.
+        metrics: Gets durations of encoding and requests, and products dropped for their links.
     """
 
     def __init__(

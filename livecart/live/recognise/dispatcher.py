@@ -33,10 +33,10 @@ class Dispatcher:
     Args:
         queue: Where frames come from.
         recognize: Asks about one frame; `RecognizerClient.recognize`.
-        on_result: Told of each answered frame, in the event loop, oldest first within a room.
-        on_lost: Told of each frame that was polled but not answered, with its outcome.
+        on_result: Called with each answered frame, in the event loop, oldest first within a room.
+        on_lost: Called with each frame that was polled but not answered, with its outcome.
         settings: Requests at once, and retries.
-        metrics: Told of every outcome.
+        metrics: Counts every outcome.
     """
 
     def __init__(

@@ -51,7 +51,7 @@ class LatestFrames:
 
     Args:
         max_age_s: Frames captured longer ago are not handed out, but counted as `stale`; above 0.
-        metrics: Told what becomes of the frames that leave here without being polled.
+        metrics: Counts the outcomes of frames that leave here without being polled.
         clock: Wall clock in seconds, the same that gives frames their `captured_at_s`.
     """
 

@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 _LONGEST_HELD_BYTES = 32 * 1024 * 1024
 #: So many failures in a row without one decoded frame: another codec than announced, or not video. 2 s at 30 frames/s.
 _HOPELESS_FAILURES = 60
-#: Economy looks at key frames alone where they are no farther apart than this.
+#: Load shedding decodes key frames alone where they are no farther apart than this.
 _SHEDDING_KEYS_S = 4.0
 #: A stream joined in its midst has no key frame in sight for so long: decoded is what comes. Encoders' distances are up
 #: to 10 s, and what they renew piece by piece is renewed within 5 s.

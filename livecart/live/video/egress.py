@@ -160,8 +160,8 @@ def _serve(client: socket.socket, rule: AddressRule, egress: Egress, timeout_s: 
         try:
             server = _connect(rule.addresses_of(url.hostname or ""), url.port or 80, timeout_s)
         except (StreamError, OSError) as error:
-            told = error.strerror if isinstance(error, OSError) and url.hostname == rule.host else None
-            egress.failure = told or _NOT_REACHED
+            reason = error.strerror if isinstance(error, OSError) and url.hostname == rule.host else None
+            egress.failure = reason or _NOT_REACHED
             client.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             return
         egress.failure = None

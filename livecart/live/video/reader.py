@@ -179,4 +179,4 @@ class StreamReader:
             self._on_state(state, detail)
         except Exception:  # noqa: BLE001  reading does not depend on who listens
             self.stats.add(callback_errors=1)
-            _log.exception("room %s: the state %s could not be told", self.room, state)
+            _log.exception("room %s: the state %s could not be reported", self.room, state)

@@ -98,7 +98,7 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     #: "10.1.0.0/16". Empty: a source on the internet leads nowhere inside, and none to this machine or to link-local
     #: addresses but one that is written with that address.
     networks: tuple[str, ...] = ()
-    #: Of WHIP and WHEP, where this machine is behind NAT: `{urls, username, credential}`. Senders are told of them.
+    #: Of WHIP and WHEP, where this machine is behind NAT: `{urls, username, credential}`. Senders get them.
     ice_servers: tuple[IceServer, ...] = ()
     #: Viewers of a WHIP room by WHEP; each costs about half a core. With 0 the watch page shows no stream.
     whep_viewers: int = 4

@@ -181,7 +181,7 @@ class WhipEndpoint:
             self._on_state(state, detail)
         except Exception:  # noqa: BLE001  receiving does not depend on who listens
             self.stats.add(callback_errors=1)
-            _log.exception("room %s: the state %s could not be told", self.room, state)
+            _log.exception("room %s: the state %s could not be reported", self.room, state)
 
     async def hand_on(self, frame: Frame) -> None:
         """Deliver a frame without holding up the event loop; count what the receiver raises."""

@@ -9,7 +9,7 @@ from livecart.core.types import RoomView
 
 
 class SeenProduct(msgspec.Struct, frozen=True, kw_only=True):
-    """A product that the recogniser told of; `is_shown`: at or above its threshold, so that it counts by itself."""
+    """A product of the recogniser's result; `is_shown`: at or above its threshold, so that it counts by itself."""
 
     sku: str
     name: str

@@ -119,7 +119,7 @@ async def run_connection(
         greeting: sent first.
         write: sends one message; may wait as long as the viewer does not read.
         read: takes in what the viewer sends, until it leaves.
-        metrics: told of the end, and of faults.
+        metrics: count ends and faults.
     """
     writer = asyncio.create_task(_write_all(queue, greeting, write, metrics), name="livecart hub writer")
     reader = asyncio.create_task(read(), name="livecart hub reader")

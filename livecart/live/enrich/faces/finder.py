@@ -66,7 +66,7 @@ class FaceFinder:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._warm_up)
 
     def start_later(self) -> None:
-        """Load the detector in the background; what goes wrong is told to the first search."""
+        """Load the detector in the background; the first search raises what went wrong."""
         future = self.run(self._warm_up)
         if future is not None:
             future.add_done_callback(lambda result: result.cancelled() or result.exception())

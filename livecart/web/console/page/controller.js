@@ -172,10 +172,10 @@ setInterval(drawTime, 250)
 readSlots()
 new Feed(base, ticket, {
   update: take,
-  problem(told) {
-    problem = told
+  problem(reason) {
+    problem = reason
     draw()
     // The page of that address asks for the token.
-    if (told === 'expired') location.reload()
+    if (reason === 'expired') location.reload()
   },
 }).run()

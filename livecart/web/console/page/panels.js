@@ -18,7 +18,7 @@ export class Panels {
     this.texts = []
     /** By sku: the product as it was seen last, and when. */
     this.seen = new Map()
-    /** By sku: name, url and price, of all that was ever told. */
+    /** By sku: name, url and price, of all that ever came. */
     this.known = new Map()
     this.log = []
     this.toResult = new Latency()
