@@ -114,9 +114,7 @@ def _frames_per_s_of_room() -> float | None:
 
 
 def _show(rows: Sequence[dict[str, Any]]) -> None:
-    table = Table(
-        title=f"recognitions; to be beaten: {TARGET_MS:g} ms a frame, 5 to 8 rooms", title_justify="left"
-    )
+    table = Table(title=f"recognitions; to be beaten: {TARGET_MS:g} ms a frame, 5 to 8 rooms", title_justify="left")
     for heading in ("device", "batch", "batch p50 ms", "p95 ms", "ms a frame", "frames/s", "rooms"):
         table.add_column(heading, justify="left" if heading == "device" else "right")
     for row in rows:
