@@ -1,7 +1,7 @@
 """A shop on a platform as a feed: its list is read whole, details only of what changed.
 
 What a feed does not name goes off sale. So an answer that is not understood is no empty page, a list that changed while
-it was paged is read again, and so is one that lacks a product that was there before.
+it was paged is read again, and a product that it lacks and that was there before is looked at by itself.
 """
 
 from __future__ import annotations
@@ -95,6 +95,8 @@ class Entry:
     outer_id: str = ""
     #: Where the list says all there is.
     item: Item | None = None
+    #: Else it was, the last time.
+    is_listed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,14 +177,20 @@ class PlatformSource(ABC):
         """Pages that hold nothing while the platform is asked, then all products."""
         details = Details(Path(self._feed.folder) / "details.sqlite")
         try:
-            entries = yield from self._list(details.ids())
+            known = details.ids()
+            entries = yield from self._list()
+            if not known:
+                # Nothing tells what was skipped: a second reading does, most likely.
+                entries |= yield from self._list()
+            # Pages by number skip a product where one before it goes: what is listed no more is looked at.
+            entries |= {item_id: Entry(item_id, is_listed=False) for item_id in known - entries.keys()}
             read = yield from self._read(entries, details)
-            details.keep_only(entries)
+            details.keep_only(read.items)
         except sqlite3.Error as error:
             raise FeedError("details_unusable", where=self._feed.folder, cause=str(error)) from error
         finally:
             details.close()
-        yield from self._products(entries, read)
+        yield from self._products(read)
 
     def check(self) -> Checked:
         """One call for the list and one for its first product; nothing is kept but a renewed token."""
@@ -220,21 +228,15 @@ class PlatformSource(ABC):
         except Refused as error:
             raise FeedError("tokens_void", where=where, said=error.text()) from error
 
-    def _list(self, known: set[str]) -> Generator[Page, None, dict[str, Entry]]:
-        entries: dict[str, Entry] = {}
-        moved = readings = 0
-        while True:
-            try:
-                entries |= yield from self._list_once()
-            except _ListMoved:
-                moved += 1
-                if moved > 1:
-                    raise FeedError("list_moved", where=self.name) from None
-                continue
-            readings += 1
-            # Pages by number skip a product where one before it goes; twice the same one is improbable.
-            if readings > 1 or known <= entries.keys():
-                return entries
+    def _list(self) -> Generator[Page, None, dict[str, Entry]]:
+        try:
+            return (yield from self._list_once())
+        except _ListMoved:
+            pass
+        try:
+            return (yield from self._list_once())
+        except _ListMoved:
+            raise FeedError("list_moved", where=self.name) from None
 
     def _list_once(self) -> Generator[Page, None, dict[str, Entry]]:
         entries: dict[str, Entry] = {}
@@ -272,14 +274,17 @@ class PlatformSource(ABC):
         read = _Read()
         asked = refused = 0
         for entry in entries.values():
-            item_id, fresh_s = entry.item_id, self._client.clock() - self.details_age_s
+            item_id, before = entry.item_id, details.get(entry.item_id, None, Item)
+            fresh_s = self._client.clock() - self.details_age_s
             item = details.get(item_id, entry.stamp, Item, not_before_s=fresh_s) if entry.stamp else None
             # One that is listed is on sale, whatever it was.
             if item is None or not item.on_sale or entry.item not in (None, item):
-                before = details.get(item_id, None, Item)
                 try:
                     item = entry.item or self.detail(entry, before)
+                    refused = 0
                 except (Refused, Unclear) as error:
+                    if not entry.is_listed:
+                        continue
                     refused += 1
                     # Else its product, whose sku nobody knows, would go off sale.
                     is_lost = before is None and self._feed.sku_from == "outer_id" and not entry.outer_id
@@ -288,17 +293,17 @@ class PlatformSource(ABC):
                     read.refused[item_id] = error
                     item = before or Item(item_id, "", "", (), "", outer_id=entry.outer_id)
                 else:
-                    refused = 0
                     details.put(item_id, entry.stamp, item, self._client.clock())
                 asked += entry.item is None
                 if asked % _DETAILS_PER_PAGE == 0:
                     yield Page([], _READING)
-            read.items[item_id] = item
+            if entry.is_listed or item.on_sale:
+                read.items[item_id] = item
         return read
 
-    def _products(self, entries: dict[str, Entry], read: _Read) -> Iterator[Page]:
+    def _products(self, read: _Read) -> Iterator[Page]:
         skus = self._skus(read.items)
-        ids = list(entries)
+        ids = list(read.items)
         for start in range(0, max(len(ids), 1), _PER_PAGE):
             products: list[ProductPatch | InvalidValue] = []
             is_last = start + _PER_PAGE >= len(ids)
