@@ -1,12 +1,17 @@
 """The section [catalog] of rooms.toml: where the catalog is, and what is done with it. docs/catalog-service.md."""
 
 import math
+from typing import TypeAlias
 
 import msgspec
 
 from livecart.core.errors import SettingsError
+from livecart.shop.connectors.doudian import DoudianFeed
+from livecart.shop.connectors.kuaishou import KuaishouFeed
+from livecart.shop.connectors.shopify import ShopifyFeed
 from livecart.shop.connectors.taobao import TaobaoFeed
 from livecart.shop.connectors.tiktok import TiktokFeed
+from livecart.shop.connectors.wechat import WechatFeed
 from livecart.shop.sync.http_json import HttpJsonSettings
 from livecart.shop.sync.merchant_xml import MerchantXmlSettings
 from livecart.shop.sync.table_file import TableFeed
@@ -14,6 +19,19 @@ from livecart.shop.sync.table_file import TableFeed
 _DAY_S = 86_400.0
 #: Of the 20 connections of `database/engine.py`: pages, cards and jobs need some too.
 _MOST_AT_ONCE = 16
+
+
+Feeds: TypeAlias = (
+    HttpJsonSettings
+    | MerchantXmlSettings
+    | TableFeed
+    | TaobaoFeed
+    | DoudianFeed
+    | WechatFeed
+    | TiktokFeed
+    | ShopifyFeed
+    | KuaishouFeed
+)
 
 
 class Keep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -108,7 +126,7 @@ class CatalogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     internal_hosts: tuple[str, ...] = ()
     keep: Keep = Keep()
     api: ApiSettings = ApiSettings()
-    feeds: tuple[HttpJsonSettings | MerchantXmlSettings | TableFeed | TaobaoFeed | TiktokFeed, ...] = ()
+    feeds: tuple[Feeds, ...] = ()
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.max_age_s) and 0.2 <= self.max_age_s <= 60):

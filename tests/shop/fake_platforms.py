@@ -4,12 +4,13 @@ A fake's clock is `now_s`. What a test does to it: `faults` are answered before 
 called after each page of the list; `products` may change at any time.
 """
 
+import base64
 import hashlib
 import hmac
 import json
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from email.utils import formatdate
 from urllib.parse import parse_qsl
 
@@ -18,6 +19,7 @@ from livecart.shop.sync.http_fetch import Fetcher
 from tests.shop.feed_server import Answer, FeedServer
 
 SECRET = "app-s3cret"
+SIGN_SECRET = "sign-s3cret"
 NOW_S = 1_780_000_000.0
 PICTURE = "https://img.example.com/{}.jpg"
 CHINA = timezone(timedelta(hours=8))
@@ -341,4 +343,331 @@ class FakeTiktok(FakePlatform):
         return self.error(36009002, "Too many requests")
 
 
-FAKES = [FakeTaobao, FakeTiktok]
+class FakeDoudian(FakePlatform):
+    kind = "doudian"
+    grants_itself = True
+    link_hosts = ("haohuo.jinritemai.com",)
+
+    def feed(self, folder, **more):
+        from livecart.shop.connectors.doudian import DoudianFeed
+
+        names = {"app_secret": "env:FAKE_APP_SECRET", "shop_id": "4463798", "folder": str(folder)}
+        return DoudianFeed(name="shop", **{"app_key": "6839", "url": self.server.url} | names | more)
+
+    def answer(self, request):
+        query, body = request.query, request.body.decode()
+        # The parts in their order as the guide lists them, the secret around, HMAC-SHA256 in lower hex.
+        parts = [SECRET, "app_key", query["app_key"], "method", query["method"], "param_json", body]
+        parts += ["timestamp", query["timestamp"], "v", query["v"], SECRET]
+        expected = hmac.HMAC(SECRET.encode(), "".join(parts).encode(), hashlib.sha256).digest().hex()
+        asked = json.loads(body)
+        in_order = json.dumps(asked, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        if not same(query["sign"], expected) or body != in_order or query["sign_method"] != "hmac-sha256":
+            return self.error(30001, "签名校验失败 sign", "isv.signature-invalid")
+        if self.off(int(query["timestamp"])):
+            return self.error(30001, "timestamp", "isv.timestamp-invalid")
+        if request.path != "/" + query["method"].replace(".", "/") or query["app_key"] != "6839":
+            return self.error(30001, "path", "isv.method-invalid")
+        if query["method"] in ("token.create", "token.refresh"):
+            return self.token(asked)
+        if query.get("access_token") != self.access:
+            return self.error(30002, f"token {query.get('access_token')} expired", "isv.access-token-expired")
+        if query["method"] == "product.listV2":
+            assert (asked["status"], asked["check_status"]) == (0, 3)
+            found, total = self.page(asked["page"], min(self.per_page, asked["size"]))
+            listed = [
+                {
+                    "product_id": int(each.item_id),
+                    "outer_product_id": each.outer_id,
+                    "name": each.title,
+                    "status": 0,
+                    "check_status": 3,
+                    "discount_price": each.fen,
+                    "update_time": int(each.modified_s),
+                }
+                for each in found
+            ]
+            return self.good({"data": listed, "total": total, "page": asked["page"], "size": asked["size"]})
+        each = self.named(asked["product_id"])
+        self.details.append(each.item_id)
+        values = [{"id": 71 + number, "name": sku.name} for number, sku in enumerate(each.skus)]
+        return self.good(
+            {
+                "product_id": int(each.item_id),
+                "product_id_str": each.item_id,
+                "outer_product_id": each.outer_id,
+                "name": each.title,
+                "status": 0 if each.on_sale else 1,
+                "check_status": 3,
+                "discount_price": each.fen,
+                "pic": each.pictures,
+                "img": each.pictures[0],
+                "update_time": "2021-03-29T15:52:52+08:00",
+                "specs": [{"id": 7, "name": "颜色", "values": values}],
+                "spec_pics": [{"spec_detail_id": 71, "pic": "temai/b637513c50b994f4c89d"}],
+                "spec_prices": [
+                    {
+                        "sku_id": int(sku.sku_id),
+                        "outer_sku_id": sku.outer_id,
+                        "stock_num": sku.stock,
+                        "price": sku.fen,
+                        "spec_detail_ids": [71 + number],
+                    }
+                    for number, sku in enumerate(each.skus)
+                ],
+            }
+        )
+
+    def token(self, asked):
+        if asked["grant_type"] == "refresh_token":
+            if asked["refresh_token"] not in (self.refresh, self.last_refresh):
+                return self.error(30003, "refresh token is void", "isv.refresh-token-expired")
+        else:
+            assert asked == {"grant_type": "authorization_self", "code": "", "shop_id": "4463798"}
+        access = self.rotate()
+        return self.good({"access_token": access, "refresh_token": self.refresh, "expires_in": 604_800})
+
+    def good(self, data):
+        return {"code": 10000, "msg": "success", "sub_code": "", "sub_msg": "", "data": data, "log_id": "x"}
+
+    def refusal(self, text):
+        return 50002, text, "isv.business-failed"
+
+    def error(self, code, message, sub_code):
+        return {"code": code, "msg": message, "sub_code": sub_code, "sub_msg": message, "data": None}
+
+    def throttled(self):
+        return self.error(70000, "too many", "isp.app-call-limited")
+
+
+class FakeWechat(FakePlatform):
+    kind = "wechat"
+    first_id = 10_000_000_234_000
+    #: It asks for no time.
+    skew_s = 0.0
+    has_changes = False
+    renews = False
+    link_hosts = ("channels.weixin.qq.com",)
+
+    def feed(self, folder, **more):
+        from livecart.shop.connectors.wechat import WechatFeed
+
+        usual = {"app_id": "wx1", "app_secret": "env:FAKE_APP_SECRET", "folder": str(folder), "url": self.server.url}
+        return WechatFeed(name="shop", **usual | more)
+
+    def answer(self, request):
+        asked = json.loads(request.body)
+        if request.path == "/cgi-bin/stable_token":
+            assert asked == {"grant_type": "client_credential", "appid": "wx1", "secret": SECRET}
+            return {"access_token": self.access, "expires_in": 7200}
+        if request.query["access_token"] != self.access:
+            return self.error(40001, f"invalid credential {request.query['access_token']}")
+        if request.path == "/channels/ec/product/list/get":
+            assert (asked["status"], asked["page_size"]) == (5, 30)
+            number = int(asked.get("next_key", "k1")[1:])
+            found, total = self.page(number, min(self.per_page, 30))
+            # Integers, as their examples have them; the key is there on the last page, too.
+            ids = [int(each.item_id) for each in found]
+            return {"errcode": 0, "errmsg": "ok", "product_ids": ids, "next_key": f"k{number + 1}", "total_num": total}
+        each = self.named(asked["product_id"])
+        if request.path == "/channels/ec/product/h5url/get":
+            url = f"https://channels.weixin.qq.com/shop/a/{each.item_id[::-1]}"
+            return {"errcode": 0, "errmsg": "ok", "product_h5url": url}
+        assert request.path == "/channels/ec/product/get"
+        self.details.append(each.item_id)
+        product = {
+            "product_id": each.item_id,
+            "out_product_id": each.outer_id,
+            "title": each.title,
+            "head_imgs": each.pictures,
+            "desc_info": {"imgs": []},
+            "status": 5 if each.on_sale else 11,
+            "min_price": each.fen,
+            "skus": [
+                {
+                    "sku_id": sku.sku_id,
+                    "out_sku_id": sku.outer_id,
+                    "thumb_img": each.pictures[0],
+                    "sale_price": sku.fen,
+                    "stock_num": sku.stock,
+                    "status": 5,
+                    "sku_attrs": [{"attr_key": "颜色", "attr_value": sku.name}],
+                }
+                for sku in each.skus
+            ],
+        }
+        return {"errcode": 0, "errmsg": "ok", "product": product}
+
+    def refusal(self, text):
+        return 10020052, text
+
+    def error(self, code, message):
+        return {"errcode": code, "errmsg": message}
+
+    def throttled(self):
+        return self.error(45009, "reach max api minute quota limit")
+
+
+class FakeShopify(FakePlatform):
+    kind = "shopify"
+    first_id = 8_012_345_678_000
+    secrets = ("client_secret",)
+    skew_s = 0.0
+    has_total = False
+    renews = False
+    link_hosts = ("my-shop.example.com",)
+
+    def feed(self, folder, **more):
+        from livecart.shop.connectors.shopify import ShopifyFeed
+
+        names = {"client_id": "c1", "client_secret": "env:FAKE_APP_SECRET", "url": self.server.url}
+        return ShopifyFeed(name="shop", **names | {"shop": "my-shop", "folder": str(folder)} | more)
+
+    def answer(self, request):
+        if request.path == "/admin/oauth/access_token":
+            form = dict(parse_qsl(request.body.decode(), strict_parsing=True))
+            assert form == {"grant_type": "client_credentials", "client_id": "c1", "client_secret": SECRET}
+            return {"access_token": self.access, "scope": "read_products", "expires_in": 86_399}
+        assert request.path == "/admin/api/2026-10/graphql.json"
+        if request.headers["X-Shopify-Access-Token"] != self.access:
+            said = {"errors": f"[API] Invalid API key or access token {request.headers['X-Shopify-Access-Token']}"}
+            return Answer(json.dumps(said).encode(), status=401)
+        asked = json.loads(request.body)
+        variables = asked["variables"]
+        if asked["query"].startswith("query List"):
+            assert "status:active" in asked["query"]
+            number = int((variables["after"] or "c1")[1:])
+            size = min(self.per_page, 100)
+            found, total = self.page(number, size)
+            nodes = [
+                {
+                    "id": f"gid://shopify/Product/{each.item_id}",
+                    "updatedAt": datetime.fromtimestamp(each.modified_s, UTC).isoformat(),
+                    "totalInventory": each.stock,
+                }
+                for each in found
+            ]
+            info = {"hasNextPage": number * size < total, "endCursor": f"c{number + 1}"}
+            return {"data": {"products": {"nodes": nodes, "pageInfo": info}}}
+        each = self.named(variables["id"].removeprefix("gid://shopify/Product/"))
+        if variables["after"] is None:
+            self.details.append(each.item_id)
+        # One a page, so that there are several.
+        number = int(variables["after"] or 0)
+        sku = each.skus[number]
+        variant = {
+            "id": f"gid://shopify/ProductVariant/{sku.sku_id}",
+            "title": sku.name,
+            "sku": sku.outer_id or each.outer_id or None,
+            "price": yuan(sku.fen),
+            "inventoryQuantity": sku.stock,
+            "availableForSale": sku.stock > 0,
+            "media": {"nodes": []},
+        }
+        info = {"hasNextPage": number + 1 < len(each.skus), "endCursor": str(number + 1)}
+        product = {
+            "id": variables["id"],
+            "title": each.title,
+            "vendor": "",
+            "status": "ACTIVE" if each.on_sale else "DRAFT",
+            "onlineStoreUrl": f"https://my-shop.example.com/products/{each.item_id[::-1]}",
+            "media": {"nodes": [{}, *({"image": {"url": url}} for url in each.pictures)]},
+            "variants": {"nodes": [variant], "pageInfo": info},
+        }
+        return {"data": {"shop": {"currencyCode": "USD"}, "product": product}}
+
+    def refusal(self, text):
+        return "ACCESS_DENIED", text
+
+    def error(self, code, message):
+        return {"errors": [{"message": message, "extensions": {"code": code}}]}
+
+    def throttled(self):
+        status = {"maximumAvailable": 1000.0, "currentlyAvailable": 40, "restoreRate": 50.0}
+        return self.error("THROTTLED", "Throttled") | {
+            "extensions": {"cost": {"requestedQueryCost": 240, "throttleStatus": status}}
+        }
+
+
+class FakeKuaishou(FakePlatform):
+    kind = "kuaishou"
+    first_id = 21_234_567_890_000
+    secrets = ("app_secret", "sign_secret")
+    has_details = False
+    has_total = False
+    link_hosts = ("app.kwaixiaodian.com",)
+
+    def feed(self, folder, **more):
+        from livecart.shop.connectors.kuaishou import KuaishouFeed
+
+        names = {"app_secret": "env:FAKE_APP_SECRET", "sign_secret": "env:FAKE_SIGN_SECRET"}
+        usual = {"app_key": "ks1", "folder": str(folder), "url": self.server.url}
+        link = "https://app.kwaixiaodian.com/merchant/shop/detail?id={id}"
+        return KuaishouFeed(name="shop", **names | usual | {"link": link} | more)
+
+    def answer(self, request):
+        if request.path == "/oauth2/refresh_token":
+            form = dict(parse_qsl(request.body.decode(), strict_parsing=True))
+            assert (form["app_id"], form["app_secret"], form["grant_type"]) == ("ks1", SECRET, "refresh_token")
+            if form["refresh_token"] not in (self.refresh, self.last_refresh):
+                return self.error(100200102, f"invalid refresh_token {form['refresh_token']}")
+            access = self.rotate()
+            ends = {"expires_in": 172_800, "refresh_token_expires_in": 15_000_000}
+            return {"result": 1, "access_token": access, "refresh_token": self.refresh, **ends}
+        query = dict(request.query)
+        given = query.pop("sign")
+        # k=v of all in order, joined by &, the secret for signatures at the end; HMAC-SHA256 by it, in Base64.
+        text = "&".join("=".join(pair) for pair in sorted(query.items())) + f"&signSecret={SIGN_SECRET}"
+        digest = hmac.new(SIGN_SECRET.encode(), text.encode(), "sha256").digest()
+        if not same(given, base64.standard_b64encode(digest).decode("ascii")):
+            return self.error(21, "验签失败 sign")
+        if self.off(int(query["timestamp"]) / 1000):
+            return self.error(22, "timestamp is out of range")
+        if query["access_token"] != self.access:
+            return self.error(100200102, f"invalid token {query['access_token']}")
+        assert (request.path, query["version"]) == ("/open/item/list/get", "1")
+        param = json.loads(query["param"])
+        if "kwaiItemId" in param:
+            found = [each for each in self.products if int(each.item_id) == param["kwaiItemId"]]
+            pages = 1
+        else:
+            size = min(self.per_page, param["pageSize"])
+            found, total = self.page(param["pageNumber"], size)
+            pages = -(-total // size)
+        items = [
+            {
+                "kwaiItemId": int(each.item_id),
+                "relItemId": 0,
+                "title": each.title,
+                "price": each.fen,
+                "shelfStatus": 1 if each.on_sale else 0,
+                "mainImageUrl": each.pictures[0],
+                "imageUrls": each.pictures,
+                "updateTime": int(each.modified_s * 1000),
+                "skuList": [
+                    {
+                        "kwaiSkuId": int(sku.sku_id),
+                        "skuSalePrice": sku.fen,
+                        "skuStock": sku.stock,
+                        "specification": sku.name,
+                        "skuNick": sku.outer_id or each.outer_id,
+                        "isValid": 1,
+                    }
+                    for sku in each.skus
+                ],
+            }
+            for each in found
+        ]
+        return {"result": 1, "data": {"items": items, "totalPage": pages, "pageNumber": param["pageNumber"]}}
+
+    def refusal(self, text):
+        return 802000, text
+
+    def error(self, code, message):
+        return {"result": code, "error_msg": message}
+
+    def throttled(self):
+        return self.error(1017, "Exceed qps limit, KEY [apiId:open.item.list.get], MAX_QPS [20.0]")
+
+
+FAKES = [FakeTaobao, FakeTiktok, FakeDoudian, FakeWechat, FakeShopify, FakeKuaishou]

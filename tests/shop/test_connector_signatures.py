@@ -1,5 +1,6 @@
 """Signatures: published vectors, and each step of a rule broken once; a fake that verifies by itself must refuse it."""
 
+import base64
 import hashlib
 import json
 
@@ -8,7 +9,7 @@ import pytest
 from livecart.shop.connectors import sign
 from livecart.shop.connectors.client import Refused
 from tests.shop import fake_platforms
-from tests.shop.fake_platforms import SECRET
+from tests.shop.fake_platforms import SECRET, SIGN_SECRET
 
 TOP = {
     "method": "taobao.item.seller.get",
@@ -126,6 +127,43 @@ BROKEN = {
         ),
     },
 }
+BROKEN |= {
+    "doudian": {
+        "order": changed("doudian", lambda good, key, method, *sent: good(method, key, *sent)),
+        "case": changed("doudian", lambda good, *sent: good(*sent).upper()),
+        "secret": changed("doudian", lambda good, *sent: good(*sent[:-1], "")),
+        "method": changed("doudian", lambda good, key, method, *sent: good(key, "", *sent)),
+        "timestamp": changed(
+            "doudian", lambda good, key, method, body, at, secret: good(key, method, body, "", secret)
+        ),
+        "re-dumped JSON": changed(
+            "doudian", lambda good, key, method, body, *sent: good(key, method, redumped(body), *sent)
+        ),
+        "unwrapped": {"_hmac_sha256": lambda key, text: real["_hmac_sha256"](key, text.replace(SECRET, ""))},
+        "wrapped in front alone": {
+            "_hmac_sha256": lambda key, text: real["_hmac_sha256"](key, text.removesuffix(SECRET))
+        },
+        "key": {"_hmac_sha256": lambda key, text: real["_hmac_sha256"]("", text)},
+        "MD5": {"_hmac_sha256": lambda _, text: hashlib.md5(text.encode()).digest()},
+        "keys as they come": {"compact_json": lambda value: json.dumps(value, separators=(",", ":"))},
+        "blanks": {"compact_json": lambda value: json.dumps(value, sort_keys=True)},
+    },
+    "kuaishou": {
+        "order": changed("kuaishou", lambda good, sent, key: good({f"~{name}": sent[name] for name in sent}, key)),
+        "the app's secret": changed("kuaishou", lambda good, sent, key: good(sent, SECRET)),
+        "token unsigned": changed("kuaishou", lambda good, sent, key: good(without(sent, "access_token"), key)),
+        "signMethod unsigned": changed("kuaishou", lambda good, sent, key: good(without(sent, "signMethod"), key)),
+        "unsent parameter": changed("kuaishou", lambda good, sent, key: good({**sent, "uid": "1"}, key)),
+        "re-dumped JSON": changed(
+            "kuaishou",
+            lambda good, sent, key: good({**sent, "param": sign.compact_json(json.loads(sent["param"]))}, key),
+        ),
+        "hex": changed("kuaishou", lambda good, sent, key: base64.b64decode(good(sent, key)).hex()),
+        "key": {"_hmac_sha256": lambda key, text: real["_hmac_sha256"]("", text)},
+        "separators": {"_hmac_sha256": lambda key, text: real["_hmac_sha256"](key, text.replace("&", ""))},
+        "no secret behind": {"_hmac_sha256": lambda key, text: real["_hmac_sha256"](key, text.split("&signSecret")[0])},
+    },
+}
 CASES = [(platform, step) for platform, steps in BROKEN.items() for step in steps]
 
 
@@ -141,6 +179,7 @@ def fakes():
 def test_a_signature_with_a_broken_step_is_refused(fakes, tmp_path, monkeypatch, platform, step):
     monkeypatch.setenv("FAKE_APP_SECRET", SECRET)
     monkeypatch.setenv("FAKE_TOKEN", "access-1")
+    monkeypatch.setenv("FAKE_SIGN_SECRET", SIGN_SECRET)
     (tmp_path / "tokens.json").write_text('{"access_token": "access-1", "refresh_token": "refresh-1"}')
     source = fakes[platform].source(tmp_path)
     assert source.check().first is not None
