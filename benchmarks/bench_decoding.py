@@ -17,7 +17,7 @@ import av
 import numpy as np
 
 from livecart.core.types import Frame
-from livecart.live.gate.gate import Gate
+from livecart.live.gate.gate import FrameGate
 from livecart.live.video import IngestSettings, StreamReader
 
 RATES_HZ = (0.5, 1.0, 2.0)
@@ -43,7 +43,7 @@ def write_clip(path: Path, seconds: float) -> None:
 
 def cpu_ms_per_s(path: Path, seconds: float, rate_hz: float, *, every_frame: bool) -> float:
     """Of reading the clip, the gate and JPEGs, in this process."""
-    gate = Gate()
+    gate = FrameGate()
 
     def deliver(frame: Frame) -> None:
         gate.decide(frame)

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from livecart.core.types import Frame, Picture
-from livecart.live.gate.gate import Gate
+from livecart.live.gate.gate import FrameGate
 from livecart.live.video.picture import ArrayPicture, VideoPicture
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,7 +65,7 @@ def product_photos(data: Path) -> list[Path]:
 
 def judge(pictures: Iterable[tuple[float, Picture]]) -> Counter[str]:
     """Verdicts of one new gate, by reason."""
-    gate = Gate()
+    gate = FrameGate()
     for pts_s, picture in pictures:
         gate.decide(Frame("bench", picture, pts_s, pts_s))
     return Counter({str(reason): count for reason, count in gate.counts.items()})
@@ -80,7 +80,7 @@ def shares(path: Path, rate_hz: float) -> dict[str, Any]:
 
 def cost(path: Path) -> dict[str, float]:
     """Median milliseconds of the gate on each key frame of a clip, and of decoding that key frame alone."""
-    decode_s, gate_s, gate = [], [], Gate()
+    decode_s, gate_s, gate = [], [], FrameGate()
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         stream.codec_context.skip_frame = "NONKEY"

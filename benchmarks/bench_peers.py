@@ -126,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _kinds(options: argparse.Namespace, folder: Path, console: Console) -> Iterator[tuple[str, Path, Sequence[bytes]]]:
-    """What is served and asked: the archive as it is with photos, and one with a drawn catalog with a clip's frames."""
+    """Archives with their requests: the archive as it is and photos, one with a drawn catalog and a clip's frames."""
     if "labels" in options.kinds:
         yield "labels", options.archive, frames()
     if "looks" in options.kinds:

@@ -24,7 +24,7 @@ from livecart.core.types import Detections, Frame, RoomView, StreamState
 from livecart.live.decide import RoomDecision, RoomState
 from livecart.live.decide.availability import Availability
 from livecart.live.enrich.enricher import Enricher
-from livecart.live.gate.gate import Gate, GateDecision, Result
+from livecart.live.gate.gate import FrameGate, GateDecision, Result
 from livecart.live.in_flight import InFlight
 from livecart.live.metrics import LiveMetrics
 from livecart.live.mirroring import Mirroring
@@ -73,7 +73,7 @@ class RoomRunner:
         #: Set when a file was read to its end and its last result is decided.
         self.finished = asyncio.Event()
         self._shared = shared
-        self._gate = None if plan.gate is None else Gate(plan.gate)
+        self._gate = None if plan.gate is None else FrameGate(plan.gate)
         self._decision = RoomDecision(
             plan.room, plan.decision, last_event_id=last_event_id, state=state, availability=shared.availability
         )

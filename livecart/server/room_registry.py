@@ -82,7 +82,7 @@ class RoomRegistry:
         return settings.playback_url or (f"/rooms/{room}/whep" if shows else None)
 
     def utm_source(self, room: str) -> str:
-        """Where viewers of the room come from; of a room that does not run here the default."""
+        """The `utm_source` of the room's links; of a room that does not run here the default."""
         named = self._named.get(room)
         return UTM_SOURCE if named is None else named[0].utm_source
 

@@ -38,7 +38,7 @@ def image_reply(data: bytes, kind: PhotoKind, digest: str) -> Response:
 
 
 def photo_path(name: str) -> str:
-    """Where `files_router` serves the photo of that file name."""
+    """The path at which `files_router` serves the photo of that file name."""
     return f"/catalog/photos/{name}"
 
 

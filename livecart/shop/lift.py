@@ -1,4 +1,4 @@
-"""How orders go with explanations: what was ordered while a product was explained and soon after, against the rest.
+"""Correlates orders with explanations: orders while a product was explained and soon after, against the rest.
 
 A correlation: a product that is explained when the room is fullest sells then anyway.
 """

@@ -2,7 +2,7 @@
 
 server.py   uvicorn in the program's own event loop, with limits on connections
 api.py      the application: errors, health, metrics;  access.py  tokens and hosts' tickets
-rooms.py    routes of rooms, hosts and WHIP;  control.py  what they need of the rest of livecart
+room_routes.py  routes of rooms, hosts and WHIP;  control.py  what they need of the rest of livecart
 hub/        viewers: WebSocket, tickets, feedback;  console/  the host's page
 """
 

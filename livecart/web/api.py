@@ -19,7 +19,7 @@ from livecart.core.http_bodies import BodyLimit
 from livecart.core.http_replies import error, reply
 from livecart.web.access import AccessDenied, DeniedTooOften, TicketCheck, TokenCheck, trusted_hosts
 from livecart.web.control import Health, RoomControl
-from livecart.web.rooms import Audit, host_router, rooms_router, whip_router
+from livecart.web.room_routes import Audit, host_router, rooms_router, whip_router
 
 
 def create_api(

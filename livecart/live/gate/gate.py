@@ -78,7 +78,7 @@ class Result:
     in_sight: InSight
 
 
-class Gate:
+class FrameGate:
     """Decides about the frames of one room, in order. `decide` from one thread; everything else from any."""
 
     def __init__(self, settings: GateSettings | None = None) -> None:

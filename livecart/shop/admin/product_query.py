@@ -73,7 +73,7 @@ FILTERS: dict[str, list[type[BaseFilter]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a list is to show: entries of one page, below 1: all; in which order."""
+    """A request of a list: entries of one page, below 1: all; their order."""
 
     skip: int
     limit: int

@@ -1,4 +1,4 @@
-"""Who is at the pages: a token of the catalog opens a session; every request looks whether the token still holds."""
+"""Sign-in to the pages: a token of the catalog opens a session; every request checks that the token still holds."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _MOST_ADDRESSES = 10_000
 
 @dataclass
 class Staff(AdminUser):
-    """Who is signed in. `username` is the token's name; `who`, its name and number, stands in the audit log."""
+    """A signed-in user. `username` is the token's name; `who`, its name and number, stands in the audit log."""
 
     role: Role = "read"
     who: str = ""
@@ -48,7 +48,7 @@ class Staff(AdminUser):
 
 
 def staff(request: Request) -> Staff:
-    """Who asks; pages are reached only by somebody signed in."""
+    """The user of the request; pages are reached only by somebody signed in."""
     user = request.state.admin_user
     if not isinstance(user, Staff):
         raise TypeError("the request was let in by somebody else's sign-in")
@@ -89,7 +89,7 @@ class TokenSignIn(AuthProvider):
         return None
 
     async def authenticate(self, request: Request) -> AdminUser | None:
-        """Who the session belongs to; None without one, or where its token is void by now."""
+        """The session's user; None without one, or where its token is void by now."""
         token_id = request.session.get("token")
         if not isinstance(token_id, int):
             return None

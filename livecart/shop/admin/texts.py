@@ -34,7 +34,7 @@ def later(key: str) -> str:
 
 
 def refusal(error: CatalogError) -> str:
-    """Why the catalog refused something, in the language of this request."""
+    """The reason of a refusal, in the language of this request."""
     return error.text(get_locale())
 
 

@@ -103,7 +103,7 @@ def add_shown(router: APIRouter, service: CatalogService, writer: Writer) -> Non
         ] = None,
         form: Annotated[ChapterFormat, Query(alias="format")] = "csv",
     ) -> Response:
-        """What was explained when in a recording of the room: a row or chapter for each product, with its clicks."""
+        """Products explained in a recording of the room: a row or chapter for each, with its times and clicks."""
         with store.read() as session:
             found = chapters.of_room(session, room, start_s=start_s, end_s=store.now_s() if end_s is None else end_s)
         media_type, write = chapters.FORMATS[form]

@@ -1,4 +1,4 @@
-"""Where answers lie between two readings of the database: in this process's memory, or in Redis."""
+"""Answers between two readings of the database: kept in this process's memory, or in Redis."""
 
 import threading
 from collections.abc import Callable, Sequence, Set

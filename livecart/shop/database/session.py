@@ -104,7 +104,7 @@ def write_audit(session: Session, entries: list[dict[str, Any]]) -> None:
 
 
 def given(**values: Any) -> dict[str, Any]:
-    """What is asked for: the values that are not None, for `Select.filter_by`."""
+    """The values that are not None, for `Select.filter_by`."""
     return {name: value for name, value in values.items() if value is not None}
 
 

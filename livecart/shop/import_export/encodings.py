@@ -145,7 +145,7 @@ def _wide(data: bytes) -> _Codec | None:
 
 
 def _declared(data: bytes, declared: str, *, is_cut: bool = False) -> _Codec:
-    """What is declared, unless the text in it is not believable, or it is UTF-8 all the same."""
+    """The declared encoding, unless the text in it is not believable, or it is UTF-8 all the same."""
     try:
         codec = _DECLARED.get(codecs.lookup(declared).name)
     except LookupError:
@@ -162,7 +162,7 @@ def _declared(data: bytes, declared: str, *, is_cut: bool = False) -> _Codec:
 
 
 def _found(data: bytes, *, is_cut: bool = False) -> _Codec:
-    """What the bytes are like; `is_cut`: the last one may be within a character."""
+    """The encoding that the bytes are like; `is_cut`: the last one may be within a character."""
     start = _BEYOND_ASCII.search(data)
     if start is None:
         return _Codec("utf-8", "UTF-8")

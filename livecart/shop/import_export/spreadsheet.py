@@ -201,7 +201,7 @@ def _number(text: str) -> Decimal | str:
 
 
 def _read(name: str, text: str) -> str | None:
-    """What a person's cell of that text would be; None: refused."""
+    """The value of a cell with that text; None: refused."""
     try:
         return read_sku(text) if name == "sku" else clean_text(name, text)
     except InvalidValue:

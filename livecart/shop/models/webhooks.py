@@ -18,7 +18,7 @@ class SigningSecrets:
 
 
 class WebhookEndpointRow(SigningSecrets, Base):
-    """Where messages are sent."""
+    """A receiver of messages."""
 
     __tablename__ = "webhook_endpoints"
     __table_args__ = (options(),)

@@ -48,7 +48,7 @@ class _Limit:
     give_up_s: float
 
     def is_over(self) -> bool:
-        """Whether the time is over; asked between two short waits.
+        """True once the time is over; asked between two short waits.
 
         Raises:
             PublishError: the build is to stop.

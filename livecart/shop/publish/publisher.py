@@ -202,7 +202,7 @@ class Publisher:
             self._offers_changed.set()
 
     def schedule(self) -> Schedule:
-        """When snapshots are made. For tests too, which step through it with a clock of their own."""
+        """The schedule of snapshots. For tests too, which step through it with a clock of their own."""
         return Schedule(
             self._publish,
             self._edits,

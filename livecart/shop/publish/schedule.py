@@ -1,4 +1,4 @@
-"""When changes are published: once they pause, so that many make one build, and looked for where others write them."""
+"""Schedules builds: once changes pause, so that many make one build; finds those that other processes write."""
 
 import math
 import time

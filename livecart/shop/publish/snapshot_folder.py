@@ -1,4 +1,4 @@
-"""Where snapshots are published: each in a file that never changes, and one small file that says which is current.
+"""Folder of published snapshots: each in a file that never changes, and one small file that says which is current.
 
 catalog-00000007.snapshot   version 7; kept a while, for those who are reading it
 catalog.snapshot            the current one, for archives on this machine that follow a path
@@ -103,7 +103,7 @@ class SnapshotFolder:
 
     @contextmanager
     def locked(self) -> Iterator[bool]:
-        """Whether this process may publish here while in the block."""
+        """True while this process may publish here, in the block."""
         with (self.folder / "publisher.lock").open("a") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -179,7 +179,7 @@ class SnapshotFolder:
                 path.unlink(missing_ok=True)
 
     def _clean(self) -> None:
-        """What a killed publisher left. Its build may still run: it writes into a folder that is gone."""
+        """Delete what a killed publisher left. Its build may still run: it writes into a folder that is gone."""
         for place in self.folder.glob("build-*"):
             shutil.rmtree(place, ignore_errors=True)
 

@@ -38,7 +38,7 @@ class BlobFolder:
         return digest
 
     def path(self, digest: str, suffix: str) -> Path:
-        """Where the content lies, or would.
+        """The path of the content, there or not.
 
         Raises:
             InvalidValue: it is no digest; so nothing outside the folder is ever named.

@@ -99,7 +99,7 @@ def _check_pixels(width: int, height: int) -> None:
 
 
 class _Decoded(TypedDict):
-    """What the process that decodes tells. `jpeg`: the photo, where it is not kept as it came."""
+    """Result of the process that decodes. `jpeg`: the photo, where it is not kept as it came."""
 
     problem: str
     width_px: int

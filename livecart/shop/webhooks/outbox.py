@@ -53,7 +53,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of a try. `status` is 0 where there was no answer; `error` is "" where it was taken."""
+    """The result of a try. `status` is 0 where there was no answer; `error` is "" where it was taken."""
 
     status: int
     error: str

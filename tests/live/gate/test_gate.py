@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from livecart.core.types import Frame, InSight
 from livecart.live.gate.difference import Reference
-from livecart.live.gate.gate import Gate, Result
+from livecart.live.gate.gate import FrameGate, Result
 from livecart.live.gate.settings import GateSettings
 from livecart.live.gate.signature import hash_distance, signature, thumbnail_size
 from livecart.live.video.picture import ArrayPicture
@@ -41,8 +41,8 @@ def frame(picture: np.ndarray, pts_s: float) -> Frame:
     return Frame("room", ArrayPicture(picture), pts_s, 1e9 + pts_s)
 
 
-def verdicts(*pictures: np.ndarray, gate: Gate | None = None, rate_hz: float = 1.0) -> list[str]:
-    gate = gate or Gate()
+def verdicts(*pictures: np.ndarray, gate: FrameGate | None = None, rate_hz: float = 1.0) -> list[str]:
+    gate = gate or FrameGate()
     return [gate.decide(frame(picture, number / rate_hz)).reason for number, picture in enumerate(pictures)]
 
 
@@ -55,7 +55,7 @@ def dissolve(one: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
 
 
 def test_a_still_scene_is_looked_at_once_and_then_by_force():
-    gate = Gate(GateSettings(forced_every_s=10.0))
+    gate = FrameGate(GateSettings(forced_every_s=10.0))
     reasons = verdicts(*(noisy(scene(), seed) for seed in range(21)), gate=gate)
     assert [number for number, reason in enumerate(reasons) if reason == "forced"] == [10, 20]
     assert reasons[0] == "first"
@@ -154,7 +154,7 @@ def test_a_cut_is_looked_at_at_once():
 @pytest.mark.parametrize("share", [0.35, 0.5, 0.65])
 def test_a_dissolve_waits_until_it_is_over(share):
     one, other = scene(1), scene(2)
-    assert verdicts(one, dissolve(one, other, share), other, gate=Gate(GateSettings(max_wait_s=2.0))) == [
+    assert verdicts(one, dissolve(one, other, share), other, gate=FrameGate(GateSettings(max_wait_s=2.0))) == [
         "first",
         "transition",
         "changed",
@@ -174,11 +174,14 @@ def test_a_blurred_frame_waits_for_a_sharp_one():
     after = scene()
     after[100:600, 500:800] = cv2.resize(package(3), (300, 500))
     for blurred in (cv2.GaussianBlur(after, (0, 0), 8), cv2.blur(after, (41, 1)), cv2.blur(after, (1, 41))):
-        assert verdicts(*before, blurred, after, gate=Gate(GateSettings(max_wait_s=2.0)))[4:] == ["blurred", "changed"]
+        assert verdicts(*before, blurred, after, gate=FrameGate(GateSettings(max_wait_s=2.0)))[4:] == [
+            "blurred",
+            "changed",
+        ]
 
 
 def test_no_frame_waits_longer_than_the_limit():
-    gate = Gate(GateSettings(max_wait_s=1.0))
+    gate = FrameGate(GateSettings(max_wait_s=1.0))
     sharp = [noisy(scene(), seed) for seed in range(4)]
     soft = [cv2.GaussianBlur(scene(seed), (0, 0), 8) for seed in (1, 2, 3, 4, 5, 6)]
     reasons = verdicts(*sharp, *soft, gate=gate, rate_hz=2.0)
@@ -188,7 +191,7 @@ def test_no_frame_waits_longer_than_the_limit():
 
 
 def test_a_wait_of_nought_is_no_wait():
-    gate = Gate(GateSettings(max_wait_s=0.0))
+    gate = FrameGate(GateSettings(max_wait_s=0.0))
     assert verdicts(scene(1), dissolve(scene(1), scene(2), 0.5), gate=gate) == ["first", "changed"]
 
 
@@ -199,7 +202,7 @@ def test_a_blank_picture_is_neither_sharp_nor_blurred():
 
 
 def test_a_wanted_look_comes_once():
-    gate = Gate()
+    gate = FrameGate()
     assert verdicts(scene(), gate=gate) == ["first"]
     worker = threading.Thread(target=gate.want_look)
     worker.start()
@@ -209,7 +212,7 @@ def test_a_wanted_look_comes_once():
 
 
 def test_a_wanted_look_waits_for_a_sharp_frame_and_is_not_forgotten():
-    gate = Gate(GateSettings(max_wait_s=5.0))
+    gate = FrameGate(GateSettings(max_wait_s=5.0))
     verdicts(*(noisy(scene(), seed) for seed in range(4)), gate=gate)
     gate.want_look()
     assert gate.decide(frame(cv2.GaussianBlur(scene(), (0, 0), 8), 4.0)).reason == "blurred"
@@ -218,7 +221,7 @@ def test_a_wanted_look_waits_for_a_sharp_frame_and_is_not_forgotten():
 
 
 def test_time_that_jumps_back_forces_a_look():
-    gate = Gate()
+    gate = FrameGate()
     gate.decide(frame(scene(), 500.0))
     assert gate.decide(frame(noisy(scene(), 1), 0.0)).reason == "forced"
     assert gate.decide(frame(noisy(scene(), 2), 1.0)).reason == "unchanged"
@@ -256,7 +259,7 @@ def held_at(x: int, y: int) -> np.ndarray:
 
 
 def test_a_look_at_the_product_before_has_a_roi_and_one_elsewhere_has_none():
-    gate = Gate()
+    gate = FrameGate()
     place = (500 / WIDTH, 40 / HEIGHT, 650 / WIDTH, 240 / HEIGHT)
     for number, (picture, seen_then) in enumerate(
         [(scene(), InSight()), (held_at(500, 40), InSight({"A": place}, pending=True))]
@@ -279,7 +282,7 @@ def test_a_look_at_the_product_before_has_a_roi_and_one_elsewhere_has_none():
 
 
 def test_what_a_look_at_a_roi_passed_over_is_looked_at_soon_though_the_picture_holds_still():
-    gate = Gate()
+    gate = FrameGate()
     seen = InSight({"A": (500 / WIDTH, 40 / HEIGHT, 650 / WIDTH, 240 / HEIGHT)}, pending=True)
     beside = held_at(500, 40)
     beside[480:680, 60:210] = held_at(60, 480)[480:680, 60:210]
@@ -296,7 +299,7 @@ def test_what_a_look_at_a_roi_passed_over_is_looked_at_soon_though_the_picture_h
 
 
 def test_while_a_result_is_pending_nothing_is_submitted_and_nothing_is_forgotten():
-    gate = Gate()
+    gate = FrameGate()
     assert gate.decide(frame(scene(), 0.0), in_flight=True).reason == "first"
     assert gate.decide(frame(held_at(500, 40), 1.0), in_flight=True).reason == "pending"
     # The picture is still compared with the one that was asked about.
@@ -309,6 +312,6 @@ def test_while_a_result_is_pending_nothing_is_submitted_and_nothing_is_forgotten
 
 
 def test_one_that_does_not_track_waits_for_no_result():
-    gate = Gate(GateSettings(track=False))
+    gate = FrameGate(GateSettings(track=False))
     gate.decide(frame(scene(), 0.0))
     assert gate.decide(frame(held_at(500, 40), 1.0), in_flight=True).needs_look
