@@ -1,7 +1,7 @@
 """A stream that the host's browser or encoder sends in: WHIP (RFC 9725), WebRTC with one HTTP request each way.
 
-web/room_routes.py has the routes. Frames go where a `StreamReader`'s go. aiortc, an extra (`webrtc`), does the WebRTC and
-decodes every frame in a thread of its own: a sender costs as much as a stream whose frames are all decoded.
+web/room_routes.py has the routes. Frames go where a `StreamReader`'s go. aiortc, an extra (`webrtc`), does the WebRTC
+and decodes every frame in a thread of its own: a sender costs as much as a stream whose frames are all decoded.
 """
 
 from __future__ import annotations
