@@ -9,6 +9,7 @@ from livecart.core.errors import SettingsError
 from livecart.shop.connectors.doudian import DoudianFeed
 from livecart.shop.connectors.kuaishou import KuaishouFeed
 from livecart.shop.connectors.shopify import ShopifyFeed
+from livecart.shop.connectors.source import PlatformFeed
 from livecart.shop.connectors.taobao import TaobaoFeed
 from livecart.shop.connectors.tiktok import TiktokFeed
 from livecart.shop.connectors.wechat import WechatFeed
@@ -136,6 +137,9 @@ class CatalogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         if self.build_command is not None and (self.archive is not None or self.model_config is not None):
             raise SettingsError("build_command says itself which archive and model-config.yaml; leave those keys out")
         names = [feed.name for feed in self.feeds]
+        folders = [feed.folder for feed in self.feeds if isinstance(feed, PlatformFeed)]
+        if len(folders) > len(set(folders)):
+            raise SettingsError("feeds: two have the same folder; each keeps its own tokens")
         for feed in self.feeds:
             if not 1 <= len(feed.name) <= 64 or not feed.name.isprintable():
                 raise SettingsError(f"feeds: the name {feed.name!r} must be 1 to 64 printable characters")

@@ -552,19 +552,21 @@ class FakeShopify(FakePlatform):
         each = self.named(variables["id"].removeprefix("gid://shopify/Product/"))
         if variables["after"] is None:
             self.details.append(each.item_id)
-        # One a page, so that there are several.
-        number = int(variables["after"] or 0)
-        sku = each.skus[number]
-        variant = {
-            "id": f"gid://shopify/ProductVariant/{sku.sku_id}",
-            "title": sku.name,
-            "sku": sku.outer_id or each.outer_id or None,
-            "price": yuan(sku.fen),
-            "inventoryQuantity": sku.stock,
-            "availableForSale": sku.stock > 0,
-            "media": {"nodes": []},
-        }
-        info = {"hasNextPage": number + 1 < len(each.skus), "endCursor": str(number + 1)}
+        # Few a page, so that there are several.
+        start, size = int(variables["after"] or 0), 2 if len(each.skus) < 10 else 100
+        variants = [
+            {
+                "id": f"gid://shopify/ProductVariant/{sku.sku_id}",
+                "title": sku.name,
+                "sku": sku.outer_id or each.outer_id or None,
+                "price": yuan(sku.fen),
+                "inventoryQuantity": sku.stock,
+                "availableForSale": sku.stock > 0,
+                "media": {"nodes": []},
+            }
+            for sku in each.skus[start : start + size]
+        ]
+        info = {"hasNextPage": start + size < len(each.skus), "endCursor": str(start + size)}
         product = {
             "id": variables["id"],
             "title": each.title,
@@ -572,7 +574,7 @@ class FakeShopify(FakePlatform):
             "status": "ACTIVE" if each.on_sale else "DRAFT",
             "onlineStoreUrl": f"https://my-shop.example.com/products/{each.item_id[::-1]}",
             "media": {"nodes": [{}, *({"image": {"url": url}} for url in each.pictures)]},
-            "variants": {"nodes": [variant], "pageInfo": info},
+            "variants": {"nodes": variants, "pageInfo": info},
         }
         return {"data": {"shop": {"currencyCode": "USD"}, "product": product}}
 

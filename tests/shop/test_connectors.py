@@ -47,21 +47,30 @@ def read(source):
     return patches, [bad for page in pages for bad in page.bad], [sku for page in pages for sku in page.bad_skus]
 
 
-def test_every_product_comes_with_price_stock_link_and_pictures(fake, tmp_path):
+def test_every_product_comes_with_price_stock_link_pictures_and_variants(fake, tmp_path):
     fake.per_page = 2
-    first = fake.products[0]
-    first.skus = [Sku("71", "红色", 5990, 0), Sku("72", "蓝色", 6990, 4), Sku("73", "绿色", 7990, 3)]
-    first.fen, first.stock = 6990, 7
-    patches, bad, _ = read(fake.source(tmp_path))
-    platform = fake.source(tmp_path).platform
+    first, second, _ = fake.products
+    first.skus = [Sku("71", "红色", 5990, 0), Sku("72", "蓝色", 6990, 4, "B-2"), Sku("73", "绿色", 7990, 3)]
+    source = fake.source(tmp_path)
+    patches, bad, _ = read(source)
+    platform = source.platform
     assert (len(patches), bad) == (3, [])
-    # The lowest of those in stock.
     patch = patches[f"{platform}:{first.item_id}"]
-    assert (patch.name, str(patch.price), patch.stock, patch.on_sale) == (first.title, "69.90", 7, True)
+    assert (patch.name, patch.on_sale) == (first.title, True)
+    assert [(each.sku, each.name, str(each.price), each.stock) for each in patch.variants] == [
+        (f"{platform}:71", "红色", "59.90", 0),
+        (f"{platform}:72", "蓝色", "69.90", 4),
+        (f"{platform}:73", "绿色", "79.90", 3),
+    ]
+    plain = patches[f"{platform}:{second.item_id}"]
+    assert (str(plain.price), plain.stock, plain.variants) == ("59.90", 7, ())
     assert [*dict.fromkeys(patch.image_urls)][:2] == first.pictures
-    assert first.item_id in patch.url or fake.kind in ("wechat", "shopify")
+    assert first.item_id in patch.url or first.item_id[::-1] in patch.url
     assert [(each.platform, each.item_id, each.url) for each in patch.offers] == [(platform, first.item_id, patch.url)]
     assert patch.currency in ("CNY", "USD")
+    patches, _, _ = read(fake.source(tmp_path, sku_from="outer_id"))
+    variants = next(each.variants for each in patches.values() if each.variants)
+    assert "B-2" in [each.sku for each in variants]
 
 
 @of_those_with("has_details")
@@ -75,6 +84,14 @@ def test_details_are_asked_for_only_where_the_product_has_changed(fake, tmp_path
     asked = [changed.item_id] if fake.has_changes else [each.item_id for each in fake.products]
     assert fake.details == asked
     assert str(patches[f"{fake.source(tmp_path).platform}:{changed.item_id}"].price) == "49.90"
+
+
+def test_more_forms_than_a_product_may_have_are_summed(fake, tmp_path):
+    first = fake.products[0]
+    first.skus = [Sku(str(7000 + number), f"款式 {number}", 5990 + number, 2) for number in range(201)]
+    patches, _, _ = read(fake.source(tmp_path))
+    patch = patches[f"{fake.source(tmp_path).platform}:{first.item_id}"]
+    assert (patch.variants, str(patch.price), patch.stock) == ((), "59.90", 402)
 
 
 def test_details_of_another_version_are_read_anew(fake, tmp_path):

@@ -6,6 +6,7 @@ it was paged is read again, and a product that it lacks and that was there befor
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -18,14 +19,16 @@ from typing import Any, ClassVar, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from contract.catalog import Variant
 from livecart.core.errors import SettingsError
+from livecart.core.printable import printable
 from livecart.shop.connectors.client import Client, Refused, Unclear
 from livecart.shop.connectors.details import Details
 from livecart.shop.connectors.tokens import Pair, Tokens, read_secret
 from livecart.shop.errors import FeedError, InvalidValue
 from livecart.shop.import_export.cells import Verbatim
-from livecart.shop.import_export.rows import read_row
-from livecart.shop.schemas.product import ProductPatch, check_sku
+from livecart.shop.import_export.rows import image_urls, read_row
+from livecart.shop.schemas.product import LIST_BYTES, MOST_VARIANTS, ProductPatch, check_sku
 from livecart.shop.sync.source import Feed, Page, Validators, page_of
 
 _MOST_PAGES = 2000
@@ -36,6 +39,9 @@ _DETAILS_PER_PAGE = 10
 _MOST_REFUSED = 20
 #: Cursor of pages that hold nothing yet; a reading that was cut off begins anew, with the details that it has.
 _READING = "reading"
+
+_ITEM_ID = re.compile(r"[0-9]{1,32}")
+_SCHEME = re.compile(r"^(?:https?:)?//")
 
 #: Ids of platforms come as numbers or texts, and are texts from here on: some have more digits than a float keeps.
 Id = int | str
@@ -199,7 +205,7 @@ class PlatformSource(ABC):
         if listing.entries:
             entry = listing.entries[0]
             item = entry.item or self.detail(entry, None)
-            patch = self._patch(item, self._skus({item.item_id: item})[item.item_id])
+            patch = self._patch(item, self._skus({item.item_id: item}))
             checked.first = patch if isinstance(patch, ProductPatch) else None
             checked.problem = None if isinstance(patch, ProductPatch) else str(patch)
         checked.skew_s = self._client.skew_s
@@ -251,6 +257,9 @@ class PlatformSource(ABC):
             if page.total is not None and page.total > self.most_items:
                 raise FeedError("list_too_long", where=self.name, total=page.total, most=self.most_items)
             for entry in page.entries:
+                # It becomes a part of addresses and skus.
+                if not _ITEM_ID.fullmatch(entry.item_id):
+                    raise FeedError("list_item_malformed", where=self.name, id=printable(entry.item_id)[:40])
                 if entry.item_id in entries:
                     raise FeedError("list_item_twice", where=self.name, id=entry.item_id)
                 entries[entry.item_id] = entry
@@ -308,9 +317,7 @@ class PlatformSource(ABC):
             products: list[ProductPatch | InvalidValue] = []
             is_last = start + _PER_PAGE >= len(ids)
             part = ids[start : start + _PER_PAGE]
-            products = [
-                self._patch(read.items[item_id], skus[item_id]) for item_id in part if item_id not in read.refused
-            ]
+            products = [self._patch(read.items[item_id], skus) for item_id in part if item_id not in read.refused]
             page = page_of(products, None if is_last else _READING)
             for item_id in read.refused.keys() & part:
                 page.bad.append(str(read.refused[item_id]))
@@ -318,61 +325,84 @@ class PlatformSource(ABC):
             yield page
 
     def _skus(self, items: dict[str, Item]) -> dict[str, str]:
-        skus = {item_id: f"{self.platform}:{item_id}" for item_id in items}
+        """Skus of products by item id, and of their forms by item and sku id."""
+        ids = {item_id: item_id for item_id in items}
+        ids |= {_form(item, sku): sku.sku_id for item in items.values() for sku in item.skus}
         if self._feed.sku_from == "item_id":
-            return skus
-        outer_ids = {item_id: _outer_id(item) for item_id, item in items.items()}
-        counts = Counter(outer_ids.values())
-        return skus | {item_id: outer for item_id, outer in outer_ids.items() if outer and counts[outer] == 1}
+            return {key: f"{self.platform}:{platform_id}" for key, platform_id in ids.items()}
+        of_products = {item_id: _outer_id(item) for item_id, item in items.items()}
+        of_forms = {_form(item, sku): _as_sku(sku.outer_id) for item in items.values() for sku in item.skus}
+        counts, form_counts = Counter(of_products.values()), Counter(of_forms.values())
+        unique = {key: outer_id for key, outer_id in of_products.items() if counts[outer_id] == 1}
+        unique |= {key: outer_id for key, outer_id in of_forms.items() if form_counts[outer_id] == 1}
+        return {key: unique.get(key) or f"{self.platform}:{platform_id}" for key, platform_id in ids.items()}
 
-    def _patch(self, item: Item, sku: str) -> ProductPatch | InvalidValue:
-        where = f"{self.name}: {item.item_id}"
+    def _patch(self, item: Item, skus: dict[str, str]) -> ProductPatch | InvalidValue:
+        url = _SCHEME.sub("https://", item.url)
         values: dict[str, Any] = {
-            "sku": Verbatim(sku),
+            "sku": Verbatim(skus[item.item_id]),
             "name": item.title,
             "image_urls": list(item.images),
             "currency": item.currency,
-            "on_sale": item.on_sale and bool(item.url),
+            "variants": _variants(item, skus),
         }
-        price, stock, on_sale = _summed(item)
-        values["on_sale"] = values["on_sale"] and on_sale
-        if price is not None:
-            values["price"] = price
-        if stock is not UNSET:
-            values["stock"] = stock
+        sold = [sku for sku in item.skus if sku.on_sale]
+        values["on_sale"] = item.on_sale and bool(url) and bool(sold or not item.skus)
+        if not values["variants"]:
+            prices = [sku.price for sku in sold if sku.stock != 0 and sku.price is not None]
+            prices = prices or [sku.price for sku in sold if sku.price is not None]
+            if (price := min(prices, default=item.price)) is not None:
+                values["price"] = price
+            stocks = [sku.stock for sku in sold] if item.skus else [item.stock]
+            if UNSET not in stocks:
+                values["stock"] = None if None in stocks else sum(stocks)
         if item.brand:
             values["brand"] = item.brand
-        if item.url:
-            values["url"] = item.url
-            values["offers"] = [{"platform": self.platform, "item_id": item.item_id, "url": item.url}]
+        if url:
+            values["url"] = url
+            values["offers"] = [{"platform": self.platform, "item_id": item.item_id, "url": url}]
         try:
-            return read_row(values, where)
+            return read_row(values, f"{self.name}: {item.item_id}")
         except InvalidValue as error:
             return error
 
 
+def _form(item: Item, sku: ItemSku) -> str:
+    return f"{item.item_id} {sku.sku_id}"
+
+
+def _variants(item: Item, skus: dict[str, str]) -> list[Variant]:
+    """What is on sale of it as variants; none where there is one, or more than a product may have."""
+    sold = [sku for sku in item.skus if sku.on_sale]
+    variants = [
+        Variant(
+            sku=skus[_form(item, sku)],
+            name=sku.name or sku.sku_id,
+            price=sku.price,
+            stock=sku.stock,
+            image_url=next(iter(image_urls(sku.image)), None),
+        )
+        # A stock that is not told is not one that is not counted.
+        for sku in sold
+        if sku.stock is not UNSET
+    ]
+    if not 1 < len(variants) <= MOST_VARIANTS or len(variants) < len(sold):
+        return []
+    plain = [msgspec.structs.replace(variant, image_url=None) for variant in variants]
+    return next((each for each in (variants, plain) if len(msgspec.json.encode(each)) <= LIST_BYTES), [])
+
+
 def _outer_id(item: Item) -> str:
-    """The shop's own id, of the product or of its only variant; "" where none can be a sku."""
-    outer_id = item.outer_id or (item.skus[0].outer_id if len(item.skus) == 1 else "")
+    """The shop's own id, of the product or of its only form."""
+    return _as_sku(item.outer_id or (item.skus[0].outer_id if len(item.skus) == 1 else ""))
+
+
+def _as_sku(outer_id: str) -> str:
+    """As it is, or empty where it cannot be a sku."""
     try:
         return check_sku(outer_id.strip())
     except InvalidValue:
         return ""
-
-
-def _summed(item: Item) -> tuple[Decimal | None, int | UnsetType | None, bool]:
-    """Price, stock and whether it is on sale: the lowest price of variants in stock, the sum, any."""
-    sold = [variant for variant in item.skus if variant.on_sale]
-    if not item.skus:
-        return item.price, item.stock, True
-    in_stock = [variant for variant in sold if variant.stock != 0] or sold
-    prices = [variant.price for variant in in_stock if variant.price is not None]
-    stocks = [variant.stock for variant in sold]
-    if UNSET in stocks:
-        stock: int | UnsetType | None = UNSET
-    else:
-        stock = None if None in stocks else sum(stocks)  # type: ignore[arg-type]
-    return min(prices, default=item.price), stock, bool(sold)
 
 
 def fen(amount: int | None) -> Decimal | None:
@@ -387,10 +417,6 @@ def link_of(template: str, item_id: str) -> str:
 def check_template(feed: str, template: str) -> None:
     if not template.startswith("https://") or "{id}" not in template:
         raise SettingsError(f"feed {feed}: link must be https://… with {{id}} in it")
-
-
-def text_id(value: Id) -> str:
-    return str(value)
 
 
 def texts(values: Iterable[str | None]) -> tuple[str, ...]:

@@ -20,7 +20,6 @@ from livecart.shop.connectors.source import (
     PlatformSource,
     check_template,
     link_of,
-    text_id,
     texts,
 )
 from livecart.shop.sync.http_fetch import Request
@@ -141,7 +140,7 @@ class TaobaoSource(PlatformSource):
             self.saw("list", row)
             item = answer.take(_Row, row)
             stamp = f"{item.modified} {item.num} {item.price}"
-            entries.append(Entry(text_id(item.num_iid), stamp, item.outer_id or ""))
+            entries.append(Entry(str(item.num_iid), stamp, item.outer_id or ""))
         return Listing(entries, str(number + 1), page.total_results)
 
     def detail(self, entry: Entry, before: Item | None) -> Item:
@@ -154,7 +153,7 @@ class TaobaoSource(PlatformSource):
             of = (sku.properties or "").split(";")
             skus.append(
                 ItemSku(
-                    text_id(sku.sku_id),
+                    str(sku.sku_id),
                     _names(sku.properties_name or ""),
                     sku.outer_id or "",
                     answer.money(sku.price),
@@ -164,7 +163,7 @@ class TaobaoSource(PlatformSource):
                 )
             )
         return Item(
-            item_id=text_id(item.num_iid),
+            item_id=str(item.num_iid),
             title=item.title,
             url=item.detail_url or link_of(self._settings.link, entry.item_id),
             images=texts([item.pic_url, *(each.url for each in item.item_imgs.item_img), *by_property.values()]),

@@ -34,7 +34,7 @@ ROOM_CHARS = 128
 URL_CHARS = 2048
 MOST_IMAGES = 8
 #: Of all words, or labels, of a product together, as JSON: what a MySQL TEXT column surely holds.
-_LIST_BYTES = 16_000
+LIST_BYTES = 16_000
 _LIST_ENTRIES = 500
 _MOST_OFFERS = 16
 MOST_VARIANTS = 200
@@ -273,8 +273,8 @@ def _check_link(field: str, url: str, allowed_hosts: Iterable[str]) -> None:
 
 
 def _check_offers(offers: tuple[PlatformOffer, ...], allowed_hosts: Iterable[str]) -> None:
-    if len(offers) > _MOST_OFFERS or len(msgspec.json.encode(offers)) > _LIST_BYTES:
-        raise InvalidValue("offers", "too_many_entries", most=_MOST_OFFERS, most_bytes=_LIST_BYTES)
+    if len(offers) > _MOST_OFFERS or len(msgspec.json.encode(offers)) > LIST_BYTES:
+        raise InvalidValue("offers", "too_many_entries", most=_MOST_OFFERS, most_bytes=LIST_BYTES)
     seen: set[str] = set()
     for offer in offers:
         if not _PLATFORM.fullmatch(offer.platform):
@@ -296,8 +296,8 @@ def _variants(variants: tuple[Variant, ...]) -> tuple[Variant, ...]:
         # It parts them where a variant is written in a line.
         if "|" in f"{variant.sku}{variant.image_url}":
             raise InvalidValue("variants", "holds_a_bar", value=variant.sku)
-    if len(checked) > MOST_VARIANTS or len(msgspec.json.encode(checked)) > _LIST_BYTES:
-        raise InvalidValue("variants", "too_many_entries", most=MOST_VARIANTS, most_bytes=_LIST_BYTES)
+    if len(checked) > MOST_VARIANTS or len(msgspec.json.encode(checked)) > LIST_BYTES:
+        raise InvalidValue("variants", "too_many_entries", most=MOST_VARIANTS, most_bytes=LIST_BYTES)
     seen: set[str] = set()
     for variant in checked:
         if variant.sku in seen:
@@ -354,6 +354,6 @@ def _text(field: str, value: str, most_chars: int) -> str:
 def _texts(field: str, values: Iterable[str]) -> tuple[str, ...]:
     most_chars = ROOM_CHARS if field == "rooms" else NAME_CHARS
     texts = tuple(dict.fromkeys(_text(field, value, most_chars) for value in values))
-    if len(texts) > _LIST_ENTRIES or len(msgspec.json.encode(texts)) > _LIST_BYTES:
-        raise InvalidValue(field, "too_many_entries", most=_LIST_ENTRIES, most_bytes=_LIST_BYTES)
+    if len(texts) > _LIST_ENTRIES or len(msgspec.json.encode(texts)) > LIST_BYTES:
+        raise InvalidValue(field, "too_many_entries", most=_LIST_ENTRIES, most_bytes=LIST_BYTES)
     return texts
