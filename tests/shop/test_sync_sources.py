@@ -5,18 +5,22 @@ import json
 import socket
 import threading
 import time
+import tomllib
 from contextlib import suppress
 
+import msgspec
 import pytest
 
 from livecart.core.errors import SettingsError
 from livecart.shop.errors import FeedError
+from livecart.shop.settings import CatalogSettings
 from livecart.shop.sync import http_fetch
 from livecart.shop.sync.http_fetch import Fetcher
 from livecart.shop.sync.http_json import HttpJsonSettings, HttpJsonSource, Paging
 from livecart.shop.sync.merchant_xml import MerchantXmlSettings, MerchantXmlSource
 from livecart.shop.sync.source import NO_VALIDATORS, Validators
 from livecart.shop.sync.table_file import TableFileSource
+from tests.conftest import ROOT
 from tests.shop.catalog_stores import link
 from tests.shop.feed_server import Answer, FeedServer, as_json
 
@@ -424,3 +428,43 @@ def test_a_file_is_read_when_it_was_replaced(tmp_path):
     path.unlink()
     with pytest.raises(FeedError, match="cannot be read"):
         read(source)
+
+
+def test_woocommerce_is_read_by_the_example(server, monkeypatch):
+    """Answers as of https://woocommerce.github.io/woocommerce-rest-api-docs/#list-all-products."""
+    monkeypatch.setenv("WOO_KEYS", "Basic Y2tfMTpjc18y")
+    text = (ROOT / "examples" / "woocommerce.toml").read_text(encoding="utf-8")
+    (feed,) = msgspec.convert(tomllib.loads(text)["catalog"], CatalogSettings).feeds
+    product = {
+        "id": 799,
+        "name": "Ship Your Idea",
+        "permalink": "https://shop.example.com/product/ship-your-idea/",
+        "status": "publish",
+        "sku": "",
+        "price": "21.99",
+        "regular_price": "24.99",
+        "manage_stock": True,
+        "stock_quantity": 4,
+        "stock_status": "instock",
+        "images": [{"id": 795, "src": "https://shop.example.com/ship-1.jpg", "alt": ""}],
+        "variations": [],
+    }
+    uncounted = product | {"id": 794, "stock_quantity": None, "manage_stock": False, "images": []}
+
+    def answer(request):
+        if request.query.get("page") == "2":
+            return as_json([uncounted])
+        made = as_json([product])
+        made.headers["Link"] = f'<{server.url}{request.path}?page=2&per_page=100>; rel="next"'
+        return made
+
+    server.answer = answer
+    url = feed.url.replace("https://shop.example.com", server.url)
+    first, second = read(msgspec.structs.replace(feed, url=url).source())
+    (patch,), (other,) = first.patches, second.patches
+    assert (patch.sku, str(patch.price), patch.currency, patch.stock) == ("799", "21.99", "CNY", 4)
+    assert (patch.image_urls, patch.url) == (("https://shop.example.com/ship-1.jpg",), product["permalink"])
+    assert (other.sku, other.stock) == ("794", None)
+    asked = server.asked[0]
+    assert (asked.path, asked.headers["Authorization"]) == ("/wp-json/wc/v3/products", "Basic Y2tfMTpjc18y")
+    assert asked.query == {"per_page": "100", "status": "publish", "stock_status": "instock"}
