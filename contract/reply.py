@@ -49,7 +49,7 @@ class Evidence(msgspec.Struct, frozen=True):
 
 
 class Detection(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A product that may be shown. ``box`` is None when the whole frame was judged, not a region."""
+    """A product that may be shown. ``box`` is None when it is of the whole frame, not of a region."""
 
     sku: Annotated[str, msgspec.Meta(min_length=1)]
     name: str

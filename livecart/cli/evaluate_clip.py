@@ -38,7 +38,7 @@ EVALUATE_HELP = """用带标注的视频打分：对了几个、漏了几个、�
 Run a clip through the pipeline and hold its cards against what the clip shows: shows found, missed and wrong,
 duplicates, the time from appearance to card, recogniser calls a minute, the cost of each stage.
 
-Without --realtime one frame at a time is read, judged and asked about, so that the time to a card is the clip's
+Without --realtime one frame at a time is read, gated and recognised, so that the time to a card is the clip's
 time plus the measured time from the deciding frame's capture to its card, without waiting behind other frames.
 
 \b

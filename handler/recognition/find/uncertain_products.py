@@ -79,13 +79,13 @@ class _Examiner:
         """Products none of whose ``photos`` would be sure where no other product is."""
         owners = self._snapshot.photo_product[photos]
         sure = {int(photo): self._alone(int(photo), thorough=False) for photo in photos}
-        unsure = set(owners.tolist()) - {
+        uncertain = set(owners.tolist()) - {
             int(owner) for photo, owner in zip(photos, owners, strict=True) if sure[int(photo)] >= threshold
         }
         # Text and keypoints take longer to compare, and few need it.
         return sorted(
             product
-            for product in unsure
+            for product in uncertain
             if max(self._alone(int(photo), thorough=True) for photo in photos[owners == product]) < threshold
         )
 

@@ -22,7 +22,7 @@ class LiveCard:
 
 @dataclass(frozen=True, slots=True)
 class FrameStamp:
-    """Of the newest frame that was judged. Size 0 by 0: none was."""
+    """Of the newest frame that has a result. Size 0 by 0: none has."""
 
     pts_s: float
     captured_at_s: float

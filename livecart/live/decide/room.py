@@ -111,7 +111,7 @@ class RoomDecision:
     def tick(self, now_s: float) -> list[CardEvent]:
         """Time passes, of the monotonic clock; to be called about once a second, for live streams.
 
-        Nothing is withdrawn as absent while no frame is judged. After `silence_s` without one the stream is lost:
+        Nothing is withdrawn as absent while no results come. After `silence_s` without one the stream is lost:
         every card but a pinned one is withdrawn, and its product may be announced anew when the stream is back.
         """
         if self._outdated or now_s - self._heard_s >= self._settings.silence_s:

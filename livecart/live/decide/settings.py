@@ -53,7 +53,7 @@ class DecisionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     same_place_iou: float = 0.3
     #: A card is withdrawn when its product was not seen for this long, and not in two results.
     absence_s: float = 3.0
-    #: A product is announced again once it was out of sight for so long, as far as frames were judged, ...
+    #: A product is announced again once it was out of sight for so long, as far as results came, ...
     again_after_absence_s: float = 30.0
     #: ... or this long after it was announced, in sight or not. None: never by time alone.
     again_every_s: float | None = 300.0
@@ -71,7 +71,7 @@ class DecisionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     update_min_interval_s: float = 0.5
     #: Time constant of a box's smoothing. 0: none.
     smoothing_s: float = 0.5
-    #: Without any judged frame for so long, the stream counts as lost and cards are withdrawn.
+    #: Without any result for so long, the stream counts as lost and cards are withdrawn.
     silence_s: float = 60.0
 
     def __post_init__(self) -> None:

@@ -18,7 +18,7 @@ _PENDING_WINDOWS = 3
 
 
 class TrackTable:
-    """The cards of one room. `now_s` is the room's time; `frame` is the newest frame that was judged."""
+    """The cards of one room. `now_s` is the room's time; `frame` is the newest frame that has a result."""
 
     def __init__(
         self,

@@ -39,7 +39,7 @@ const TEXTS = {
   muted: ['已屏蔽', 'Muted'],
   onCard: ['卡片中', 'On a card'],
   shown: ['可展示', 'Sure'],
-  uncertain: ['不确定', 'Unsure'],
+  uncertain: ['不确定', 'Uncertain'],
   threshold: ['阈值 {0}', 'threshold {0}'],
   photo: ['图 {0}', 'photo {0}'],
   text: ['字 {0}', 'text {0}'],
