@@ -14,7 +14,7 @@ import msgspec
 from contract.catalog import CATALOG_FILE
 from livecart.core.errors import SettingsError
 from livecart.shop.chapters import FORMATS, ChapterFormat, of_room
-from livecart.shop.connectors.source import Checked, PlatformSource
+from livecart.shop.connectors.platform_source import Checked, PlatformSource
 from livecart.shop.errors import FeedError, InvalidValue
 from livecart.shop.import_export.folder import export_folder, import_folder
 from livecart.shop.import_export.links_file import export_links, import_links

@@ -8,8 +8,8 @@ import msgspec
 from livecart.core.errors import SettingsError
 from livecart.shop.connectors.doudian import DoudianFeed
 from livecart.shop.connectors.kuaishou import KuaishouFeed
+from livecart.shop.connectors.platform_source import PlatformFeed
 from livecart.shop.connectors.shopify import ShopifyFeed
-from livecart.shop.connectors.source import PlatformFeed
 from livecart.shop.connectors.taobao import TaobaoFeed
 from livecart.shop.connectors.tiktok import TiktokFeed
 from livecart.shop.connectors.wechat import WechatFeed

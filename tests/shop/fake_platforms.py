@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from email.utils import formatdate
 from urllib.parse import parse_qsl
 
-from livecart.shop.connectors.client import Client
+from livecart.shop.connectors.platform_client import PlatformClient
 from livecart.shop.sync.http_fetch import Fetcher
 from tests.shop.feed_server import Answer, FeedServer
 
@@ -107,7 +107,7 @@ class FakePlatform:
     def client(self, offset_s=0.0, **more):
         fetcher = Fetcher(headers={}, headers_from_env={}, most_bytes=8_000_000, retries=1, backoff_s=0.001)
         more.setdefault("wait", lambda _: None)
-        return Client(fetcher=fetcher, clock=lambda: self.now_s + offset_s, **more)
+        return PlatformClient(fetcher=fetcher, clock=lambda: self.now_s + offset_s, **more)
 
     def source(self, folder, offset_s=0.0, **more):
         return self.feed(folder, **more).source(self.client(offset_s))

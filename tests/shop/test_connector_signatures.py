@@ -7,7 +7,7 @@ import json
 import pytest
 
 from livecart.shop.connectors import sign
-from livecart.shop.connectors.client import Refused
+from livecart.shop.connectors.platform_client import PlatformRefused
 from tests.shop import fake_platforms
 from tests.shop.fake_platforms import SECRET, SIGN_SECRET
 
@@ -185,5 +185,5 @@ def test_a_signature_with_a_broken_step_is_refused(fakes, tmp_path, monkeypatch,
     assert source.check().first is not None
     for name, replacement in BROKEN[platform][step].items():
         monkeypatch.setattr(sign, name, replacement)
-    with pytest.raises(Refused, match=r"(?i)sign|验签"):
+    with pytest.raises(PlatformRefused, match=r"(?i)sign|验签"):
         source.check()

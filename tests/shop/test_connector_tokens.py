@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from livecart.shop.connectors.client import Client
-from livecart.shop.connectors.tokens import Pair, Tokens
+from livecart.shop.connectors.platform_client import PlatformClient
+from livecart.shop.connectors.token_pairs import TokenPair, Tokens
 from livecart.shop.errors import FeedError
 from livecart.shop.sync.http_fetch import Fetcher
 from tests.crash_points import killed_before_a_write
@@ -40,7 +40,7 @@ def read_once(folder, kind, url):
     """In a process of its own: one page of the list, by the tokens of the folder."""
     fake = next(fake for fake in FAKES if fake.kind == kind)
     settings = fake.feed(AtUrl(url), folder)
-    settings.source(Client(fetcher=fetcher(), clock=lambda: NOW_S)).list_page(None)
+    settings.source(PlatformClient(fetcher=fetcher(), clock=lambda: NOW_S)).list_page(None)
 
 
 class AtUrl:
@@ -144,7 +144,7 @@ def test_of_several_that_find_a_token_at_its_end_one_renews(tmp_path):
 
     def renew(pair):
         asked.append(pair.refresh_token)
-        return Pair(f"access-{len(asked) + 1}", "refresh-2", 1000.0)
+        return TokenPair(f"access-{len(asked) + 1}", "refresh-2", 1000.0)
 
     got = []
 
@@ -175,7 +175,7 @@ def test_a_disk_that_takes_nothing_is_found_before_the_pair_is_void(tmp_path, mo
     def full(*_, **__):
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr("livecart.shop.connectors.tokens.write_file", full)
+    monkeypatch.setattr("livecart.shop.connectors.token_pairs.write_file", full)
     tokens = Tokens(lambda _: pytest.fail("asked"), path=tmp_path / "tokens.json", margin_s=0, clock=lambda: NOW_S)
     with pytest.raises(FeedError) as caught:
         tokens.get()
@@ -183,4 +183,4 @@ def test_a_disk_that_takes_nothing_is_found_before_the_pair_is_void(tmp_path, mo
 
 
 def test_a_pair_is_not_shown(tmp_path):
-    assert "secret" not in repr(Pair("secret", "secret-2", 1.0))
+    assert "secret" not in repr(TokenPair("secret", "secret-2", 1.0))

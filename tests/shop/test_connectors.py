@@ -12,7 +12,7 @@ import sqlite3
 import pytest
 
 from livecart.core.errors import SettingsError
-from livecart.shop.connectors.client import Refused, Unclear
+from livecart.shop.connectors.platform_client import AnswerUnclear, PlatformRefused
 from livecart.shop.database.store import open_store
 from livecart.shop.errors import FeedError
 from livecart.shop.repositories import hosts, products
@@ -118,7 +118,7 @@ def test_too_many_calls_is_waited_for_and_bounded(fake, tmp_path, status):
 @pytest.mark.parametrize("minutes", [11, -11])
 @of_those_with("skew_s")
 def test_a_clock_that_is_off_is_told_as_that(fake, tmp_path, minutes):
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(PlatformRefused) as caught:
         read(fake.source(tmp_path, offset_s=60 * minutes))
     assert caught.value.reason == "platform_refused_clock"
     assert caught.value.params["skew_s"] == 60 * minutes
@@ -226,7 +226,7 @@ def test_details_that_are_all_refused_end_the_reading(fake, tmp_path):
         return {"strange": 1} if len(fake.details) > before else made
 
     fake.answer = answer
-    with pytest.raises(Unclear):
+    with pytest.raises(AnswerUnclear):
         read(fake.source(tmp_path))
     assert len(fake.details) == 20
 

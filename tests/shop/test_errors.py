@@ -10,10 +10,12 @@ from livecart.shop import errors
 from livecart.shop.errors import TABLE, Conflict, FeedError, InvalidValue, NotFound
 from tests.conftest import ROOT
 
-#: Whose reasons they take; LeaseLost is of sync runs.
+#: Whose reasons they take; LeaseLost is of sync runs, PlatformRefused and AnswerUnclear of platforms' answers.
 KINDS = {
     **{each.__name__: each.kind for each in errors.CatalogError.__subclasses__()},
     "LeaseLost": "unavailable",
+    "PlatformRefused": "bad_file",
+    "AnswerUnclear": "bad_file",
 }
 REASONS = {reason: texts for reasons in TABLE.values() for reason, texts in reasons.items()}
 #: Beside a reason's own.

@@ -1,9 +1,9 @@
 """Shops on platforms as feeds: docs/connectors.md.
 
 sign                                signatures of requests
-tokens                              access tokens: renewed by one process, on the disk before they are used
-client                              sign, send, understand the answer; wait, renew or give up
-source                              the list read whole, details of what changed, products as they are kept
+token_pairs                         access tokens: renewed by one process, on the disk before they are used
+platform_client                     sign, send, understand the answer; wait, renew or give up
+platform_source                     the list read whole, details of what changed, products as they are kept
 details                             details that were read, from one reading to the next
 taobao, doudian, wechat, tiktok,
 shopify, kuaishou                   one platform each: its requests, its answers, its products

@@ -8,13 +8,19 @@ from urllib.parse import urlencode
 import msgspec
 
 from livecart.shop.connectors import sign
-from livecart.shop.connectors.client import Answer, Client, Refused, Throttled, TokenRefused
-from livecart.shop.connectors.source import (
+from livecart.shop.connectors.platform_client import (
+    PlatformAnswer,
+    PlatformClient,
+    PlatformRefused,
+    Throttled,
+    TokenRefused,
+)
+from livecart.shop.connectors.platform_source import (
     Entry,
     Id,
     Item,
     ItemSku,
-    Listing,
+    ListPage,
     PlatformFeed,
     PlatformSource,
     check_template,
@@ -22,7 +28,7 @@ from livecart.shop.connectors.source import (
     link_of,
     texts,
 )
-from livecart.shop.connectors.tokens import Pair, Tokens
+from livecart.shop.connectors.token_pairs import TokenPair, Tokens
 from livecart.shop.sync.http_fetch import Request
 
 _PER_PAGE = 100
@@ -42,8 +48,8 @@ class DoudianFeed(PlatformFeed, frozen=True, kw_only=True, tag="doudian"):
     link: str = "https://haohuo.jinritemai.com/ecommerce/trade/detail/index.html?id={id}"
     url: str = "https://openapi-fxg.jinritemai.com"
 
-    def source(self, client: Client | None = None) -> DoudianSource:
-        return DoudianSource(self, client or Client())
+    def source(self, client: PlatformClient | None = None) -> DoudianSource:
+        return DoudianSource(self, client or PlatformClient())
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -105,7 +111,7 @@ class DoudianSource(PlatformSource):
     #: The list does not show the stock.
     details_age_s = 3600.0
 
-    def __init__(self, feed: DoudianFeed, client: Client) -> None:
+    def __init__(self, feed: DoudianFeed, client: PlatformClient) -> None:
         check_template(feed.name, feed.link)
         self._settings = feed
         self._secret = feed.secret("app_secret")
@@ -113,7 +119,7 @@ class DoudianSource(PlatformSource):
         tokens = Tokens(self._renew, path=feed.token_file(), margin_s=_MARGIN_S, clock=client.clock)
         super().__init__(feed, client, tokens)
 
-    def list_page(self, cursor: str | None) -> Listing:
+    def list_page(self, cursor: str | None) -> ListPage:
         number = int(cursor or 1)
         asked = {"page": number, "size": _PER_PAGE, "status": _ON_SALE, "check_status": _PASSED}
         answer = self._call("product.listV2", asked)
@@ -124,7 +130,7 @@ class DoudianSource(PlatformSource):
             product = answer.take(_Row, row)
             stamp = f"{product.update_time} {product.discount_price}" if product.update_time else ""
             entries.append(Entry(str(product.product_id), stamp, product.outer_product_id or ""))
-        return Listing(entries, str(number + 1), page.total)
+        return ListPage(entries, str(number + 1), page.total)
 
     def detail(self, entry: Entry, before: Item | None) -> Item:
         answer = self._call("product.detail", {"product_id": entry.item_id})
@@ -157,7 +163,7 @@ class DoudianSource(PlatformSource):
             skus=tuple(skus),
         )
 
-    def _call(self, method: str, asked: dict[str, Any], *, with_token: bool = True) -> Answer:
+    def _call(self, method: str, asked: dict[str, Any], *, with_token: bool = True) -> PlatformAnswer:
         # Once: what is signed is what is sent.
         body = sign.compact_json(asked)
 
@@ -177,7 +183,7 @@ class DoudianSource(PlatformSource):
 
         return self._client.call(method, make, self._check, tokens=self._tokens if with_token else None)
 
-    def _check(self, answer: Answer) -> Answer:
+    def _check(self, answer: PlatformAnswer) -> PlatformAnswer:
         # `err_no` in old answers.
         code, said = answer.body.get("code", answer.body.get("err_no")), str(answer.body.get("sub_code") or "")
         if not isinstance(code, int):
@@ -186,24 +192,23 @@ class DoudianSource(PlatformSource):
             return answer
         if "access-token" in said:
             raise TokenRefused(code, said)
-        if "limit" in said or said.startswith("isp."):
+        if "limit" in said:
             raise Throttled
         message = answer.body.get("sub_msg") or answer.body.get("msg") or answer.body.get("message")
         raise self._client.refused(answer, code, f"{said} {message}")
 
-    def _renew(self, pair: Pair | None) -> Pair:
+    def _renew(self, pair: TokenPair | None) -> TokenPair:
         if pair is not None and pair.refresh_token:
             self._client.hide(pair.refresh_token)
             asked = {"grant_type": "refresh_token", "refresh_token": pair.refresh_token}
             try:
                 return self._granted(self._call("token.refresh", asked, with_token=False))
-            except Refused:
+            except PlatformRefused:
                 # It has ended as well; an app of the shop's own may ask for another.
                 pass
         asked = {"grant_type": "authorization_self", "code": "", "shop_id": self._settings.shop_id}
         return self._granted(self._call("token.create", asked, with_token=False))
 
-    def _granted(self, answer: Answer) -> Pair:
+    def _granted(self, answer: PlatformAnswer) -> TokenPair:
         new = answer.take(_Granted, answer.body.get("data"))
-        lasts_s = new.expires_in if isinstance(new.expires_in, int) else 0
-        return Pair.of(new.access_token, new.refresh_token, self._client.clock() + lasts_s if lasts_s > 0 else None)
+        return TokenPair.of(new.access_token, new.refresh_token, new.expires_in, from_s=self._client.clock())

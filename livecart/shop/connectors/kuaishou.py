@@ -10,13 +10,13 @@ from urllib.parse import urlencode
 import msgspec
 
 from livecart.shop.connectors import sign
-from livecart.shop.connectors.client import Answer, Client, Throttled, TokenRefused
-from livecart.shop.connectors.source import (
+from livecart.shop.connectors.platform_client import PlatformAnswer, PlatformClient, Throttled, TokenRefused
+from livecart.shop.connectors.platform_source import (
     Entry,
     Id,
     Item,
     ItemSku,
-    Listing,
+    ListPage,
     PlatformFeed,
     PlatformSource,
     check_template,
@@ -24,7 +24,7 @@ from livecart.shop.connectors.source import (
     link_of,
     texts,
 )
-from livecart.shop.connectors.tokens import Pair, Tokens
+from livecart.shop.connectors.token_pairs import TokenPair, Tokens
 from livecart.shop.sync.http_fetch import Request
 
 _METHOD = "open.item.list.get"
@@ -49,8 +49,8 @@ class KuaishouFeed(PlatformFeed, frozen=True, kw_only=True, tag="kuaishou"):
     link: str
     url: str = "https://openapi.kwaixiaodian.com"
 
-    def source(self, client: Client | None = None) -> KuaishouSource:
-        return KuaishouSource(self, client or Client())
+    def source(self, client: PlatformClient | None = None) -> KuaishouSource:
+        return KuaishouSource(self, client or PlatformClient())
 
 
 class _Sku(msgspec.Struct, frozen=True, rename="camel"):
@@ -83,7 +83,7 @@ class _Page(msgspec.Struct, frozen=True, rename="camel"):
 class KuaishouSource(PlatformSource):
     platform = "kuaishou"
 
-    def __init__(self, feed: KuaishouFeed, client: Client) -> None:
+    def __init__(self, feed: KuaishouFeed, client: PlatformClient) -> None:
         check_template(feed.name, feed.link)
         self._settings = feed
         self._secret, self._sign_secret = feed.secret("app_secret"), feed.secret("sign_secret")
@@ -91,7 +91,7 @@ class KuaishouSource(PlatformSource):
         tokens = Tokens(self._renew, path=feed.token_file(), margin_s=_MARGIN_S, clock=client.clock)
         super().__init__(feed, client, tokens)
 
-    def list_page(self, cursor: str | None) -> Listing:
+    def list_page(self, cursor: str | None) -> ListPage:
         number = int(cursor or 1)
         asked = {"pageNumber": number, "pageSize": _PER_PAGE, "onOfflineStatus": _ON_SHELF}
         answer, page = self._page(asked)
@@ -101,7 +101,7 @@ class KuaishouSource(PlatformSource):
             item = self._item(answer, row)
             entries.append(Entry(item.item_id, "listed", item.outer_id, item))
         following = str(number + 1) if number < page.total_page else None
-        return Listing(entries, following, pages=page.total_page)
+        return ListPage(entries, following, pages=page.total_page)
 
     def detail(self, entry: Entry, before: Item | None) -> Item:
         answer, page = self._page({"kwaiItemId": int(entry.item_id), "pageNumber": 1, "pageSize": 10})
@@ -111,7 +111,7 @@ class KuaishouSource(PlatformSource):
                 return item
         raise answer.unknown("not the item that was asked for")
 
-    def _item(self, answer: Answer, row: dict[str, Any]) -> Item:
+    def _item(self, answer: PlatformAnswer, row: dict[str, Any]) -> Item:
         item = answer.take(_Item, row)
         item_id = str(item.kwai_item_id)
         skus = [
@@ -140,7 +140,7 @@ class KuaishouSource(PlatformSource):
             skus=tuple(skus),
         )
 
-    def _page(self, asked: dict[str, Any]) -> tuple[Answer, _Page]:
+    def _page(self, asked: dict[str, Any]) -> tuple[PlatformAnswer, _Page]:
         # Once: what is signed is what is sent.
         param = json.dumps(asked)
 
@@ -160,7 +160,7 @@ class KuaishouSource(PlatformSource):
         answer = self._client.call(_METHOD, make, self._check, tokens=self._tokens)
         return answer, answer.take(_Page, answer.body.get("data"))
 
-    def _check(self, answer: Answer) -> Answer:
+    def _check(self, answer: PlatformAnswer) -> PlatformAnswer:
         code, said = answer.body.get("result"), answer.body.get("error_msg") or answer.body.get("error")
         if not isinstance(code, int):
             raise answer.unknown("no result")
@@ -172,8 +172,8 @@ class KuaishouSource(PlatformSource):
             raise self._client.refused(answer, code, said)
         return answer
 
-    def _renew(self, pair: Pair | None) -> Pair:
-        def ask(refresh_token: str) -> Pair:
+    def _renew(self, pair: TokenPair | None) -> TokenPair:
+        def ask(refresh_token: str) -> TokenPair:
             form = {
                 "grant_type": "refresh_token",
                 "refresh_token": refresh_token,
@@ -183,12 +183,8 @@ class KuaishouSource(PlatformSource):
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
             request = Request(f"{self._settings.url}/oauth2/refresh_token", headers, urlencode(form).encode())
             answer = self._client.call("refresh_token", lambda _: request, self._check)
-            body, at_s = answer.body, self._client.clock()
-            ends, refresh_ends = (
-                at_s + lasts_s if isinstance(lasts_s := body.get(name), int) else None
-                for name in ("expires_in", "refresh_token_expires_in")
-            )
-            token, refresh = (answer.take(str, body.get(name)) for name in ("access_token", "refresh_token"))
-            return Pair.of(token, refresh, ends, refresh_ends)
+            token, refresh = (answer.take(str, answer.body.get(name)) for name in ("access_token", "refresh_token"))
+            ends = [answer.body.get(name) for name in ("expires_in", "refresh_token_expires_in")]
+            return TokenPair.of(token, refresh, *ends, from_s=self._client.clock())
 
         return self.renewed_by(pair, ask)

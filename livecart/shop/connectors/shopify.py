@@ -9,17 +9,17 @@ from urllib.parse import urlencode
 import msgspec
 
 from livecart.core.errors import SettingsError
-from livecart.shop.connectors.client import Answer, Client, Throttled, TokenRefused
-from livecart.shop.connectors.source import (
+from livecart.shop.connectors.platform_client import PlatformAnswer, PlatformClient, Throttled, TokenRefused
+from livecart.shop.connectors.platform_source import (
     Entry,
     Item,
     ItemSku,
-    Listing,
+    ListPage,
     PlatformFeed,
     PlatformSource,
     texts,
 )
-from livecart.shop.connectors.tokens import Pair, Tokens
+from livecart.shop.connectors.token_pairs import TokenPair, Tokens
 from livecart.shop.sync.http_fetch import Request
 
 _LIST = """query List($after: String) {
@@ -61,8 +61,8 @@ class ShopifyFeed(PlatformFeed, frozen=True, kw_only=True, tag="shopify"):
     #: None: of `shop`.
     url: str | None = None
 
-    def source(self, client: Client | None = None) -> ShopifySource:
-        return ShopifySource(self, client or Client())
+    def source(self, client: PlatformClient | None = None) -> ShopifySource:
+        return ShopifySource(self, client or PlatformClient())
 
 
 class _PageInfo(msgspec.Struct, frozen=True):
@@ -132,7 +132,7 @@ class _Found(msgspec.Struct, frozen=True):
 class ShopifySource(PlatformSource):
     platform = "shopify"
 
-    def __init__(self, feed: ShopifyFeed, client: Client) -> None:
+    def __init__(self, feed: ShopifyFeed, client: PlatformClient) -> None:
         if not feed.shop.replace("-", "").isalnum():
             raise SettingsError(f"feed {feed.name}: shop must be the name before .myshopify.com")
         self._settings = feed
@@ -142,7 +142,7 @@ class ShopifySource(PlatformSource):
         # It may be asked for again at any time.
         super().__init__(feed, client, Tokens(self._grant, path=None, margin_s=_MARGIN_S, clock=client.clock))
 
-    def list_page(self, cursor: str | None) -> Listing:
+    def list_page(self, cursor: str | None) -> ListPage:
         answer, data = self._query("List", _LIST, {"after": cursor})
         page = answer.take(_Products, data.get("products"))
         entries = []
@@ -150,7 +150,7 @@ class ShopifySource(PlatformSource):
             self.saw("list", row)
             product = answer.take(_Row, row)
             entries.append(Entry(_number(product.id), f"{product.updatedAt} {product.totalInventory}"))
-        return Listing(entries, page.pageInfo.endCursor if page.pageInfo.hasNextPage else None)
+        return ListPage(entries, page.pageInfo.endCursor if page.pageInfo.hasNextPage else None)
 
     def detail(self, entry: Entry, before: Item | None) -> Item:
         skus: list[ItemSku] = []
@@ -179,7 +179,7 @@ class ShopifySource(PlatformSource):
             skus=tuple(skus),
         )
 
-    def _query(self, name: str, query: str, variables: dict[str, Any]) -> tuple[Answer, dict[str, Any]]:
+    def _query(self, name: str, query: str, variables: dict[str, Any]) -> tuple[PlatformAnswer, dict[str, Any]]:
         body = json.dumps({"query": query, "variables": variables}).encode()
         url = f"{self._url}/admin/api/{self._settings.version}/graphql.json"
 
@@ -188,7 +188,7 @@ class ShopifySource(PlatformSource):
 
         return self._client.call(f"graphql {name}", make, self._check, tokens=self._tokens)
 
-    def _check(self, answer: Answer) -> tuple[Answer, dict[str, Any]]:
+    def _check(self, answer: PlatformAnswer) -> tuple[PlatformAnswer, dict[str, Any]]:
         data = answer.body.get("data")
         if answer.status == 401:
             raise TokenRefused(401, answer.body.get("errors"))
@@ -197,7 +197,7 @@ class ShopifySource(PlatformSource):
             raise answer.unknown("no data")
         return answer, data
 
-    def _check_errors(self, answer: Answer) -> None:
+    def _check_errors(self, answer: PlatformAnswer) -> None:
         if errors := answer.body.get("errors"):
             first = errors[0] if isinstance(errors, list) else errors
             more = first.get("extensions") if isinstance(first, dict) else None
@@ -206,7 +206,7 @@ class ShopifySource(PlatformSource):
                 raise Throttled(_wait_s(answer.body))
             raise self._client.refused(answer, code, first.get("message") if isinstance(first, dict) else first)
 
-    def _grant(self, _: Pair | None) -> Pair:
+    def _grant(self, _: TokenPair | None) -> TokenPair:
         asked = {
             "grant_type": "client_credentials",
             "client_id": self._settings.client_id,
@@ -215,10 +215,10 @@ class ShopifySource(PlatformSource):
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         request = Request(f"{self._url}/admin/oauth/access_token", headers, urlencode(asked).encode())
 
-        def check(answer: Answer) -> Pair:
+        def check(answer: PlatformAnswer) -> TokenPair:
             token, lasts_s = answer.body.get("access_token"), answer.body.get("expires_in")
             if isinstance(token, str) and token and isinstance(lasts_s, int):
-                return Pair(token, expires_at_s=self._client.clock() + lasts_s)
+                return TokenPair(token, expires_at_s=self._client.clock() + lasts_s)
             self._check_errors(answer)
             if answer.body.get("error"):
                 raise self._client.refused(answer, answer.body["error"], answer.body.get("error_description"))
@@ -227,7 +227,7 @@ class ShopifySource(PlatformSource):
         return self._client.call("access_token", lambda _: request, check)
 
 
-def _sku(answer: Answer, variant: _Variant) -> ItemSku:
+def _sku(answer: PlatformAnswer, variant: _Variant) -> ItemSku:
     count = variant.inventoryQuantity
     # What sells with none left is not counted.
     stock = 0 if not variant.availableForSale else count if count is not None and count > 0 else None

@@ -9,13 +9,13 @@ from urllib.parse import urlencode
 import msgspec
 
 from livecart.shop.connectors import sign
-from livecart.shop.connectors.client import Answer, Client, Throttled
-from livecart.shop.connectors.source import (
+from livecart.shop.connectors.platform_client import PlatformAnswer, PlatformClient, Throttled
+from livecart.shop.connectors.platform_source import (
     Entry,
     Id,
     Item,
     ItemSku,
-    Listing,
+    ListPage,
     PlatformFeed,
     PlatformSource,
     check_template,
@@ -45,8 +45,8 @@ class TaobaoFeed(PlatformFeed, frozen=True, kw_only=True, tag="taobao"):
     link: str = "https://item.taobao.com/item.htm?id={id}"
     url: str = "https://eco.taobao.com/router/rest"
 
-    def source(self, client: Client | None = None) -> TaobaoSource:
-        return TaobaoSource(self, client or Client())
+    def source(self, client: PlatformClient | None = None) -> TaobaoSource:
+        return TaobaoSource(self, client or PlatformClient())
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -116,7 +116,7 @@ class TaobaoSource(PlatformSource):
     #: The documents name two limits of deep paging; this is the lower one.
     most_items = 20_000
 
-    def __init__(self, feed: TaobaoFeed, client: Client) -> None:
+    def __init__(self, feed: TaobaoFeed, client: PlatformClient) -> None:
         check_template(feed.name, feed.link)
         self._settings = feed
         self._secret = feed.secret("app_secret")
@@ -125,7 +125,7 @@ class TaobaoSource(PlatformSource):
         super().__init__(feed, client, None)
         self._session = session
 
-    def list_page(self, cursor: str | None) -> Listing:
+    def list_page(self, cursor: str | None) -> ListPage:
         number = int(cursor or 1)
         asked = {
             "fields": _LIST_FIELDS,
@@ -141,7 +141,7 @@ class TaobaoSource(PlatformSource):
             item = answer.take(_Row, row)
             stamp = f"{item.modified} {item.num} {item.price}"
             entries.append(Entry(str(item.num_iid), stamp, item.outer_id or ""))
-        return Listing(entries, str(number + 1), page.total_results)
+        return ListPage(entries, str(number + 1), page.total_results)
 
     def detail(self, entry: Entry, before: Item | None) -> Item:
         answer, body = self._call("taobao.item.seller.get", {"fields": _DETAIL_FIELDS, "num_iid": entry.item_id})
@@ -175,7 +175,7 @@ class TaobaoSource(PlatformSource):
             skus=tuple(skus),
         )
 
-    def _call(self, method: str, asked: dict[str, str]) -> tuple[Answer, dict[str, Any]]:
+    def _call(self, method: str, asked: dict[str, str]) -> tuple[PlatformAnswer, dict[str, Any]]:
         def make(_: str) -> Request:
             now = datetime.fromtimestamp(self._client.clock(), _CHINA)
             sent = asked | {
@@ -193,11 +193,11 @@ class TaobaoSource(PlatformSource):
 
         key = method.removeprefix("taobao.").replace(".", "_") + "_response"
 
-        def check(answer: Answer) -> tuple[Answer, dict[str, Any]]:
+        def check(answer: PlatformAnswer) -> tuple[PlatformAnswer, dict[str, Any]]:
             error, body = answer.body.get("error_response"), answer.body.get(key)
             if isinstance(error, dict):
                 said = str(error.get("sub_code") or "")
-                if error.get("code") == _TOO_MANY_CALLS or "call-limited" in said or said.startswith("isp."):
+                if error.get("code") == _TOO_MANY_CALLS or "limited" in said:
                     raise Throttled
                 raise self._client.refused(
                     answer, error.get("code"), f"{said} {error.get('sub_msg') or error.get('msg')}"

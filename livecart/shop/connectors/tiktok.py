@@ -8,19 +8,19 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 
 from livecart.shop.connectors import sign
-from livecart.shop.connectors.client import Answer, Client, Throttled, TokenRefused
-from livecart.shop.connectors.source import (
+from livecart.shop.connectors.platform_client import PlatformAnswer, PlatformClient, Throttled, TokenRefused
+from livecart.shop.connectors.platform_source import (
     Entry,
     Item,
     ItemSku,
-    Listing,
+    ListPage,
     PlatformFeed,
     PlatformSource,
     check_template,
     link_of,
     texts,
 )
-from livecart.shop.connectors.tokens import Pair, Tokens
+from livecart.shop.connectors.token_pairs import TokenPair, Tokens
 from livecart.shop.sync.http_fetch import Request
 
 _PER_PAGE = 100
@@ -42,8 +42,8 @@ class TiktokFeed(PlatformFeed, frozen=True, kw_only=True, tag="tiktok"):
     url: str = "https://open-api.tiktokglobalshop.com"
     token_url: str = "https://auth.tiktok-shops.com"
 
-    def source(self, client: Client | None = None) -> TiktokSource:
-        return TiktokSource(self, client or Client())
+    def source(self, client: PlatformClient | None = None) -> TiktokSource:
+        return TiktokSource(self, client or PlatformClient())
 
 
 class _Price(msgspec.Struct, frozen=True):
@@ -115,7 +115,7 @@ class _Renewed(msgspec.Struct, frozen=True):
 class TiktokSource(PlatformSource):
     platform = "tiktok"
 
-    def __init__(self, feed: TiktokFeed, client: Client) -> None:
+    def __init__(self, feed: TiktokFeed, client: PlatformClient) -> None:
         check_template(feed.name, feed.link)
         self._settings = feed
         self._secret = feed.secret("app_secret")
@@ -123,7 +123,7 @@ class TiktokSource(PlatformSource):
         tokens = Tokens(self._renew, path=feed.token_file(), margin_s=_MARGIN_S, clock=client.clock)
         super().__init__(feed, client, tokens)
 
-    def list_page(self, cursor: str | None) -> Listing:
+    def list_page(self, cursor: str | None) -> ListPage:
         query = {"page_size": str(_PER_PAGE)} | ({"page_token": cursor} if cursor else {})
         answer, data = self._call("/product/202502/products/search", query, '{"status":"ACTIVATE"}')
         page = answer.take(_Search, data)
@@ -135,7 +135,7 @@ class TiktokSource(PlatformSource):
             stamp = msgspec.json.encode([[sku.price, sku.inventory, sku.status_info] for sku in product.skus]).decode()
             outer_id = (outer_ids.pop() or "") if len(outer_ids) == 1 else ""
             entries.append(Entry(product.id, f"{product.update_time} {stamp}", outer_id))
-        return Listing(entries, page.next_page_token or None, page.total_count)
+        return ListPage(entries, page.next_page_token or None, page.total_count)
 
     def detail(self, entry: Entry, before: Item | None) -> Item:
         answer, data = self._call(f"/product/202309/products/{entry.item_id}", {}, None)
@@ -170,7 +170,7 @@ class TiktokSource(PlatformSource):
             skus=tuple(skus),
         )
 
-    def _call(self, path: str, asked: dict[str, str], body: str | None) -> tuple[Answer, Any]:
+    def _call(self, path: str, asked: dict[str, str], body: str | None) -> tuple[PlatformAnswer, Any]:
         def make(token: str) -> Request:
             query = asked | {
                 "app_key": self._settings.app_key,
@@ -186,7 +186,7 @@ class TiktokSource(PlatformSource):
 
         return self._client.call(path, make, self._check, tokens=self._tokens)
 
-    def _check(self, answer: Answer) -> tuple[Answer, Any]:
+    def _check(self, answer: PlatformAnswer) -> tuple[PlatformAnswer, Any]:
         code, message = answer.body.get("code"), answer.body.get("message")
         if code in _TOKEN_CODES:
             raise TokenRefused(code, message)
@@ -198,8 +198,8 @@ class TiktokSource(PlatformSource):
             raise self._client.refused(answer, code, message)
         return answer, answer.body.get("data")
 
-    def _renew(self, pair: Pair | None) -> Pair:
-        def ask(refresh_token: str) -> Pair:
+    def _renew(self, pair: TokenPair | None) -> TokenPair:
+        def ask(refresh_token: str) -> TokenPair:
             query = {
                 "app_key": self._settings.app_key,
                 "app_secret": self._secret,
@@ -209,6 +209,7 @@ class TiktokSource(PlatformSource):
             url = f"{self._settings.token_url}/api/v2/token/refresh?{urlencode(query)}"
             answer, data = self._client.call("token/refresh", lambda _: Request(url), self._check)
             new = answer.take(_Renewed, data)
-            return Pair.of(new.access_token, new.refresh_token, new.access_token_expire_in, new.refresh_token_expire_in)
+            ends = (new.access_token_expire_in, new.refresh_token_expire_in)
+            return TokenPair.of(new.access_token, new.refresh_token, *ends)
 
         return self.renewed_by(pair, ask)

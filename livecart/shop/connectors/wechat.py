@@ -8,19 +8,19 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from livecart.shop.connectors.client import Answer, Client, Throttled, TokenRefused
-from livecart.shop.connectors.source import (
+from livecart.shop.connectors.platform_client import PlatformAnswer, PlatformClient, Throttled, TokenRefused
+from livecart.shop.connectors.platform_source import (
     Entry,
     Id,
     Item,
     ItemSku,
-    Listing,
+    ListPage,
     PlatformFeed,
     PlatformSource,
     fen,
     texts,
 )
-from livecart.shop.connectors.tokens import Pair, Tokens
+from livecart.shop.connectors.token_pairs import TokenPair, Tokens
 from livecart.shop.sync.http_fetch import Request
 
 _PER_PAGE = 30
@@ -41,8 +41,8 @@ class WechatFeed(PlatformFeed, frozen=True, kw_only=True, tag="wechat"):
     url: str = "https://api.weixin.qq.com"
     every_s: float = 1800.0
 
-    def source(self, client: Client | None = None) -> WechatSource:
-        return WechatSource(self, client or Client())
+    def source(self, client: PlatformClient | None = None) -> WechatSource:
+        return WechatSource(self, client or PlatformClient())
 
 
 class _Page(msgspec.Struct, frozen=True):
@@ -79,19 +79,19 @@ class _Product(msgspec.Struct, frozen=True):
 class WechatSource(PlatformSource):
     platform = "wechat"
 
-    def __init__(self, feed: WechatFeed, client: Client) -> None:
+    def __init__(self, feed: WechatFeed, client: PlatformClient) -> None:
         self._settings = feed
         self._secret = feed.secret("app_secret")
         client.hide(self._secret)
         # It may be asked for again at any time, and is the same until its end.
         super().__init__(feed, client, Tokens(self._grant, path=None, margin_s=_MARGIN_S, clock=client.clock))
 
-    def list_page(self, cursor: str | None) -> Listing:
+    def list_page(self, cursor: str | None) -> ListPage:
         asked = {"status": _ON_SALE, "page_size": _PER_PAGE} | ({"next_key": cursor} if cursor else {})
         answer = self._call("/channels/ec/product/list/get", asked)
         page = answer.take(_Page, answer.body)
         self.saw("list", answer.body)
-        return Listing(
+        return ListPage(
             [Entry(str(product_id)) for product_id in page.product_ids], page.next_key or None, page.total_num
         )
 
@@ -129,7 +129,7 @@ class WechatSource(PlatformSource):
             skus=tuple(skus),
         )
 
-    def _call(self, path: str, asked: dict[str, Any]) -> Answer:
+    def _call(self, path: str, asked: dict[str, Any]) -> PlatformAnswer:
         body = json.dumps(asked).encode()
 
         def make(token: str) -> Request:
@@ -138,7 +138,7 @@ class WechatSource(PlatformSource):
 
         return self._client.call(path, make, self._check, tokens=self._tokens)
 
-    def _check(self, answer: Answer) -> Answer:
+    def _check(self, answer: PlatformAnswer) -> PlatformAnswer:
         code, message = answer.body.get("errcode"), answer.body.get("errmsg")
         if code in _TOKEN_CODES:
             raise TokenRefused(code, message)
@@ -150,7 +150,7 @@ class WechatSource(PlatformSource):
             raise self._client.refused(answer, code, message)
         return answer
 
-    def _grant(self, _: Pair | None) -> Pair:
+    def _grant(self, _: TokenPair | None) -> TokenPair:
         asked = {"grant_type": "client_credential", "appid": self._settings.app_id, "secret": self._secret}
         request = Request(
             f"{self._settings.url}/cgi-bin/stable_token",
@@ -158,10 +158,10 @@ class WechatSource(PlatformSource):
             json.dumps(asked).encode(),
         )
 
-        def check(answer: Answer) -> Pair:
+        def check(answer: PlatformAnswer) -> TokenPair:
             token, lasts_s = answer.body.get("access_token"), answer.body.get("expires_in")
             if isinstance(token, str) and token and isinstance(lasts_s, int):
-                return Pair(token, expires_at_s=self._client.clock() + lasts_s)
+                return TokenPair(token, expires_at_s=self._client.clock() + lasts_s)
             if answer.body.get("errcode") in _TOO_MANY_CALLS:
                 raise Throttled
             if answer.body.get("errcode"):

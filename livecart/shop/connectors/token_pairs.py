@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
+from typing import Self
 
 import msgspec
 
@@ -15,7 +16,7 @@ from livecart.core.files import write_file
 from livecart.shop.errors import FeedError
 
 
-class Pair(msgspec.Struct, frozen=True, omit_defaults=True):
+class TokenPair(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a platform gives; UNIX times, 0: it did not say when."""
 
     access_token: str
@@ -24,12 +25,13 @@ class Pair(msgspec.Struct, frozen=True, omit_defaults=True):
     refresh_expires_at_s: float = 0.0
 
     @classmethod
-    def of(cls, access_token: str, refresh_token: str = "", ends: object = None, refresh_ends: object = None) -> "Pair":
-        """Times that are none are unknown ones: a pair that was renewed must not be lost for them."""
-        return cls(access_token, refresh_token, _seconds(ends), _seconds(refresh_ends))
+    def of(cls, access: str, refresh: str, ends: object, refresh_ends: object = None, *, from_s: float = 0.0) -> Self:
+        """Of times that count from `from_s`; what is none is unknown: a renewed pair must not be lost for it."""
+        times = (from_s + each if (each := _seconds(value)) else 0.0 for value in (ends, refresh_ends))
+        return cls(access, refresh, *times)
 
     def __repr__(self) -> str:
-        return f"Pair(expires_at_s={self.expires_at_s}, refresh_expires_at_s={self.refresh_expires_at_s})"
+        return f"TokenPair(expires_at_s={self.expires_at_s}, refresh_expires_at_s={self.refresh_expires_at_s})"
 
 
 class Tokens:
@@ -37,7 +39,7 @@ class Tokens:
 
     def __init__(
         self,
-        renew: Callable[[Pair | None], Pair],
+        renew: Callable[[TokenPair | None], TokenPair],
         *,
         path: Path | None,
         margin_s: float,
@@ -55,7 +57,7 @@ class Tokens:
         self._path = path
         self._margin_s = margin_s
         self._clock = clock
-        self.pair: Pair | None = None
+        self.pair: TokenPair | None = None
 
     def get(self) -> str:
         """The token to send.
@@ -85,22 +87,22 @@ class Tokens:
             self.pair = pair
         return pair.access_token
 
-    def _is_due(self, pair: Pair) -> bool:
+    def _is_due(self, pair: TokenPair) -> bool:
         return 0 < pair.expires_at_s <= self._clock() + self._margin_s
 
-    def _load(self) -> Pair | None:
+    def _load(self) -> TokenPair | None:
         if self._path is None:
             return self.pair
         try:
             if self._path.stat().st_mode & 0o077:
                 self._path.chmod(0o600)
-            return msgspec.json.decode(self._path.read_bytes(), type=Pair)
+            return msgspec.json.decode(self._path.read_bytes(), type=TokenPair)
         except FileNotFoundError:
             return None
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise FeedError("tokens_unreadable", where=str(self._path), cause=type(error).__name__) from error
 
-    def _write(self, pair: Pair) -> None:
+    def _write(self, pair: TokenPair) -> None:
         if self._path is not None:
             try:
                 write_file(self._path, msgspec.json.encode(pair), mode=0o600)

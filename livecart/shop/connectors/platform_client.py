@@ -13,7 +13,7 @@ import msgspec
 
 from livecart.core.background import Backoff
 from livecart.core.printable import printable
-from livecart.shop.connectors.tokens import Tokens
+from livecart.shop.connectors.token_pairs import Tokens
 from livecart.shop.errors import FeedError, InvalidValue
 from livecart.shop.schemas.money import parse_price
 from livecart.shop.sync.http_fetch import Fetcher, Request
@@ -48,16 +48,16 @@ class TokenRefused(Exception):
         self.message = message
 
 
-class Refused(FeedError):
+class PlatformRefused(FeedError):
     """The platform understood the call and says no."""
 
 
-class Unclear(FeedError):
+class AnswerUnclear(FeedError):
     """An answer that is none of those that are known."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PlatformAnswer:
     """`body` has numbers with a point as decimals; `shown` makes a text of it one for a message."""
 
     body: dict[str, Any]
@@ -69,7 +69,7 @@ class Answer:
         """A part of it as `kind`.
 
         Raises:
-            Unclear: it is none; the keys at the top are named.
+            AnswerUnclear: it is none; the keys at the top are named.
         """
         try:
             return msgspec.convert(value, kind)
@@ -83,12 +83,12 @@ class Answer:
         except InvalidValue as error:
             raise self.unknown(error.text()) from error
 
-    def unknown(self, cause: str) -> Unclear:
+    def unknown(self, cause: str) -> AnswerUnclear:
         keys = self.shown(", ".join(sorted(self.body)[:12]))
-        return Unclear("answer_unknown", where=self.where, cause=self.shown(cause), keys=keys)
+        return AnswerUnclear("answer_unknown", where=self.where, cause=self.shown(cause), keys=keys)
 
 
-class Client:
+class PlatformClient:
     """Calls of one feed. One thread at a time; `close` may come from any."""
 
     def __init__(
@@ -128,7 +128,7 @@ class Client:
         self,
         where: str,
         make: Callable[[str], Request],
-        check: Callable[[Answer], T],
+        check: Callable[[PlatformAnswer], T],
         *,
         tokens: Tokens | None = None,
     ) -> T:
@@ -141,8 +141,8 @@ class Client:
             tokens: None: there is no token.
 
         Raises:
-            Refused: the platform says no.
-            Unclear: the answer is not understood.
+            PlatformRefused: the platform says no.
+            AnswerUnclear: the answer is not understood.
             FeedError: there is none, or none but "too many calls".
         """
         backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
@@ -164,12 +164,12 @@ class Client:
                 tokens.renew(token)
         raise FeedError("platform_throttled", where=where, tries=_MOST_TRIES)
 
-    def refused(self, answer: Answer, code: object, message: object) -> Refused:
+    def refused(self, answer: PlatformAnswer, code: object, message: object) -> PlatformRefused:
         """The error that tells what the platform says, and of a clock that is wrong."""
         said = self._shown(f"{code} {message}")
         if self.skew_s is not None and abs(self.skew_s) > _SKEW_S:
-            return Refused("platform_refused_clock", where=answer.where, said=said, skew_s=round(self.skew_s))
-        return Refused("platform_refused", where=answer.where, said=said)
+            return PlatformRefused("platform_refused_clock", where=answer.where, said=said, skew_s=round(self.skew_s))
+        return PlatformRefused("platform_refused", where=answer.where, said=said)
 
     def hide(self, *secrets: str) -> None:
         """They are never to be seen in a message."""
@@ -181,7 +181,7 @@ class Client:
             text = text.replace(secret, "***")
         return text[:_MESSAGE_CHARS]
 
-    def _send(self, where: str, make: Callable[[str], Request], token: str) -> Answer:
+    def _send(self, where: str, make: Callable[[str], Request], token: str) -> PlatformAnswer:
         body = io.BytesIO()
         fetched = self._fetcher.send(lambda: make(token), body, where=where, with_status=_WITH_BODY)
         if fetched.date_s is not None:
@@ -194,7 +194,7 @@ class Client:
             raise FeedError("feed_not_json", where=where) from error
         if not isinstance(value, dict):
             raise FeedError("feed_not_json", where=where)
-        return Answer(value, fetched.status, where, self._shown)
+        return PlatformAnswer(value, fetched.status, where, self._shown)
 
 
 def _no_constant(name: str) -> None:

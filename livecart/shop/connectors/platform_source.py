@@ -22,9 +22,9 @@ from msgspec import UNSET, UnsetType
 from contract.catalog import Variant
 from livecart.core.errors import SettingsError
 from livecart.core.printable import printable
-from livecart.shop.connectors.client import Client, Refused, Unclear
 from livecart.shop.connectors.details import Details
-from livecart.shop.connectors.tokens import Pair, Tokens, read_secret
+from livecart.shop.connectors.platform_client import AnswerUnclear, PlatformClient, PlatformRefused
+from livecart.shop.connectors.token_pairs import TokenPair, Tokens, read_secret
 from livecart.shop.errors import FeedError, InvalidValue
 from livecart.shop.import_export.cells import Verbatim
 from livecart.shop.import_export.rows import image_urls, read_row
@@ -106,7 +106,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class ListPage:
     """A page of the list.
 
     Attributes:
@@ -156,7 +156,7 @@ class PlatformSource(ABC):
     #: Details are read again after so long: where the list does not show the stock, its time may not move with it.
     details_age_s: ClassVar[float] = float("inf")
 
-    def __init__(self, feed: PlatformFeed, client: Client, tokens: Tokens | None) -> None:
+    def __init__(self, feed: PlatformFeed, client: PlatformClient, tokens: Tokens | None) -> None:
         self.name = feed.name
         self._feed = feed
         self._client = client
@@ -164,7 +164,7 @@ class PlatformSource(ABC):
         self._fields: dict[str, list[str]] = {}
 
     @abstractmethod
-    def list_page(self, cursor: str | None) -> Listing:
+    def list_page(self, cursor: str | None) -> ListPage:
         """A page of the products on sale."""
 
     @abstractmethod
@@ -172,8 +172,8 @@ class PlatformSource(ABC):
         """The product of an entry. `before`: as it was when it was read last.
 
         Raises:
-            Refused: the platform does not give this one.
-            Unclear: what it gives is not understood.
+            PlatformRefused: the platform does not give this one.
+            AnswerUnclear: what it gives is not understood.
         """
 
     def close(self) -> None:
@@ -219,7 +219,7 @@ class PlatformSource(ABC):
         if isinstance(product, dict) and where not in self._fields:
             self._fields[where] = sorted(map(str, product))
 
-    def renewed_by(self, pair: Pair | None, ask: Callable[[str], Pair]) -> Pair:
+    def renewed_by(self, pair: TokenPair | None, ask: Callable[[str], TokenPair]) -> TokenPair:
         """The pair that `ask` gets by the refresh token.
 
         Raises:
@@ -231,7 +231,7 @@ class PlatformSource(ABC):
         self._client.hide(pair.refresh_token)
         try:
             return ask(pair.refresh_token)
-        except Refused as error:
+        except PlatformRefused as error:
             raise FeedError("tokens_void", where=where, said=error.text()) from error
 
     def _list(self) -> Generator[Page, None, dict[str, Entry]]:
@@ -291,7 +291,7 @@ class PlatformSource(ABC):
                 try:
                     item = entry.item or self.detail(entry, before)
                     refused = 0
-                except (Refused, Unclear) as error:
+                except (PlatformRefused, AnswerUnclear) as error:
                     if not entry.is_listed:
                         continue
                     refused += 1
