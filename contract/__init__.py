@@ -7,6 +7,7 @@ errors.py   its error codes with their HTTP statuses, and the body of an error
 card.py     card events, from the room over the bus to viewers
 catalog.py  catalog.json as a shop writes it;  json_lines.py  JSON that people edit: duplicate keys, lines
 offers.py   price and stock beside a snapshot;  uncertain_products.py  products that its photos do not tell for sure
+feedback.py what staff and viewers said of recognition, for scripts/fit_*.py
 links.py    which links may be put before a viewer
 boxes.py    boxes and their overlap
 images.py   how many scans a JPEG may have

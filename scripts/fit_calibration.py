@@ -7,8 +7,10 @@ recogniser then holds in its hands, before any weight is applied, is fitted by m
 negative. That is done twice: first all weights, with the products left out counting as much as the catalog's, because
 they are what is easily confused; then only their scale and that of "none", with the left out counting less, as a room
 shows them less often. Weights belong to kinds of evidence and never to products. The same
-folders and seed give the same file. With --work, what was embedded and found is kept: a run that was stopped goes on
-where it ended, and another fit of the same pictures takes seconds.
+folders and seed give the same file. With --feedback, crops that a shop's staff decided on count, too: those that show
+a product as pictures of it, those that were only taken for one as pictures that are not it, both by how often viewers
+click the product. With --work, what was embedded and found is kept: a run that was stopped goes on where it ended, and
+another fit of the same pictures takes seconds.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +34,7 @@ from evaluation.backend import build_in, fit_parser, open_recognizer
 from evaluation.backgrounds import BackgroundPicture, find_pictures, load_picture
 from evaluation.compose import compose, seed_for
 from evaluation.dataset import Dataset, Query, Split, load_dataset, split, write_catalog
+from evaluation.feedback import TaughtPicture, taught, write_untaught_catalog
 from evaluation.plain_products import PlainProduct, add_plain_products, photograph
 from evaluation.scene_cache import SceneCache
 from recognition.catalog.loaded import LoadedCatalog
@@ -109,8 +112,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     f"{cache.found} pictures looked at, {cache.reused} known",
                     file=sys.stderr,
                 )
+            if options.feedback is not None:
+                samples += collection.of_feedback(options.feedback)
+                print(f"{options.feedback.name}: {len(samples)} regions with feedback", file=sys.stderr)
         name = read_info(archive).name
-    fitted_on = f"{', '.join(folder.name for folder in options.data)}; {len(samples)} regions; seed {options.seed}"
+    folders = [*options.data, *([] if options.feedback is None else [options.feedback])]
+    fitted_on = f"{', '.join(folder.name for folder in folders)}; {len(samples)} regions; seed {options.seed}"
     for backbone, left_out in ((name, ()), (FALLBACK, _OF_BACKBONE)):
         weights = fit(samples, left_out=left_out)
         path = CALIBRATIONS / f"{backbone}.json"
@@ -238,6 +245,39 @@ class _Collection:
             catalog, scene = self.cache.scene_of(recognizer, image.data)
             yield from _of_scene(catalog, scene, image, empty=place >= len(shown))
 
+    def of_feedback(self, folder: Path) -> Iterator[Sample]:
+        """Samples of what `livecart catalog export-training` wrote to ``folder``."""
+        catalog = write_untaught_catalog(folder, self.work / f"catalog-feedback-{folder.name}")
+        snapshot = build_in(self.work, catalog, self.archive, data=f"feedback-{folder.name}", name="all")
+        recognizer = open_recognizer(self.archive, snapshot)
+        for picture in taught(folder):
+            loaded, scene = self.cache.scene_of(recognizer, picture.data)
+            yield from of_taught(loaded, scene, picture)
+
+
+def of_taught(catalog: LoadedCatalog, scene: Scene, picture: TaughtPicture) -> Iterator[Sample]:
+    """A crop that shows its product like any picture of one; else that product against none.
+
+    What it is not says nothing of the other products: one of them may be what it shows.
+    """
+    asked = asked_images.Asked(picture.name, picture.data, None if picture.is_not else picture.sku)
+    if not picture.is_not:
+        for sample in _of_scene(catalog, scene, asked, empty=False):
+            yield replace(sample, weights=_times(_CATALOG_WEIGHT, picture.weight))
+        return
+    skus = {catalog.snapshot.product(row).sku: row for row in range(catalog.snapshot.products)}
+    wanted = skus.get(picture.sku)
+    labels = np.zeros(catalog.snapshot.products, dtype=np.float32)
+    for region in _shown_first(scene, wanted, asked)[:1]:
+        products, evidence = ev.gather(catalog, scene, region, labels)
+        if wanted in products:
+            row = features(evidence)[[products.index(wanted)]]
+            yield Sample(row, 1, _times(_LEFT_OUT_WEIGHT, picture.weight))
+
+
+def _times(weights: tuple[float, float], factor: float) -> tuple[float, float]:
+    return weights[0] * factor, weights[1] * factor
+
 
 def _images(each: Round, parts: Split, backgrounds: Sequence[BackgroundPicture]) -> Iterator[asked_images.Asked]:
     if each.frames:
@@ -306,6 +346,7 @@ def _in_truth(region: Region, asked: asked_images.Asked) -> bool:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = fit_parser(__doc__, data="folders with labels.tsv", backgrounds="photos and clips without products")
     parser.add_argument("--work", type=Path, help="keep what was embedded and found here, for the next run")
+    parser.add_argument("--feedback", type=Path, help="a folder of `livecart catalog export-training`")
     parser.add_argument("--limit", type=int, default=150, help="photos for each catalog (default: %(default)s)")
     return parser.parse_args(arguments)
 

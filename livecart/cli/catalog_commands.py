@@ -47,6 +47,11 @@ _EXPORT = """导出：商品目录、product_links.json 或 CSV。
 
 Write the catalog to TARGET: a .csv, a .json (product_links.json: keys, form and order as they came in), else a folder.
 """
+_EXPORT_TRAINING = """导出训练数据：商品、审核过的截图、点击。
+
+Write what staff and viewers taught to FOLDER, for scripts/fit_calibration.py --feedback: the catalog, the crops of the
+review queue with what was decided, and counts of clicks and reports. docs/feedback.md describes it.
+"""
 _TOKEN = """接口令牌 tokens of the API and of /catalog/snapshot; roles: read, edit, admin."""
 _TOKEN_CREATE = """新建令牌，只显示这一次。
 
@@ -161,6 +166,18 @@ def export_command(
     json: Json = False,
 ) -> None:
     run_on_catalog((config, url, folder), json, lambda work, service: work.take_out(service, target))
+
+
+@catalog_cli.command("export-training", help=_EXPORT_TRAINING)
+def export_training(
+    target: Annotated[Path, typer.Argument(metavar="FOLDER", show_default=False)],
+    *,
+    config: Config = None,
+    url: Url = None,
+    folder: Folder = None,
+    json: Json = False,
+) -> None:
+    run_on_catalog((config, url, folder), json, lambda work, service: work.export_for_training(service, target))
 
 
 @catalog_cli.command("sync", help=_SYNC)

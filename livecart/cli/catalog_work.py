@@ -20,6 +20,7 @@ from livecart.shop.import_export.folder import export_folder, import_folder
 from livecart.shop.import_export.links_file import export_links, import_links
 from livecart.shop.import_export.spreadsheet import TABLE_ENDINGS, read_table, write_csv
 from livecart.shop.import_export.table_import import import_table
+from livecart.shop.import_export.training import export_training
 from livecart.shop.repositories import hosts, image_fetches, products, tokens
 from livecart.shop.schemas.product import check_patch
 from livecart.shop.service import CatalogService
@@ -98,6 +99,18 @@ def take_out(service: CatalogService, target: Path) -> CommandResult:
     except OSError as error:
         raise SettingsError(f"{target}: cannot be written: {error.strerror or error}") from error
     return CommandResult({"target": str(target), "products": count}, [f"{target}: {count} 个商品 products"])
+
+
+def export_for_training(service: CatalogService, target: Path) -> CommandResult:
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        with service.store.read(consistent=True) as session:
+            done = export_training(session, service.photos, service.crops, target)
+    except OSError as error:
+        raise SettingsError(f"{target}: cannot be written: {error.strerror or error}") from error
+    line = f"{target}: {done.catalog.products} 个商品 products, {done.crops} 张截图 crops"
+    line += f"（已审核 decided {done.decided}）, {done.clicks} 次点击 clicks"
+    return CommandResult({"target": str(target), **asdict(done)}, [line])
 
 
 def fetch_photos(service: CatalogService, *, again: bool) -> CommandResult:

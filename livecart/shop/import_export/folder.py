@@ -22,7 +22,7 @@ from livecart.shop.repositories.blobs import BlobFolder
 from livecart.shop.repositories.negatives import Negative
 from livecart.shop.repositories.photo_check import MOST_BYTES, SUFFIX, check_photo
 from livecart.shop.repositories.product_rows import sellable
-from livecart.shop.schemas.product import PhotoInfo, Product, ProductPatch, to_json
+from livecart.shop.schemas.product import PhotoInfo, PhotoKind, Product, ProductPatch, to_json
 
 PHOTOS = "photos"
 _PHOTO_KEYS = frozenset({"photos", "negatives"})
@@ -72,7 +72,7 @@ def export_folder(session: Session, blobs: BlobFolder, folder: Path) -> Exported
         named: list[PhotoInfo | Negative] = [*product.photos, *taught.get(product.sku, ())]
         for photo in named:
             try:
-                names.add(_place(photo, blobs, folder))
+                names.add(place_blob(photo.digest, photo.kind, blobs, folder / PHOTOS))
                 kept.append(photo)
             except (NotFound, FileNotFoundError):
                 done.lost_photos.append(_name(photo))
@@ -145,11 +145,16 @@ def _name(photo: PhotoInfo | Negative) -> str:
     return f"{photo.digest}.{SUFFIX[photo.kind]}"
 
 
-def _place(photo: PhotoInfo | Negative, blobs: BlobFolder, folder: Path) -> str:
-    name = _name(photo)
-    target = folder / PHOTOS / name
+def place_blob(digest: str, kind: PhotoKind, blobs: BlobFolder, folder: Path) -> str:
+    """Put a blob into a folder, as a hard link where the disk allows; its name there.
+
+    Raises:
+        NotFound, FileNotFoundError: its file is lost.
+    """
+    name = f"{digest}.{SUFFIX[kind]}"
+    target = folder / name
     if not target.exists():
-        source = blobs.path(photo.digest, SUFFIX[photo.kind])
+        source = blobs.path(digest, SUFFIX[kind])
         temporary = target.with_suffix(".part")
         temporary.unlink(missing_ok=True)
         try:
@@ -158,7 +163,7 @@ def _place(photo: PhotoInfo | Negative, blobs: BlobFolder, folder: Path) -> str:
             raise
         except OSError:
             # Another disk, or one without hard links.
-            temporary.write_bytes(blobs.read(photo.digest, SUFFIX[photo.kind]))
+            temporary.write_bytes(blobs.read(digest, SUFFIX[kind]))
         temporary.replace(target)
     return name
 

@@ -4,6 +4,7 @@ A crop holds the product and nothing else: never the frame, never a face. Who ma
 """
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal, cast, get_args
 
@@ -27,6 +28,8 @@ REASONS: tuple[ReviewReason, ...] = get_args(ReviewReason)
 MOST_PENDING = 5000
 #: Of a product that another was taken for: so many of its photos tell the two apart.
 _TWIN_PHOTOS = 2
+#: Rows that are read at once.
+_PART = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +163,12 @@ def queue(session: Session, *, state: ReviewState = "pending", after_id: int = 0
     """Entries of a state, oldest first, from behind `after_id`."""
     query = select(ReviewRow).where(ReviewRow.state == state, ReviewRow.id > after_id)
     return [_review(row) for row in session.scalars(query.order_by(ReviewRow.id).limit(limit))]
+
+
+def every(session: Session) -> Iterator[Review]:
+    """All entries, oldest first."""
+    for row in session.scalars(select(ReviewRow).order_by(ReviewRow.id).execution_options(yield_per=_PART)):
+        yield _review(row)
 
 
 def pending_count(session: Session) -> int:
