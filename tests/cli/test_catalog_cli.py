@@ -238,3 +238,12 @@ def test_orders_stand_beside_explanations_and_are_called_a_correlation(catalog, 
     assert "correlation, not cause" in said
     assert "9.0 (0.6–143.9)   1001 好欢螺螺蛳粉 300g  订单太少" in said
     assert "cannot be read" in catalog.run("lift", tmp_path / "none.csv", *asked[2:], status=1).output
+
+
+def test_what_was_taught_comes_out_as_a_folder(catalog, tmp_path):
+    catalog.run("import", write_shop(tmp_path / "shop"), "--allow", SHOP)
+    said = catalog.run("export-training", tmp_path / "new" / "training").stdout
+    assert "1 个商品 products, 0 张截图 crops" in said
+    assert json.loads((tmp_path / "new" / "training" / "feedback.json").read_text())["crops"] == []
+    (tmp_path / "file").touch()
+    assert "cannot be written" in catalog.run("export-training", tmp_path / "file", status=1).stderr
