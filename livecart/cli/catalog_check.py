@@ -7,12 +7,7 @@ from contract.catalog import CATALOG_FILE, CatalogMistake, read_catalog
 from livecart.core.errors import RecognizerError, SettingsError
 from livecart.live.recognise.client import RecognizerClient
 
-_CONTENT_TYPES = {
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".png": "image/png",
-    ".webp": "image/webp",
-}
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 #: A catalog's own photo is nearly always known for its product; of so many one is.
 _PROBES = 5
 
@@ -54,13 +49,13 @@ async def check_served(client: RecognizerClient, catalog: RoomCatalog, room: str
         SettingsError: it knows none of them, so that it serves another catalog; says how to serve this one.
     """
     url = client.settings.base_url
-    asked = [(sku, path) for sku, path in catalog.photos if path.suffix.lower() in _CONTENT_TYPES and path.is_file()]
+    asked = [(sku, path) for sku, path in catalog.photos if path.suffix.lower() in _SUFFIXES and path.is_file()]
     step = max(1, len(asked) // _PROBES)
     served: str | None = None
     probes = asked[::step][:_PROBES]
     for sku, path in probes:
         try:
-            answer = await client.ask(path.read_bytes(), _CONTENT_TYPES[path.suffix.lower()], product_list=room)
+            answer = await client.ask(path.read_bytes(), product_list=room)
         except RecognizerError as error:
             raise SettingsError(f"the recogniser at {url} cannot be asked about {path}: {error}") from error
         if any(product.sku == sku for product in answer.products):

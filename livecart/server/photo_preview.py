@@ -31,12 +31,6 @@ class PhotoPreview:
             RecognizerError: it refused the photo, or answered what schema 1 does not know.
         """
         await self._rooms_first()
-        reply = await self._client.ask(photo, _media_type(photo), threshold=_SEE_FROM, text="always", top_k=_SEE_MOST)
+        reply = await self._client.ask(photo, threshold=_SEE_FROM, text="always", top_k=_SEE_MOST)
         detections, _ = detections_of(reply, width_px=reply.image.width, height_px=reply.image.height)
         return detections
-
-
-def _media_type(photo: bytes) -> str:
-    if photo.startswith(b"\x89PNG"):
-        return "image/png"
-    return "image/webp" if photo[8:12] == b"WEBP" else "image/jpeg"

@@ -12,6 +12,7 @@ from typing import Any, Self
 import aiohttp
 from yarl import URL
 
+from contract.images import kind_of
 from contract.reply import Reply
 from livecart.core.errors import RecognizerBusy, RecognizerError
 from livecart.core.types import Detections, Frame
@@ -104,7 +105,6 @@ class RecognizerClient:
     async def ask(
         self,
         image: bytes,
-        content_type: str,
         *,
         product_list: str | None = None,
         threshold: float | None = None,
@@ -117,7 +117,7 @@ class RecognizerClient:
             RecognizerBusy, RecognizerError: as for `recognize`.
         """
         options = {"X-Room": product_list, "X-Threshold": threshold, "X-Text": text, "X-Top-K": top_k}
-        headers = {"Content-Type": content_type}
+        headers = {"Content-Type": f"image/{(kind_of(image) or 'JPEG').lower()}"}
         headers |= {name: str(value) for name, value in options.items() if value is not None}
         status, body = await self._send("POST", self._predictions, data=image, headers=headers)
         return decode(status, body, str(self._predictions))
@@ -153,7 +153,7 @@ class RecognizerClient:
         if self.settings.management_url is not None:
             return bool(await self.ready_workers())
         try:
-            await self.ask(_TINY_PNG, "image/png", text="never")
+            await self.ask(_TINY_PNG, text="never")
         except RecognizerError as error:
             _log.debug("not ready: %s", error)
             return False

@@ -79,6 +79,17 @@ async def test_what_is_sent(archive):
     assert headers["X-Top-K"] == "0"
 
 
+@pytest.mark.parametrize(
+    ("start", "sent"),
+    [(b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", "image/png"), (b"RIFF\0\0\0\0WEBP", "image/webp")],
+)
+async def test_a_photo_is_sent_as_the_kind_that_its_first_bytes_say(archive, start, sent):
+    archive.always = answering(200, archive.reply(64, 64))
+    async with client(archive) as asked:
+        await asked.ask(start + bytes(16))
+    assert archive.requests[0][0]["Content-Type"] == sent
+
+
 async def test_where_to_look_first_is_in_pixels_of_the_jpeg(archive):
     async with client(archive, longest_side_px=640) as asked:
         await asked.recognize(replace(FRAME, roi_xyxy_px=(100.0, 200.0, 301.0, 640.5)))
