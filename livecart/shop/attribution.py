@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
+from typing import TypeAlias
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import msgspec
@@ -30,6 +31,8 @@ from livecart.shop.repositories.viewer_events import ViewerEvent
 from livecart.shop.service import CatalogService
 
 _log = logging.getLogger(__name__)
+#: Of a body the answer, and what is to be counted.
+_Work: TypeAlias = Callable[[bytes], tuple[Response, list[str]]]
 
 MOST_BYTES = 64 * 1024
 #: Standard Webhooks: older signatures are replays.
@@ -37,6 +40,8 @@ _TOLERANCE_S = 300.0
 #: While secrets rotate a message has two.
 _MOST_SIGNATURES = 8
 _AT_ONCE, _MOST_WAITING = 4, 200
+#: Clicks of one network on one card that are counted at once, and in a second: browsers are what they say they are.
+_CLICKS_BURST, _CLICKS_PER_S = 30.0, 1 / 60
 _DIGITS_OF_TIME = 12
 
 
@@ -59,7 +64,9 @@ def attribution_router(service: CatalogService, utm_source: Callable[[str], str]
     router = APIRouter(tags=["attribution"])
     limits = service.settings.api
     addresses = TokenBuckets(limits.address_burst, limits.address_per_s)
-    working = ConcurrencyLimiter(_AT_ONCE, _MOST_WAITING)
+    # Apart, so that a flood of one leaves the other alone.
+    leading, taking = (ConcurrencyLimiter(_AT_ONCE, _MOST_WAITING) for _ in range(2))
+    clicks = TokenBuckets(_CLICKS_BURST, _CLICKS_PER_S)
     salt = secrets.token_bytes(16)
 
     def hold_back(request: Request) -> None:
@@ -67,16 +74,19 @@ def attribution_router(service: CatalogService, utm_source: Callable[[str], str]
         if wait_s:
             raise slow_down("rate_limited", "too many requests from this address", wait_s)
 
-    async def answered(request: Request, work: Callable[[bytes], Response]) -> Response:
+    async def answered(request: Request, working: ConcurrencyLimiter, work: _Work) -> Response:
         try:
             hold_back(request)
             body = await read_body(request, MOST_BYTES)
             async with working.slot():
-                return await run_in_threadpool(work, body)
+                response, what = await run_in_threadpool(work, body)
+            stats.update(what)
         except BodyRefused as refused:
             fault: Exception = Refused(refused.status, "bad_request", str(refused))
         except Exception as found:  # noqa: BLE001  every fault has an answer, ours are logged
             fault = found
+        else:
+            return response
         stats["refused"] += 1
         return answer_to(fault)[1]
 
@@ -88,29 +98,28 @@ def attribution_router(service: CatalogService, utm_source: Callable[[str], str]
         agent = request.headers.get("User-Agent", "")
         viewer = hashlib.blake2b(f"{_network(request)}\n{agent}\n{card}".encode(), key=salt, digest_size=8).hexdigest()
         counts = v != "1" and request.method == "GET" and "prefetch" not in request.headers.get("Sec-Purpose", "")
+        counts = counts and clicks.take(f"{_network(request)} {card}")
 
-        def work(_: bytes) -> Response:
+        def work(_: bytes) -> tuple[Response, list[str]]:
             found, url = _target(service, card)
-            if counts:
-                _count(service, found, viewer, stats)
-            stats["followed"] += 1
+            is_lost = counts and not _count(service, found, viewer)
             location = _ascii(with_utm(url, _utm(found, utm_source(found.room))))
-            return Response(status_code=302, headers={"Location": location, "Cache-Control": "no-store"})
+            response = Response(status_code=302, headers={"Location": location, "Cache-Control": "no-store"})
+            return response, ["followed", *(["uncounted"] if is_lost else [])]
 
-        return await answered(request, work)
+        return await answered(request, leading, work)
 
     @router.post("/postback/{shop}", response_class=Response)
     async def postback(shop: str, request: Request) -> Response:
         """Take an order of a card, signed as Standard Webhooks has it; docs/attribution.md has the form."""
 
-        def work(body: bytes) -> Response:
+        def work(body: bytes) -> tuple[Response, list[str]]:
             _verify(service, shop, request.headers, body)
             order = _order(body)
             outcome = service.store.edit(f"postback:{shop}", lambda session: orders.record(session, shop, order))
-            stats[outcome] += 1
-            return reply({"outcome": outcome})
+            return reply({"outcome": outcome}), [outcome]
 
-        return await answered(request, work)
+        return await answered(request, taking, work)
 
     return router
 
@@ -134,7 +143,8 @@ def _target(service: CatalogService, short: str) -> tuple[Card, str]:
     return card, url
 
 
-def _count(service: CatalogService, card: Card, viewer: str, stats: Counter[str]) -> None:
+def _count(service: CatalogService, card: Card, viewer: str) -> bool:
+    """Count a click; False where the database cannot be written: who wants to buy is not kept from it."""
     click = ViewerEvent(event_key=secrets.token_hex(16), kind="click", card_id=card.card_id, viewer=viewer)
 
     def work(session: Session) -> object:
@@ -143,9 +153,9 @@ def _count(service: CatalogService, card: Card, viewer: str, stats: Counter[str]
     try:
         service.store.edit("viewers", work)
     except StoreUnavailable as error:
-        # Who wants to buy is not kept from it.
-        stats["uncounted"] += 1
         _log.warning("a click on card %s is not counted: %s", card.card_id, error)
+        return False
+    return True
 
 
 def _utm(card: Card, source: str) -> dict[str, str]:

@@ -103,10 +103,10 @@ def as_csv(found: Sequence[Explanation]) -> str:
     file = io.StringIO()
     file.write("\ufeff")
     writer = csv.writer(file)
-    writer.writerow(["sku", "name", "start", "end", "seconds", "started_at", "clicks", "orders", "url"])
+    writer.writerow(["sku", "name", "start", "end", "seconds", "started_at", "clicks", "url", "orders"])
     for one in found:
         texts = (_clock(one.start_s), _clock(one.end_s), f"{one.end_s - one.start_s:.1f}", _iso(one.started_at_s))
-        writer.writerow([guarded_text(one.sku), guarded_text(one.name), *texts, one.clicks, one.orders, one.url])
+        writer.writerow([guarded_text(one.sku), guarded_text(one.name), *texts, one.clicks, one.url, one.orders])
     return file.getvalue()
 
 

@@ -66,6 +66,7 @@ def read_orders(data: bytes, file_name: str) -> Orders:
             at, sku = read_date(values.get("ordered_at")), read_sku(values.get("sku"))
         except InvalidValue as error:
             error.where = where
+            error.field = "ordered_at" if error.field == "price" else error.field
             found.bad.append(error)
             continue
         if at is None:

@@ -84,7 +84,9 @@ def test_the_other_formats():
         (3, 360_010.0, 30.0),
     ]
     rows = list(csv.reader(io.StringIO(chapters.as_csv(named()).removeprefix("\ufeff"))))
-    assert rows[1][2:8] == ["00:00:00.250", "00:00:30.250", "30.0", "2025-10-09T08:53:20.250Z", "2", "1"]
+    assert rows[1][2:7] == ["00:00:00.250", "00:00:30.250", "30.0", "2025-10-09T08:53:20.250Z", "2"]
+    assert rows[0][-1] == "orders"
+    assert rows[1][-1] == "1"
     assert (rows[3][1], rows[3][2]) == ("'=cmd()", "100:00:10.000")
     ranges = chapters.as_dateranges(named()).splitlines()
     assert len(ranges) == 3

@@ -29,6 +29,8 @@ Outcome = Literal["kept", "known", "no_card"]
 _MOST_AHEAD_S = 300.0
 _MOST_QUANTITY = 10**6
 _MOST_LINES = 200
+#: So that the sum of thousands of lines is a number of SQLite.
+_MOST_AMOUNT = 10**11
 _SHOP = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _SUBJECT = "order_source"
 
@@ -134,14 +136,21 @@ def _by_product(order: Order, variants: Mapping[str, str]) -> dict[str, tuple[in
     sums: dict[str, tuple[int, Decimal]] = {}
     for number, line in enumerate(order.lines):
         try:
-            sku, amount = check_sku(line.sku), check_price(line.amount)
+            sku, amount = check_sku(line.sku), _amount(line.amount)
             sku = variants.get(sku, sku)
             quantity, before = sums.get(sku, (0, Decimal(0)))
-            sums[sku] = (quantity + line.qty, check_price(before + amount))
+            sums[sku] = (quantity + line.qty, _amount(before + amount))
         except InvalidValue as error:
             error.where = f"lines[{number}]"
+            error.field = "amount" if error.field == "price" else error.field
             raise
     return sums
+
+
+def _amount(value: Decimal) -> Decimal:
+    if check_price(value) >= _MOST_AMOUNT:
+        raise InvalidValue("amount", "out_of_range", value=str(value)[:40], least=0, most=_MOST_AMOUNT)
+    return value
 
 
 def _card(session: Session, order: Order) -> CardRow | None:
