@@ -14,12 +14,13 @@ from standardwebhooks import Webhook
 from contract.card import CardEvent, PlatformOffer
 from contract.offers import Offers, ProductOffer
 from follow.sources import LinkSource
+from livecart.core.card_links import short_id
 from livecart.core.errors import SettingsError
 from livecart.server.rooms_file import read_rooms_file
 from livecart.shop.database.store import Store
 from livecart.shop.errors import StoreUnavailable
 from livecart.shop.publish.snapshot_folder import SnapshotFolder
-from livecart.shop.repositories import audit, cards, hosts, photos, tokens, webhooks
+from livecart.shop.repositories import audit, cards, hosts, photos, tokens, viewer_events, webhooks
 from livecart.shop.repositories.blobs import BlobFolder
 from tests.live.video.streams import ByteServer
 from tests.server.catalog_rooms import MAX_AGE_S, ROOM, Shop, on_air, rooms_file
@@ -97,6 +98,19 @@ async def test_a_card_goes_to_other_systems_with_its_offers_and_so_does_its_end(
         assert got[-1]["type"] == "card.withdrawn"
     assert msgspec.convert(got[0]["data"], CardEvent) == shown
     assert shown.offers == (offer,)
+
+
+async def test_the_link_of_a_card_leads_to_its_product_and_counts(config, shop, monkeypatch):
+    shop.sell("red")
+    async with on_air(config, monkeypatch) as show:
+        await until(lambda: show.told() == ["card"] and _kept(shop) == 1, 5.0)
+        answer = await show.client.get(f"/go/{short_id(show.events[0].card_id)}")
+        assert answer.status_code == 302
+        assert answer.headers["Location"].startswith(f"{show.events[0].url}?utm_source=livecart&utm_medium=live&")
+        assert (await show.client.post("/postback/till", json={})).status_code == 401
+        assert await show.metric('livecart_catalog_links_total{what="followed"}') == 1
+    with shop.store.read() as session:
+        assert viewer_events.by_room(session, since_s=0.0)[0].clicks == 1
 
 
 async def test_what_hosts_ask_by_the_api_is_in_the_audit_log(config, shop, monkeypatch):
