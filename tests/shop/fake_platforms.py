@@ -25,6 +25,10 @@ PICTURE = "https://img.example.com/{}.jpg"
 CHINA = timezone(timedelta(hours=8))
 
 
+class Unknown(Exception):
+    """With the answer that says so."""
+
+
 @dataclass
 class Sku:
     sku_id: str
@@ -113,7 +117,11 @@ class FakePlatform:
         return self.feed(folder, **more).source(self.client(offset_s))
 
     def named(self, item_id):
-        return next(product for product in self.products if product.item_id == item_id)
+        """Of one that is no more an answer is made that says so."""
+        return next((product for product in self.products if product.item_id == item_id), None) or self.unknown(item_id)
+
+    def unknown(self, item_id):
+        raise Unknown(self.error(*self.refusal(f"{item_id} is not there")))
 
     def rotate(self):
         self.renewals += 1
@@ -129,7 +137,10 @@ class FakePlatform:
         return found
 
     def _answer(self, request):
-        answer = self._fault(request) or self.answer(request)
+        try:
+            answer = self._fault(request) or self.answer(request)
+        except Unknown as error:
+            (answer,) = error.args
         if not isinstance(answer, Answer):
             answer = Answer(json.dumps(answer, ensure_ascii=False).encode())
         answer.headers.setdefault("Date", formatdate(self.now_s, usegmt=True))

@@ -9,6 +9,7 @@ import os
 import random
 import sqlite3
 
+import msgspec
 import pytest
 
 from livecart.core.errors import SettingsError
@@ -16,6 +17,7 @@ from livecart.shop.connectors.platform_client import AnswerUnclear, PlatformRefu
 from livecart.shop.database.store import open_store
 from livecart.shop.errors import FeedError
 from livecart.shop.repositories import hosts, products
+from livecart.shop.settings import CatalogSettings
 from livecart.shop.sync.source import NO_VALIDATORS
 from livecart.shop.sync.syncer import Syncer
 from tests.shop.fake_platforms import FAKES, SECRET, SIGN_SECRET, Sku
@@ -215,6 +217,26 @@ def test_a_product_whose_detail_is_refused_stays_as_it_is(fake, tmp_path):
     assert "not understood" in reasons[0]
 
 
+def test_a_product_that_is_no_more_is_not_named(fake, tmp_path):
+    read(fake.source(tmp_path))
+    gone = fake.products.pop(1)
+    patches, bad, skus = read(fake.source(tmp_path))
+    assert (len(patches), bad, skus) == (2, [], [])
+    assert not [sku for sku in patches if sku.endswith(gone.item_id)]
+
+
+@of_those_with("skew_s")
+def test_each_try_is_signed_anew(fake, tmp_path):
+    def away_for_an_hour(_):
+        fake.now_s += 3600
+        return Answer(status=503)
+
+    fake.faults = [away_for_an_hour]
+    assert len(fake.source(tmp_path).list_page(None).entries) == 3
+    fake.faults = [away_for_an_hour, lambda _: fake.throttled(), away_for_an_hour]
+    assert len(fake.source(tmp_path).list_page(None).entries) == 3
+
+
 @of_those_with("has_details")
 def test_details_that_are_all_refused_end_the_reading(fake, tmp_path):
     fake.products = fake.made(40)
@@ -271,6 +293,12 @@ def test_a_secret_is_named_and_not_written(fake, tmp_path, named):
     with pytest.raises(SettingsError) as caught:
         fake.source(tmp_path, **{fake.secrets[0]: named})
     assert "app-s3cret" not in str(caught.value)
+
+
+def test_two_feeds_have_not_the_same_folder(fake, tmp_path):
+    feed = fake.feed(tmp_path)
+    with pytest.raises(SettingsError, match="folder"):
+        CatalogSettings(feeds=(feed, msgspec.structs.replace(feed, name="other")))
 
 
 def test_a_secret_may_be_in_a_file(fake, tmp_path):

@@ -72,7 +72,8 @@ class PlatformAnswer:
             AnswerUnclear: it is none; the keys at the top are named.
         """
         try:
-            return msgspec.convert(value, kind)
+            # A number in quotes is one, too.
+            return msgspec.convert(value, kind, strict=False)
         except msgspec.ValidationError as error:
             raise self.unknown(str(error)) from error
 
