@@ -217,6 +217,43 @@ def test_a_product_whose_detail_is_refused_stays_as_it_is(fake, tmp_path):
     assert "not understood" in reasons[0]
 
 
+def test_a_product_that_a_page_skips_stays(fake, tmp_path):
+    """One before it goes, and another comes at the end: neither the total nor an id tells."""
+    fake.per_page = 2
+    fake.products = fake.made(4)
+    read(fake.source(tmp_path))
+    skipped, coming = fake.products[2], fake.made(5)[4]
+
+    def change():
+        fake.on_list = lambda: None
+        fake.products[0].on_sale = False
+        fake.products.append(coming)
+
+    fake.on_list = change
+    patches, _, _ = read(fake.source(tmp_path))
+    platform = fake.source(tmp_path).platform
+    assert patches[f"{platform}:{skipped.item_id}"].on_sale
+    assert f"{platform}:{coming.item_id}" in patches
+
+
+@of_those_with("has_details")
+def test_a_product_that_was_off_sale_when_its_detail_was_read_comes_back(fake, tmp_path):
+    read(fake.source(tmp_path))
+    product, page = fake.products[1], fake.page
+    product.sell(stock=5)
+
+    def gone_after_it_was_listed(number, size):
+        found = page(number, size)
+        product.on_sale = False
+        return found
+
+    fake.page = gone_after_it_was_listed
+    sku = f"{fake.source(tmp_path).platform}:{product.item_id}"
+    assert not read(fake.source(tmp_path))[0][sku].on_sale
+    fake.page, product.on_sale = page, True
+    assert read(fake.source(tmp_path))[0][sku].on_sale
+
+
 def test_a_product_that_is_no_more_is_not_named(fake, tmp_path):
     read(fake.source(tmp_path))
     gone = fake.products.pop(1)
