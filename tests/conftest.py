@@ -31,7 +31,7 @@ SLOW = {
     "test_bus_outage", "test_half_requests", "test_hub_isolation", "test_live_cli", "test_live_catalog",
     "test_live_api", "test_feedback_gain", "test_feedback_store", "test_room_runner", "test_many_rooms",
     "test_console", "test_hub_server", "test_api_schema", "test_publish", "test_publish_resident",
-    "test_nginx", "test_parsers",
+    "test_nginx", "test_parsers", "test_slow_bodies",
 }
 
 #: Files that import torch, 0.9 GiB in a process: `make test` runs them first, before any server is started.
