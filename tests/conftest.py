@@ -2,6 +2,7 @@
 
 import ctypes
 import faulthandler
+import gc
 import os
 import signal
 import sys
@@ -38,7 +39,7 @@ SLOW = {
 TORCH = {
     "test_base", "test_efficientnet_lite", "test_feature_map", "test_modelscope_general",
     "test_runtime", "test_images_crop", "test_labels_file", "test_build_archive", "test_fetch_model",
-    "test_product_handler",
+    "test_product_handler", "test_fits",
 }
 
 #: Files of tests/e2e that share its TorchServe: one process runs them all.
@@ -90,11 +91,13 @@ def pytest_sessionfinish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The slow ones begin."""
+    """The slow ones begin, those that share a server one after the other."""
     for item in items:
         if item.path.stem in SLOW:
             item.add_marker(pytest.mark.slow)
-    items.sort(key=lambda item: (item.path.parent.name != "e2e", item.path.stem not in SLOW))
+    items.sort(
+        key=lambda item: (item.path.parent.name != "e2e", item.path.stem not in SERVED, item.path.stem not in SLOW)
+    )
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -128,9 +131,12 @@ def no_reader_left() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def freed_memory() -> Iterator[None]:
+def freed_memory(request: pytest.FixtureRequest) -> Iterator[None]:
     """What a file's tests freed goes back to the system: glibc keeps it, 280 MiB after the export of one network."""
     yield
+    if request.config.getoption("--torch") == "none" and "torch" in sys.modules:
+        pytest.fail(f"{request.path.name} loads torch, 0.6 GiB: name it in TORCH")
+    gc.collect()
     libc = ctypes.CDLL(None)
     if hasattr(libc, "malloc_trim"):
         libc.malloc_trim(0)

@@ -13,6 +13,7 @@ from PIL import Image
 import torchserve_control as control
 import torchserve_plan
 from sample_photos import sample_photos
+from tests.conftest import SERVED
 from tests.e2e.browsing import chromium, element
 from tests.e2e.served_catalog import ServedCatalog, built_in, following
 from tests.e2e.viewer_page import FakeHub, write_stream
@@ -35,6 +36,15 @@ def server(archive: Path, followed: Path, tmp_path_factory: pytest.TempPathFacto
     served = following(archive, folder / archive.name, followed)
     yield control.start(torchserve_plan.Plan(folder=folder, archive=served, port=free_port()))
     assert control.stop(folder), f"the server ended during the tests:\n{control.log_tail(folder)}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Function, nextitem: pytest.Item | None) -> Iterator[None]:
+    """The server ends with the last file that shares it, and not with the session: it takes as much as all tests."""
+    yield
+    if item.path.stem in SERVED and (nextitem is None or nextitem.path.stem not in SERVED):
+        for made in item.session._fixturemanager.getfixturedefs("server", item) or ():
+            made.finish(item._request)
 
 
 @pytest.fixture(scope="module")

