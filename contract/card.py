@@ -30,6 +30,16 @@ class PlatformOffer(Struct, frozen=True, kw_only=True, omit_defaults=False):
     slot: Annotated[int, Meta(ge=1, le=HIGHEST_SLOT, description="Its number in the room's list there.")] | None = None
 
 
+class Selling(Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """What a card says beside the price, all of it only where the catalog says so."""
+
+    usual_price: Annotated[str | None, Meta(description="Before and after the sale that `price` is of.")] = None
+    sale_ends_at_s: Annotated[float | None, Meta(description="UNIX time from which `usual_price` counts.")] = None
+    stock_left: Annotated[int | None, Meta(description="Only where it is counted and low.")] = None
+    coupon: str | None = None
+    limit_per_buyer: int | None = None
+
+
 class CardEvent(Struct, frozen=True, kw_only=True, omit_defaults=False):
     """`card` shows a product, `update` moves its box, `withdraw` takes it away; the three have the same `card_id`.
 
@@ -61,6 +71,7 @@ class CardEvent(Struct, frozen=True, kw_only=True, omit_defaults=False):
     image_url: Annotated[str | None, Meta(description="The product's picture: https, or a path of the hub.")] = None
     offers: Annotated[tuple[PlatformOffer, ...], Meta(description="Where else it is sold: one a platform.")] = ()
     is_from_price: Annotated[bool, Meta(description="Variants of it cost more: a card reads ¥59 起, from ¥59.")] = False
+    selling: Annotated[Selling | None, Meta(description="Sale, stock left, coupon, limit; null: none of them.")] = None
     reason: Annotated[str | None, Meta(description="Of a withdraw only: why, one of docs/events.md.")] = None
     schema: Literal[1] = 1
 

@@ -48,6 +48,12 @@ class CatalogEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     price: Annotated[Raw | UnsetType, Meta(extra_json_schema={"type": ["string", "number", "null"]})] = UNSET
     currency: str | UnsetType | None = UNSET
     stock: Annotated[int | UnsetType | None, Meta(description="0: recognised, never shown.")] = UNSET
+    sale_price: Annotated[
+        Decimal | UnsetType | None, Meta(extra_json_schema={"type": ["string", "number", "null"]})
+    ] = UNSET
+    sale_to_s: Annotated[float | UnsetType | None, Meta(description="UNIX time at which the sale ends.")] = UNSET
+    coupon: str | UnsetType | None = UNSET
+    limit_per_buyer: int | UnsetType | None = UNSET
     photos: Annotated[Texts, Meta(description="Paths relative to the folder.")] = UNSET
     rooms: Annotated[Texts, Meta(description="Only there; null: everywhere.")] = UNSET
     threshold: Confidence | UnsetType | None = UNSET

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contract.boxes import BoxXyxy, BoxXyxyPx
-from contract.card import PlatformOffer
+from contract.card import PlatformOffer, Selling
 from contract.reply import Evidence, TextLine
 
 #: x1, y1, x2, y2 as shares of the picture's width and height, 0 to 1.
@@ -78,6 +78,7 @@ class Detection:
     #: The catalog's, of other platforms.
     offers: tuple[PlatformOffer, ...] = ()
     is_from_price: bool = False
+    selling: Selling | None = None
     evidence: Evidence | None = None
 
 

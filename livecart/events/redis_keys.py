@@ -76,6 +76,9 @@ def decode(data: bytes, room: str | None = None) -> CardEvent:
         raise msgspec.ValidationError("holds a link that may not be shown")
     if not (is_printable(event.name) and 0 <= event.confidence <= 1):
         raise msgspec.ValidationError("holds a name or a confidence that cannot be")
-    if event.price is not None and not _PRICE.fullmatch(event.price):
+    usual, coupon = (event.selling.usual_price, event.selling.coupon) if event.selling else (None, None)
+    if not is_printable(coupon or ""):
+        raise msgspec.ValidationError("holds a coupon that cannot be")
+    if any(price is not None and not _PRICE.fullmatch(price) for price in (event.price, usual)):
         raise msgspec.ValidationError("holds a price that is none")
     return event

@@ -45,6 +45,7 @@ def _offer(answer: ProductAvailability) -> Offer | str:
         price=None if answer.price is None else str(answer.price),
         currency=answer.currency,
         is_from_price=answer.is_from_price,
+        selling=answer.selling,
         image_url=None if answer.photo is None else photo_path(answer.photo),
         confirmed_at_s=answer.read_at_s,
         offers=answer.offers,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from contract.card import PlatformOffer
+from contract.card import PlatformOffer, Selling
 from livecart.core.types import Detection
 
 #: Why nothing may be shown while the shop's answer is on its way.
@@ -23,6 +23,7 @@ class Offer:
     confirmed_at_s: float
     offers: tuple[PlatformOffer, ...] = ()
     is_from_price: bool = False
+    selling: Selling | None = None
 
 
 class Availability(Protocol):
@@ -51,4 +52,5 @@ def with_offer(detection: Detection, offer: Offer | None) -> Detection:
         image_url=offer.image_url,
         offers=offer.offers,
         is_from_price=offer.is_from_price,
+        selling=offer.selling,
     )

@@ -74,6 +74,7 @@ class CardWriter:
             image_url=detection.image_url,
             offers=detection.offers,
             is_from_price=detection.is_from_price,
+            selling=detection.selling,
             reason=reason,
         )
 

@@ -34,7 +34,7 @@ def values_of(product: Product) -> Values:
             values[name] = list(value or ())
         elif name in _SWITCHES:
             values[name] = value
-        elif name in ("offers", "variants", "image_urls"):
+        elif name in ("offers", "variants", "image_urls", "sale_to_s"):
             values[name] = cell_of(name, value)
         else:
             values[name] = "" if value is None else f"{value:g}" if name == "threshold" else str(value)

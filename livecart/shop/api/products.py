@@ -10,6 +10,7 @@ from msgspec import Meta
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.orm import Session
 
+from contract.card import Selling
 from livecart.shop.api.error_handlers import Refused
 from livecart.shop.api.gate import MOST_BYTES
 from livecart.shop.api.openapi import Json
@@ -84,6 +85,7 @@ class Confirmed(msgspec.Struct):
     price: Price | None
     currency: Annotated[str | None, Meta(examples=["CNY"])]
     is_from_price: Annotated[bool, Meta(description="Variants in stock cost more than `price`.")]
+    selling: Annotated[Selling | None, Meta(description="What a card says beside the price, as in card events.")]
     stock: Annotated[int | None, Meta(examples=[40])]
     version: Annotated[int, Meta(examples=[3])]
     confirmed_at_s: Seconds

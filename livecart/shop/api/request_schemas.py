@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from contract.card import HIGHEST_SLOT, PLATFORM, PLATFORM_ID, PlatformOffer
 from contract.catalog import Variant
 from livecart.shop.schemas.money import parse_price
-from livecart.shop.schemas.product import MOST_VARIANTS, URL_CHARS, ProductPatch
+from livecart.shop.schemas.product import COUPON_CHARS, HIGHEST_LIMIT, LATEST_S, MOST_VARIANTS, URL_CHARS, ProductPatch
 
 #: Of one bulk request; more go in several.
 MOST_PRODUCTS = 5000
@@ -81,6 +81,14 @@ class PatchBody(Body):
     labels: Words = []
     price: Price | None = None
     currency: Annotated[str | None, Field(pattern="^[A-Z]{3}$", examples=["CNY"])] = None
+    sale_price: Annotated[Price | None, Field(description="Counts while it is below `price`, until `sale_to_s`.")] = (
+        None
+    )
+    sale_to_s: Annotated[
+        float | None, Field(ge=0, le=LATEST_S, allow_inf_nan=False, description="UNIX time at which the sale ends.")
+    ] = None
+    coupon: Annotated[str | None, Field(max_length=COUPON_CHARS, examples=["满 200 减 20"])] = None
+    limit_per_buyer: Annotated[int | None, Field(ge=1, le=HIGHEST_LIMIT, examples=[2])] = None
     stock: Stock | None = None
     on_sale: bool = True
     threshold: Threshold | None = None
@@ -107,8 +115,9 @@ class PatchBody(Body):
                 Variant(**each.model_dump() | {"price": each.price and parse_price(each.price)})
                 for each in self.variants
             )
-        if values.get("price") is not None:
-            values["price"] = parse_price(values["price"])
+        for name in ("price", "sale_price"):
+            if values.get(name) is not None:
+                values[name] = parse_price(values[name], name)
         return ProductPatch(sku=sku, **values)
 
 

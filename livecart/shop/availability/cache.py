@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from livecart.shop.availability.entries import CacheUnavailable, Entries, Found
-from livecart.shop.availability.product import ProductAvailability, read_availability
+from livecart.shop.availability.product import ProductAvailability, at_time, read_availability
 from livecart.shop.database.session import Change
 from livecart.shop.database.store import Store
 from livecart.shop.errors import StoreUnavailable
@@ -138,7 +138,7 @@ class AvailabilityCache:
             return ProductAvailability(sku=sku, read_at_s=self._now_s(), refusal="not_known")
         if entry.refusal is not None:
             self.stats.not_sellable += 1
-        return entry
+        return at_time(entry, self._now_s())
 
     def _is_fresh(self, entry: ProductAvailability) -> bool:
         return -_CLOCK_SKEW_S <= self._now_s() - entry.read_at_s <= self._max_age_s

@@ -5,10 +5,11 @@ from decimal import Decimal
 from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, aliased
 
-from contract.card import PlatformOffer
+from contract.card import PlatformOffer, Selling
 from contract.links import check_link
 from livecart.shop.models.products import PhotoRow, ProductRow
 from livecart.shop.repositories import hosts
@@ -18,6 +19,8 @@ from livecart.shop.schemas.money import as_written
 
 #: Why no card may be shown: no such product, off sale, none left, its link not allowed, nothing young enough known.
 Refusal = Literal["unknown", "off_sale", "sold_out", "link", "not_known"]
+#: As many or fewer are told to viewers.
+LOW_STOCK = 5
 _COLUMNS = (
     ProductRow.sku,
     ProductRow.version,
@@ -27,6 +30,11 @@ _COLUMNS = (
     ProductRow.price_digits,
     ProductRow.currency,
     ProductRow.is_from_price,
+    ProductRow.sale_price,
+    ProductRow.sale_price_digits,
+    ProductRow.sale_to_s,
+    ProductRow.coupon,
+    ProductRow.limit_per_buyer,
     ProductRow.stock,
     ProductRow.on_sale,
     ProductRow.offers,
@@ -48,11 +56,21 @@ class ProductAvailability(msgspec.Struct, frozen=True, kw_only=True):
     price: Decimal | None = None
     currency: str | None = None
     is_from_price: bool = False
+    selling: Selling | None = None
     stock: int | None = None
     #: File name of its first photo; see `files.photo_path`.
     photo: str | None = None
     #: Those whose links are allowed.
     offers: tuple[PlatformOffer, ...] = ()
+
+
+def at_time(answer: ProductAvailability, now_s: float) -> ProductAvailability:
+    """The answer as it is now: a sale may have ended since it was read."""
+    selling = answer.selling
+    if selling is None or selling.sale_ends_at_s is None or now_s < selling.sale_ends_at_s:
+        return answer
+    usual = None if selling.usual_price is None else Decimal(selling.usual_price)
+    return replace(answer, price=usual, selling=_said(replace(selling, usual_price=None, sale_ends_at_s=None)))
 
 
 def read_availability(session: Session, skus: Sequence[str], read_at_s: float) -> list[ProductAvailability]:
@@ -76,17 +94,34 @@ def _availability(row: Any, allowed: tuple[str, ...], read_at_s: float) -> Produ
         refusal = "sold_out"
     elif check_link(row.url, allowed) is not None:
         refusal = "link"
-    return ProductAvailability(
+    price, sale = as_written(row.price, row.price_digits), as_written(row.sale_price, row.sale_price_digits or 0)
+    is_sale = sale is not None and price is not None and sale < price
+    answer = ProductAvailability(
         sku=row.sku,
         read_at_s=read_at_s,
         refusal=refusal,
         version=row.version,
         name=row.name,
         url=row.url,
-        price=as_written(row.price, row.price_digits),
+        price=sale if is_sale else price,
+        selling=_said(
+            Selling(
+                usual_price=str(price) if is_sale else None,
+                sale_ends_at_s=row.sale_to_s if is_sale else None,
+                stock_left=row.stock if row.stock and row.stock <= LOW_STOCK else None,
+                coupon=row.coupon,
+                limit_per_buyer=row.limit_per_buyer,
+            )
+        ),
         currency=row.currency,
         is_from_price=row.is_from_price,
         stock=row.stock,
         offers=tuple(offer for offer in row.offers if check_link(offer.url, allowed) is None),
         photo=None if row.digest is None else f"{row.digest}.{SUFFIX[row.kind]}",
     )
+    return at_time(answer, read_at_s)
+
+
+def _said(selling: Selling) -> Selling | None:
+    """None where it says nothing."""
+    return None if selling == Selling() else selling

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeAlias
 
@@ -17,6 +18,7 @@ import msgspec
 from contract.card import PlatformOffer
 from contract.catalog import Variant
 from livecart.shop.errors import FeedError, InvalidValue
+from livecart.shop.import_export.prices import read_date
 from livecart.shop.schemas.money import parse_price
 from livecart.shop.schemas.product import PATCH_FIELDS, ProductPatch
 
@@ -46,7 +48,9 @@ TITLES: dict[str, tuple[str, ...]] = {
     "price": ("价格 售价 单价 商品价格 销售价 销售价格 零售价 一口价 variantprice", "原价 regularprice listprice"),
     "sale_price": ("促销价 活动价 特价 优惠价 折扣价 specialprice",),
     "sale_from": ("促销开始 促销开始时间 促销开始日期 活动开始时间 datesalepricestarts",),
-    "sale_to": ("促销结束 促销结束时间 促销结束日期 活动结束时间 datesalepriceends",),
+    "sale_to": ("saletos 促销结束 促销结束时间 促销结束日期 活动结束时间 datesalepriceends",),
+    "coupon": ("优惠券",),
+    "limit_per_buyer": ("每人限购 限购 限购数量",),
     "currency": ("币种 货币 货币单位 currencycode",),
     "stock": (
         "库存 库存数量 库存量 商品库存 可用库存 可售库存 总库存 "
@@ -246,9 +250,11 @@ def parse_field(name: str, value: Any) -> Any:
         return text
     if not text:
         return None
-    if name == "price":
-        return parse_price(text)
-    if name == "stock":
+    if name in {"price", "sale_price"}:
+        return parse_price(text, name)
+    if name == "sale_to_s":
+        return value if isinstance(value, float) else _seconds(name, value)
+    if name in {"stock", "limit_per_buyer"}:
         return _whole(name, text)
     if name == "threshold":
         return _number(name, text)
@@ -360,6 +366,15 @@ def _whole(name: str, text: str) -> int:
     raise InvalidValue(name, "not_a_whole_number", value=text[:40])
 
 
+def _seconds(name: str, value: Any) -> float | None:
+    try:
+        ends = read_date(value, is_end=True)
+    except InvalidValue as error:
+        error.field = name
+        raise
+    return None if ends is None else ends.timestamp()
+
+
 def _number(name: str, text: str) -> float:
     try:
         number = float(text)
@@ -378,6 +393,8 @@ def cell_of(name: str, value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "1" if value else "0"
+    if name == "sale_to_s":
+        return datetime.fromtimestamp(value).astimezone().isoformat(" ")
     if name == "offers":
         return "\n".join(map(_written_offer, value))
     if name == "variants":

@@ -22,7 +22,7 @@ def as_variant(patch: ProductPatch, name: str = "") -> Variant:
     return Variant(
         sku=patch.sku,
         name=name or _given(patch.name) or patch.sku,
-        price=_given(patch.price),
+        price=_given(patch.price) if (sale := _given(patch.sale_price)) is None else sale,
         stock=0 if patch.on_sale is False else _given(patch.stock),
         image_url=next(iter(_given(patch.image_urls) or ()), None),
     )
@@ -108,6 +108,8 @@ def _product(group_id: str, group: _Group) -> ProductPatch:
         sku=group_id,
         name=group.title or first.name,
         price=None,
+        sale_price=UNSET,
+        sale_to_s=UNSET,
         stock=None,
         on_sale=group.on_sale,
         image_urls=images,

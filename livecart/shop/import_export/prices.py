@@ -128,27 +128,32 @@ def currency_of(text: str) -> str | None:
 def price_and_currency(
     values: Mapping[str, Any], exact: dict[str, Any], at: datetime | None, point_is_decimal: bool
 ) -> None:
-    """Puts into `exact` the price that counts, and the currency that it names where no other field does."""
+    """Puts into `exact` price, sale and its end, and the currency that they name where no other field does."""
     if "price" not in values and "sale_price" not in values:
         return
     currency = str(exact.get("currency") or "")
     price, sign = read_price(values.get("price"), currency, point_is_decimal=point_is_decimal)
     sale, sale_sign = read_price(values.get("sale_price"), currency, point_is_decimal=point_is_decimal)
-    is_lower = sale is not None and (price is None or sale < price)
-    if is_lower and _is_within(values, at or datetime.now().astimezone()):
-        price, sign = sale, sale_sign or sign
+    if sign and sale_sign and sign != sale_sign:
+        raise InvalidValue("currency", "currency_differs", written=sale_sign, given=sign)
+    begins, ends = read_date(values.get("sale_from")), read_date(values.get("sale_to"), is_end=True)
+    at = at or datetime.now().astimezone()
+    if sale is not None and not ((begins is None or begins <= at) and (ends is None or at < ends)):
+        sale = None
+    if price is None:
+        price, sale = sale, None
+    if sale is not None and price is not None and sale >= price:
+        sale = None
     exact["price"] = price
-    said = _currency(sign)
+    if "sale_price" in values:
+        exact["sale_price"] = sale
+        exact["sale_to_s"] = None if sale is None or ends is None else ends.timestamp()
+    said = _currency(sign or sale_sign)
     given = exact.get("currency")
     if not given and said:
         exact["currency"] = said
     elif given and said and given != said and given not in _SHARED.get(sign, ()):
         raise InvalidValue("currency", "currency_differs", written=said, given=str(given)[:40])
-
-
-def _is_within(values: Mapping[str, Any], at: datetime) -> bool:
-    begins, ends = read_date(values.get("sale_from")), read_date(values.get("sale_to"), is_end=True)
-    return (begins is None or begins <= at) and (ends is None or at < ends)
 
 
 def read_date(value: Any, *, is_end: bool = False) -> datetime | None:

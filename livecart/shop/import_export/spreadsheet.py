@@ -36,7 +36,7 @@ TABLE_ENDINGS = frozenset({".csv", ".tsv", ".txt", ".xlsx", ".xlsm"})
 _CELL_CHARS = 20_000
 #: What a spreadsheet takes for the start of a formula (OWASP, CSV injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-_NUMBERS = frozenset({"price", "stock", "on_sale", "threshold"})
+_NUMBERS = frozenset({"price", "sale_price", "stock", "on_sale", "threshold", "limit_per_buyer"})
 #: A whole number that a spreadsheet shows as it was written: of more digits it shows 6.92E+12.
 _PLAIN_NUMBER = re.compile(r"0|[1-9]\d{0,10}")
 #: Letters that a date, time or number may hold: months, AM and PM, an exponent, 年月日, units of money.
@@ -163,7 +163,9 @@ def _needs_guard(name: str, text: str) -> bool:
     if text.startswith((*_FORMULA, "'")):
         return True
     if name in _NUMBERS:
-        return sum(map(str.isdigit, text)) >= KEPT_DIGITS - 4 or (name == "price" and is_like_thousands(text))
+        return sum(map(str.isdigit, text)) >= KEPT_DIGITS - 4 or (
+            name in ("price", "sale_price") and is_like_thousands(text)
+        )
     return name != "sku" and _is_changed(name, text)
 
 

@@ -10,7 +10,7 @@ from contract.card import PlatformOffer
 from contract.catalog import Variant
 from livecart.shop.models.base import Base, Digest, Json, JsonTuple, Room, RowId, Seconds, Sku, options
 from livecart.shop.schemas.money import Money
-from livecart.shop.schemas.product import BRAND_CHARS, NAME_CHARS, SEARCH_CHARS, URL_CHARS
+from livecart.shop.schemas.product import BRAND_CHARS, COUPON_CHARS, NAME_CHARS, SEARCH_CHARS, URL_CHARS
 
 
 class ProductRow(Base):
@@ -38,6 +38,11 @@ class ProductRow(Base):
     #: Digits behind the point as the shop wrote them: 12.90 has 2.
     price_digits: Mapped[int] = mapped_column(SmallInteger, default=0)
     currency: Mapped[str | None] = mapped_column(String(3))
+    sale_price: Mapped[Decimal | None] = mapped_column(Money)
+    sale_price_digits: Mapped[int | None] = mapped_column(SmallInteger)
+    sale_to_s: Mapped[float | None] = mapped_column(Seconds)
+    coupon: Mapped[str | None] = mapped_column(String(COUPON_CHARS))
+    limit_per_buyer: Mapped[int | None] = mapped_column(Integer)
     stock: Mapped[int | None] = mapped_column(Integer)
     on_sale: Mapped[bool] = mapped_column(Boolean)
     threshold: Mapped[float | None] = mapped_column(Double)

@@ -72,8 +72,8 @@ def edit_of(patch: ProductPatch, before: Product | None, where: str = "") -> Edi
     """The edit that a checked patch makes.
 
     Raises:
-        InvalidValue: a new product has no name or no link; or the patch gives a price or stock, and no variants, where
-            the product has variants, from which they follow.
+        InvalidValue: a new product has no name or no link; or the patch gives a price or stock, and no variants, or a
+            sale price, where the product has variants, from which they follow.
     """
     given = patch.given()
     if before is None:
@@ -90,7 +90,9 @@ def edit_of(patch: ProductPatch, before: Product | None, where: str = "") -> Edi
         for name in ("price", "stock"):
             if "variants" not in given and given.get(name, getattr(after, name)) != getattr(after, name):
                 raise InvalidValue(name, "of_variants", where=where)
-        patch = msgspec.structs.replace(patch, price=after.price, stock=after.stock)
+        if given.get("sale_price") is not None:
+            raise InvalidValue("sale_price", "of_variants", where=where)
+        patch = msgspec.structs.replace(patch, price=after.price, stock=after.stock, sale_price=None, sale_to_s=None)
     return Edit(patch, before, after)
 
 

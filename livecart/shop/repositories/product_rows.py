@@ -19,6 +19,7 @@ from livecart.shop.schemas.product import PATCH_FIELDS, PhotoInfo, Product, sear
 #: Columns that hold a patch's field under its own name.
 _PLAIN = (
     "name", "url", "brand", "price", "currency", "stock", "on_sale", "threshold", "offers", "variants", "image_urls",
+    "sale_price", "sale_to_s", "coupon", "limit_per_buyer",
 )  # fmt: skip
 #: Most ids in one `IN (...)`, and rows in one round of statements: SQLite's default limit of variables is above,
 #: MySQL's packet far above.
@@ -37,6 +38,7 @@ def to_product(row: ProductRow, rooms: Sequence[str], photos: Sequence[PhotoInfo
     return msgspec.structs.replace(
         msgspec.convert(row, Product, from_attributes=True),
         price=as_written(row.price, row.price_digits),
+        sale_price=as_written(row.sale_price, row.sale_price_digits or 0),
         rooms=None if row.all_rooms else tuple(rooms),
         photos=tuple(photos),
     )
@@ -87,8 +89,8 @@ def columns_of(given: Mapping[str, Any]) -> dict[str, Any]:
     """Columns of these fields of a patch, beside `search_text`, which needs the whole product."""
     columns = {name: given[name] for name in _PLAIN if name in given}
     columns |= {name: list(given[name]) for name in ("words", "labels") if name in given}
-    if "price" in given:
-        columns["price_digits"] = 0 if given["price"] is None else digits_of(given["price"])
+    for name in given.keys() & {"price", "sale_price"}:
+        columns[f"{name}_digits"] = 0 if given[name] is None else digits_of(given[name])
     if "rooms" in given:
         columns["all_rooms"] = given["rooms"] is None
     return columns

@@ -41,26 +41,26 @@ class Money(TypeDecorator[Decimal]):
         return Decimal(value) / _UNITS_PER_ONE if dialect.name == "sqlite" else Decimal(value)
 
 
-def parse_price(text: str) -> Decimal:
+def parse_price(text: str, field: str = "price") -> Decimal:
     """A price from text; "12.90" keeps both its digits."""
     try:
         value = Decimal(text.strip())
     except InvalidOperation as error:
-        raise InvalidValue("price", "not_a_price", value=text[:40]) from error
-    return check_price(value)
+        raise InvalidValue(field, "not_a_price", value=text[:40]) from error
+    return check_price(value, field)
 
 
-def check_price(value: Decimal) -> Decimal:
+def check_price(value: Decimal, field: str = "price") -> Decimal:
     """The price in plain digits: no exponent, no sign of a zero.
 
     Raises:
         InvalidValue: it is below 0, not finite, over 10^14, or has more than 4 digits behind the point.
     """
     if not value.is_finite() or value < 0 or value >= _HIGHEST:
-        raise InvalidValue("price", "out_of_range", value=str(value)[:40], least=0, most=str(_HIGHEST))
+        raise InvalidValue(field, "out_of_range", value=str(value)[:40], least=0, most=str(_HIGHEST))
     digits = digits_of(value)
     if digits > PRICE_DIGITS:
-        raise InvalidValue("price", "too_many_digits", value=str(value)[:40], most_digits=PRICE_DIGITS)
+        raise InvalidValue(field, "too_many_digits", value=str(value)[:40], most_digits=PRICE_DIGITS)
     return with_digits(abs(value), digits)
 
 

@@ -38,10 +38,20 @@ LIST_BYTES = 16_000
 _LIST_ENTRIES = 500
 _MOST_OFFERS = 16
 MOST_VARIANTS = 200
+COUPON_CHARS = 40
+HIGHEST_LIMIT = 9999
+#: The end of the year 9999.
+LATEST_S = 253_402_300_799
 _PLATFORM = re.compile(PLATFORM)
 _PLATFORM_ID = re.compile(PLATFORM_ID)
 _STOCK_HIGHEST = 2_000_000_000
 SEARCH_CHARS = 500
+_BOUNDS: dict[str, tuple[int, int]] = {
+    "stock": (0, _STOCK_HIGHEST),
+    "limit_per_buyer": (1, HIGHEST_LIMIT),
+    "sale_to_s": (0, LATEST_S),
+    "threshold": (0, 1),
+}
 
 
 class PhotoInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +80,12 @@ class Product(msgspec.Struct, frozen=True, kw_only=True):
     ] = ()
     price: Price | None = None
     currency: Annotated[str | None, Meta(examples=["CNY"])] = None
+    sale_price: Annotated[Price | None, Meta(description="Counts while it is below `price`, until `sale_to_s`.")] = None
+    sale_to_s: Annotated[float | None, Meta(description="UNIX time at which the sale ends; null: it has no end.")] = (
+        None
+    )
+    coupon: Annotated[str | None, Meta(examples=["满 200 减 20"])] = None
+    limit_per_buyer: Annotated[int | None, Meta(examples=[2])] = None
     stock: Annotated[int | None, Meta(description="null: not counted.", examples=[40])] = None
     on_sale: bool = True
     threshold: Annotated[float | None, Meta(description="Confidence from which it is shown; null: the usual one.")] = (
@@ -106,6 +122,10 @@ class ProductPatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     labels: tuple[str, ...] | UnsetType = UNSET
     price: Decimal | UnsetType | None = UNSET
     currency: str | UnsetType | None = UNSET
+    sale_price: Decimal | UnsetType | None = UNSET
+    sale_to_s: float | UnsetType | None = UNSET
+    coupon: str | UnsetType | None = UNSET
+    limit_per_buyer: int | UnsetType | None = UNSET
     stock: int | UnsetType | None = UNSET
     on_sale: bool | UnsetType = UNSET
     threshold: float | UnsetType | None = UNSET
@@ -164,7 +184,7 @@ def sold_as(product: Product) -> Product:
     """The product with price and stock as its variants have them.
 
     The price is the lowest of those in stock, of all where none is; where no variant names one, the product's own. The
-    stock is the sum, not counted where one of them is not.
+    stock is the sum, not counted where one of them is not. A sale is in the variants' prices.
     """
     if not product.variants:
         return msgspec.structs.replace(product, is_from_price=False)
@@ -175,6 +195,8 @@ def sold_as(product: Product) -> Product:
         product,
         price=min(prices, default=product.price),
         is_from_price=len(prices) > 1,
+        sale_price=None,
+        sale_to_s=None,
         stock=None if None in counts else min(_STOCK_HIGHEST, sum(filter(None, counts))),
     )
 
@@ -245,24 +267,24 @@ def _checked(field: str, value: Any, allowed_hosts: Iterable[str]) -> Any:
         return _variants(value)
     elif field == "image_urls":
         return _image_urls(value)
-    elif field == "brand":
-        return _text(field, value, BRAND_CHARS) if value and value.strip() else None
+    elif field in {"brand", "coupon"}:
+        most_chars = BRAND_CHARS if field == "brand" else COUPON_CHARS
+        return _text(field, value, most_chars) if value and value.strip() else None
     elif field in {"words", "labels", "rooms"}:
         return None if value is None else _texts(field, value)
-    elif field == "price":
-        return None if value is None else check_price(value)
+    elif field in {"price", "sale_price"}:
+        return None if value is None else check_price(value, field)
     elif field == "currency":
         return check_currency(value) if value else None
-    elif field == "stock":
-        _check_stock(field, value)
-    elif field == "threshold" and value is not None and not 0.0 <= value <= 1.0:
-        raise InvalidValue(field, "out_of_range", value=value, least=0, most=1)
+    elif field in _BOUNDS:
+        _check_bounds(field, value)
     return value
 
 
-def _check_stock(field: str, value: int | None) -> None:
-    if value is not None and not 0 <= value <= _STOCK_HIGHEST:
-        raise InvalidValue(field, "out_of_range", value=value, least=0, most=_STOCK_HIGHEST)
+def _check_bounds(field: str, value: float | None) -> None:
+    least, most = _BOUNDS[field]
+    if value is not None and not least <= value <= most:
+        raise InvalidValue(field, "out_of_range", value=value, least=least, most=most)
 
 
 def _check_link(field: str, url: str, allowed_hosts: Iterable[str]) -> None:
@@ -311,7 +333,7 @@ def _variant(variant: Variant) -> Variant:
         sku = check_sku(variant.sku)
         name = _text("name", variant.name, NAME_CHARS)
         price = None if variant.price is None else check_price(variant.price)
-        _check_stock("stock", variant.stock)
+        _check_bounds("stock", variant.stock)
         if variant.image_url is not None:
             _image_urls([variant.image_url])
     except InvalidValue as error:

@@ -74,10 +74,11 @@ class HttpJsonSettings(HttpFeed, frozen=True, kw_only=True, tag="json"):
 
 class HttpJsonSource(HttpSource):
     def __init__(self, settings: HttpJsonSettings, *, fetcher: Fetcher | None = None) -> None:
-        unknown = sorted({*settings.fields, *settings.constants} - {"sku", *PATCH_FIELDS})
+        known = ("sku", *PATCH_FIELDS, "sale_to")
+        unknown = sorted({*settings.fields, *settings.constants} - {*known} | {*settings.fields} & {"sale_to_s"})
         if unknown or "sku" not in settings.fields:
             problem = f"unknown field {', '.join(unknown)}" if unknown else "no path for sku"
-            raise SettingsError(f"feed {settings.name}: {problem}; known are sku, {', '.join(PATCH_FIELDS)}")
+            raise SettingsError(f"feed {settings.name}: {problem}; known are {', '.join(known)}")
         within = settings.variant_fields
         if settings.variants and not ("sku" in within and within.keys() <= set(_OF_VARIANTS)):
             raise SettingsError(f"feed {settings.name}: variant_fields names sku, and of {', '.join(_OF_VARIANTS)}")

@@ -289,5 +289,7 @@ def _as_meant(patch: ProductPatch, before: Product | None) -> ProductPatch:
     if patch.on_sale is UNSET:
         patch = msgspec.structs.replace(patch, on_sale=True)
     if before is not None and before.variants and patch.variants is UNSET:
-        patch = msgspec.structs.replace(patch, price=UNSET, stock=UNSET)
+        patch = msgspec.structs.replace(patch, price=UNSET, stock=UNSET, sale_price=UNSET)
+    elif patch.variants:
+        patch = msgspec.structs.replace(patch, sale_price=UNSET)
     return patch

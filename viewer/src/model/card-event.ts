@@ -1,6 +1,6 @@
 /** What the hub sends about a product in the stream: docs/events.md describes every field. */
 
-import type { CardEvent as SentCardEvent } from './contract'
+import type { Selling, CardEvent as SentCardEvent } from './contract'
 
 /** A card event as far as the viewer uses it. */
 export type CardEvent = Omit<SentCardEvent, 'confidence' | 'decided_at_s' | 'emitted_at_s' | 'offers' | 'schema'>
@@ -39,6 +39,7 @@ export function parseCardEvent(value: unknown, base: string = document.baseURI):
     price: optionalText(fields, 'price'),
     currency: optionalText(fields, 'currency'),
     is_from_price: fields.is_from_price === true,
+    selling: fields.selling == null ? null : selling(record(fields.selling, 'selling')),
     box: fields.box == null ? null : box(fields.box, 'box'),
     frame_width: number(fields, 'frame_width', 0),
     frame_height: number(fields, 'frame_height', 0),
@@ -48,6 +49,23 @@ export function parseCardEvent(value: unknown, base: string = document.baseURI):
     avoid: Array.isArray(fields.avoid) ? fields.avoid.map((face) => box(face, 'avoid')) : null,
     image_url: imageUrl(optionalText(fields, 'image_url'), base),
   }
+}
+
+function selling(fields: Record<string, unknown>): Selling {
+  return {
+    usual_price: optionalText(fields, 'usual_price'),
+    sale_ends_at_s: fields.sale_ends_at_s == null ? null : number(fields, 'sale_ends_at_s', 0),
+    stock_left: fields.stock_left == null ? null : number(fields, 'stock_left', 0),
+    coupon: optionalText(fields, 'coupon'),
+    limit_per_buyer: fields.limit_per_buyer == null ? null : number(fields, 'limit_per_buyer', 0),
+  }
+}
+
+/** The product as it is sold now: a card may be on the screen, or in the tray, for longer than its sale. */
+export function asOfNow(product: CardEvent): CardEvent {
+  const { selling } = product
+  if (selling?.sale_ends_at_s == null || Date.now() < selling.sale_ends_at_s * 1000) return product
+  return { ...product, price: selling.usual_price, selling: { ...selling, usual_price: null, sale_ends_at_s: null } }
 }
 
 export function record(value: unknown, what: string): Record<string, unknown> {

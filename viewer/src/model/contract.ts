@@ -39,6 +39,8 @@ export interface CardEvent {
   readonly offers: readonly PlatformOffer[]
   /** Variants of it cost more: a card reads ¥59 起, from ¥59. */
   readonly is_from_price: boolean
+  /** Sale, stock left, coupon, limit; null: none of them. */
+  readonly selling: Selling | null
   /** Of a withdraw only: why, one of docs/events.md. */
   readonly reason: string | null
   readonly schema: 1
@@ -55,4 +57,18 @@ export interface PlatformOffer {
   /** Always https. */
   readonly url: string
   readonly slot: number | null
+}
+
+/**
+ * What a card says beside the price, all of it only where the catalog says so.
+ */
+export interface Selling {
+  /** Before and after the sale that `price` is of. */
+  readonly usual_price: string | null
+  /** UNIX time from which `usual_price` counts. */
+  readonly sale_ends_at_s: number | null
+  /** Only where it is counted and low. */
+  readonly stock_left: number | null
+  readonly coupon: string | null
+  readonly limit_per_buyer: number | null
 }

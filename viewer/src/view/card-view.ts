@@ -3,8 +3,7 @@
 import type { CardEvent } from '../model/card-event'
 import type { CardSize, Placement, Tether } from '../placement/placement'
 import { h, icon, iconButton } from './dom'
-import { shownPriceText } from './price'
-import { buyLink, productPicture, productPrice } from './product-parts'
+import { buyLink, costText, productCost, productPicture } from './product-parts'
 import type { Texts } from './texts'
 
 /** From the one liked best to the smallest: see styles.css. */
@@ -28,17 +27,19 @@ export class CardView {
   private readonly menu: HTMLElement
   private readonly moreButton: HTMLButtonElement
   private readonly notch = h('span', { class: 'notch', 'aria-hidden': 'true' })
-  private price: HTMLElement | null
+  private cost: HTMLElement | null
+  private costText: string
 
   constructor(
-    private product: CardEvent,
+    product: CardEvent,
     private readonly texts: Texts,
     disclosure: string,
     private readonly actions: CardActions,
   ) {
     this.moreButton = iconButton('more', texts.more, 'more', () => this.setMenu(true))
     this.moreButton.setAttribute('aria-expanded', 'false')
-    this.price = productPrice(product, texts)
+    this.cost = productCost(product, texts)
+    this.costText = costText(product, texts)
     this.menu = this.makeMenu()
     this.card = h(
       'section',
@@ -51,7 +52,7 @@ export class CardView {
       ),
       productPicture(product),
       h('div', { class: 'name' }, product.name),
-      this.price,
+      this.cost,
       buyLink(product, texts, actions.buy),
       h('div', { class: 'tools' }, this.moreButton, iconButton('close', texts.close, 'close', actions.close)),
       this.menu,
@@ -76,17 +77,18 @@ export class CardView {
     this.actions.menu(open)
   }
 
-  /** The product's price changed, or it was seen again. */
-  update(product: CardEvent): void {
-    if (shownPriceText(product, this.texts) !== shownPriceText(this.product, this.texts)) {
-      const price = productPrice(product, this.texts)
-      if (this.price && price) this.price.replaceWith(price)
-      else if (price) this.card.querySelector('.name')?.after(price)
-      else this.price?.remove()
-      this.price = price
-    }
+  /** The product's price changed, its sale ended, or it was seen again. True where the card's size may be another. */
+  update(product: CardEvent): boolean {
     this.card.querySelector<HTMLAnchorElement>('.buy')?.setAttribute('href', product.url)
-    this.product = product
+    const text = costText(product, this.texts)
+    if (text === this.costText) return false
+    const cost = productCost(product, this.texts)
+    if (this.cost && cost) this.cost.replaceWith(cost)
+    else if (cost) this.card.querySelector('.name')?.after(cost)
+    else this.cost?.remove()
+    this.cost = cost
+    this.costText = text
+    return true
   }
 
   /** The size of every variant: laid out, not drawn. */

@@ -1,6 +1,6 @@
 /** Draws the card in front where the element stands, as part of the picture: nobody can press anything there. */
 
-import type { CardEvent } from '../model/card-event'
+import { asOfNow, type CardEvent } from '../model/card-event'
 import type { Show } from '../model/show'
 import { CardView } from './card-view'
 import type { PresenterSettings } from './presenter'
@@ -37,7 +37,7 @@ export class Overlay {
     const { view } = this.drawn
     view.update(front)
     // A price is never cut: a long one is smaller.
-    const { length } = shownPriceText(front, this.settings.texts)
+    const { length } = shownPriceText(asOfNow(front), this.settings.texts)
     view.root.style.setProperty('--price-chars', String(length))
   }
 

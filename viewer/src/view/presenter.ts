@@ -1,6 +1,6 @@
 /** Brings what the show says onto the screen, and the viewer's hand back to the show. */
 
-import type { CardEvent } from '../model/card-event'
+import { asOfNow, type CardEvent } from '../model/card-event'
 import { DismissTimer, type Hold } from '../model/dismiss-timer'
 import type { Show } from '../model/show'
 import type { CardSize } from '../placement/placement'
@@ -27,13 +27,16 @@ export type Report = (kind: FeedbackKind, product: CardEvent, dwellS?: number) =
 /** The hub takes no more: a card that somebody held for longer was in front of nobody. */
 const LONGEST_DWELL_S = 86_400
 
+/** A browser's timer of more fires at once. */
+const LONGEST_TIMER_MS = 3_600_000
+
 /** These are the viewer's own doing: the card does not leave under their hand. */
 const ENGAGING: readonly Hold[] = ['hover', 'focus', 'touch', 'menu']
 
 /** The card on the screen. */
 interface Drawn {
   readonly view: CardView
-  readonly sizes: readonly CardSize[]
+  sizes: readonly CardSize[]
   product: CardEvent
   /**
    * When it was first seen, by `performance.now()`, moved on by the time that the page was hidden since; null while
@@ -44,6 +47,7 @@ interface Drawn {
 
 export class Presenter {
   private drawn: Drawn | null = null
+  private saleTimer: ReturnType<typeof setTimeout> | undefined
   private readonly tray: TrayView
   private readonly placer = new Placer()
   private readonly announcer = h('div', { class: 'announcer', role: 'status', 'aria-live': 'polite' })
@@ -80,6 +84,7 @@ export class Presenter {
   dispose(): void {
     this.listening.abort()
     this.timer.stop()
+    clearTimeout(this.saleTimer)
     this.takeDown(true)
     this.stage.layer.replaceChildren()
   }
@@ -90,11 +95,23 @@ export class Presenter {
     if (front?.card_id !== this.drawn?.product.card_id) {
       this.takeDown(matchMedia('(prefers-reduced-motion: reduce)').matches)
       if (front) this.putUp(front)
-    } else if (front && this.drawn && front !== this.drawn.product) {
-      this.drawn.view.update(front)
+    } else if (front && this.drawn) {
+      if (this.drawn.view.update(front)) this.drawn.sizes = this.drawn.view.measure()
       this.drawn.product = front
     }
     this.layOut()
+    this.awaitSaleEnd()
+  }
+
+  /** The next sale to end is drawn anew then. */
+  private awaitSaleEnd(): void {
+    clearTimeout(this.saleTimer)
+    const products = [...this.show.tray, ...(this.drawn ? [this.drawn.product] : [])]
+    const ends = products.map(
+      ({ selling }) => (selling?.sale_ends_at_s ?? Number.POSITIVE_INFINITY) * 1000 - Date.now(),
+    )
+    const nextMs = Math.min(...ends.filter((ms) => ms > 0))
+    if (Number.isFinite(nextMs)) this.saleTimer = setTimeout(() => this.draw(), Math.min(nextMs, LONGEST_TIMER_MS))
   }
 
   /** Finds everything its place anew: the video, the product or the page moved. */
@@ -130,7 +147,7 @@ export class Presenter {
   private onSeen(drawn: Drawn): void {
     const { texts, dismissAfterS } = this.settings
     drawn.seenAtMs = performance.now()
-    this.announcer.textContent = texts.announcement(drawn.product.name, shownPriceText(drawn.product, texts))
+    this.announcer.textContent = texts.announcement(drawn.product.name, shownPriceText(asOfNow(drawn.product), texts))
     this.timer.start(dismissAfterS * 1000)
     this.report('impression', drawn.product)
   }

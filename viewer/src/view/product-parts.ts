@@ -1,8 +1,8 @@
 /** What card and tray show of a product alike: its picture, its price, the way to it. */
 
-import type { CardEvent } from '../model/card-event'
+import { asOfNow, type CardEvent } from '../model/card-event'
 import { h } from './dom'
-import { shownPrice } from './price'
+import { priceText, shownPrice, shownPriceText } from './price'
 import type { Texts } from './texts'
 
 const TILE_TINTS = 6
@@ -19,8 +19,51 @@ export function productPicture(product: CardEvent): HTMLElement {
   return frame
 }
 
-/** Null where the product has no price. */
-export function productPrice(product: CardEvent, texts: Texts): HTMLElement | null {
+/** What it costs and on which terms, as of now; null where nothing of it is known. */
+export function productCost(product: CardEvent, texts: Texts): HTMLElement | null {
+  const now = asOfNow(product)
+  const price = productPrice(now, texts)
+  const usual = priceText(now.selling?.usual_price ?? null, now.currency, texts.locale)
+  const terms = sellingTerms(now, texts)
+  if (!price && terms.length === 0) return null
+  return h(
+    'div',
+    { class: 'cost' },
+    price,
+    usual
+      ? h('span', { class: 'usual' }, h('span', { class: 'unseen' }, `${texts.usualPrice} `), h('s', {}, usual))
+      : null,
+    terms.length > 0 ? h('span', { class: 'terms' }, ...terms.map((term) => h('span', {}, term))) : null,
+  )
+}
+
+/** What `productCost` says, to be compared. */
+export function costText(product: CardEvent, texts: Texts): string {
+  const now = asOfNow(product)
+  return JSON.stringify([shownPriceText(now, texts), now.selling?.usual_price, ...sellingTerms(now, texts)])
+}
+
+/** An end is a time: nothing counts down. */
+function sellingTerms({ selling }: CardEvent, texts: Texts): string[] {
+  if (!selling) return []
+  const { coupon, sale_ends_at_s: endsAtS, stock_left: left, limit_per_buyer: limit } = selling
+  return [
+    coupon,
+    endsAtS === null ? null : texts.saleEnds(dateText(endsAtS * 1000, texts.locale)),
+    left === null ? null : texts.stockLeft(left),
+    limit === null ? null : texts.limitPerBuyer(limit),
+  ].filter((text) => text !== null)
+}
+
+/** Today the time alone. */
+function dateText(atMs: number, locale: string): string {
+  const at = new Date(atMs)
+  const clock = { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' } as const
+  const isToday = at.toDateString() === new Date().toDateString()
+  return new Intl.DateTimeFormat(locale, isToday ? clock : { month: 'short', day: 'numeric', ...clock }).format(at)
+}
+
+function productPrice(product: CardEvent, texts: Texts): HTMLElement | null {
   const parts = shownPrice(product, texts)
   if (parts.length === 0) return null
   return h('span', { class: 'price' }, ...parts.map(({ kind, text }) => h('span', { class: kind }, text)))

@@ -18,6 +18,10 @@ export interface Texts {
   readonly buyNamed: (name: string) => string
   readonly wrongNamed: (name: string) => string
   readonly fromPrice: (price: string) => string
+  readonly usualPrice: string
+  readonly saleEnds: (time: string) => string
+  readonly stockLeft: (count: number) => string
+  readonly limitPerBuyer: (count: number) => string
   readonly announcement: (name: string, price: string) => string
 }
 
@@ -39,6 +43,10 @@ const CHINESE: Texts = {
   buyNamed: (name) => `去购买 ${name}（新窗口打开）`,
   wrongNamed: (name) => `不是这个商品：${name}`,
   fromPrice: (price) => `${price} 起`,
+  usualPrice: '原价',
+  saleEnds: (time) => `优惠至 ${time}`,
+  stockLeft: (count) => `仅剩 ${count} 件`,
+  limitPerBuyer: (count) => `每人限购 ${count} 件`,
   announcement: (name, price) => `画面中识别：${[name, price].filter(Boolean).join('，')}`,
 }
 
@@ -60,6 +68,10 @@ const ENGLISH: Texts = {
   buyNamed: (name) => `View product: ${name} (opens in a new window)`,
   wrongNamed: (name) => `Not this product: ${name}`,
   fromPrice: (price) => `from ${price}`,
+  usualPrice: 'usual price',
+  saleEnds: (time) => `sale until ${time}`,
+  stockLeft: (count) => `${count} left`,
+  limitPerBuyer: (count) => `${count} per buyer`,
   announcement: (name, price) => `Recognised on screen: ${[name, price].filter(Boolean).join(', ')}`,
 }
 

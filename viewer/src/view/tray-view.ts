@@ -3,7 +3,7 @@
 import type { CardEvent } from '../model/card-event'
 import type { Rect } from '../placement/rect'
 import { h, icon, iconButton } from './dom'
-import { buyLink, productPicture, productPrice } from './product-parts'
+import { buyLink, costText, productCost, productPicture } from './product-parts'
 import type { Texts } from './texts'
 
 /** Side of the button: a target that every finger hits (WCAG 2.2, 2.5.5). */
@@ -82,7 +82,7 @@ export class TrayView {
     this.empty.hidden = products.length > 0
     this.drawMute(muted)
     const shown = JSON.stringify(
-      products.map(({ card_id, sku, price, is_from_price, url }) => [card_id, sku, price, is_from_price, url]),
+      products.map((product) => [product.card_id, product.sku, costText(product, this.texts), product.url]),
     )
     if (shown !== this.shown) {
       this.shown = shown
@@ -122,7 +122,7 @@ export class TrayView {
       'li',
       { 'data-sku': product.sku },
       productPicture(product),
-      h('div', { class: 'what' }, h('div', { class: 'name' }, product.name), productPrice(product, this.texts)),
+      h('div', { class: 'what' }, h('div', { class: 'name' }, product.name), productCost(product, this.texts)),
       iconButton('wrong', this.texts.wrongNamed(product.name), 'report', () => this.actions.wrong(product)),
       buyLink(product, this.texts, () => this.actions.buy(product)),
     )

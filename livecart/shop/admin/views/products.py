@@ -23,9 +23,20 @@ from livecart.shop.admin.views.page import read, write
 from livecart.shop.errors import CatalogError, Conflict, InvalidValue
 from livecart.shop.repositories import bulk, products
 from livecart.shop.repositories.product_rows import in_chunks, load_by_sku
-from livecart.shop.schemas.product import BRAND_CHARS, NAME_CHARS, SKU_CHARS, URL_CHARS, Product, ProductPatch
+from livecart.shop.schemas.product import (
+    BRAND_CHARS,
+    COUPON_CHARS,
+    NAME_CHARS,
+    SKU_CHARS,
+    URL_CHARS,
+    Product,
+    ProductPatch,
+)
 
-_NOT_LISTED = ("url", "words", "labels", "threshold", "all_rooms", "currency", "offers", "variants", "image_urls")
+_NOT_LISTED = (
+    "url", "words", "labels", "threshold", "all_rooms", "currency", "offers", "variants", "image_urls",
+    "sale_price", "sale_to_s", "coupon", "limit_per_buyer",
+)  # fmt: skip
 _ONLY_LISTED = ("photos", "source", "updated_at_s")
 
 
@@ -67,6 +78,10 @@ def _fields() -> list[BaseField]:
         _text("price", getter=_price),
         _text("currency", hint="currency_hint", maxlength=3, default="CNY"),
         _text("stock", hint="stock_hint", getter=lambda _, product: values_of(product)["stock"]),
+        _text("sale_price", getter=lambda _, product: values_of(product)["sale_price"]),
+        _text("sale_to_s", hint="sale_to_s_hint", getter=lambda _, product: values_of(product)["sale_to_s"]),
+        _text("coupon", hint="coupon_hint", maxlength=COUPON_CHARS),
+        _text("limit_per_buyer", getter=lambda _, product: values_of(product)["limit_per_buyer"]),
         BooleanField("on_sale", later("on_sale"), default=True),
         _tags("words", hint="words_hint"),
         _tags("labels"),
@@ -124,6 +139,8 @@ class ProductView(EditedListing):
         "url",
         ("brand", "threshold"),
         ("price", "currency", "stock"),
+        ("sale_price", "sale_to_s"),
+        ("coupon", "limit_per_buyer"),
         ("on_sale", "all_rooms"),
         "rooms",
         "words",
