@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import uvicorn
 
+from contract.catalog import Variant
 from livecart.shop.repositories import photos, products, reviews, rooms
 from tests.e2e.browsing import axe_source, chromium
 from tests.shop.admin_pages import SHOP, Pages, detection, pages
@@ -63,6 +64,9 @@ def _fill(site: Pages) -> None:
         for number in range(30):
             name = LONG[:200] if number % 3 == 0 else f"好欢螺螺蛳粉 {number}"
             extra = {"price": Decimal("12.90"), "currency": "CNY", "stock": number % 4, "rooms": ("room-1",)}
+            if number == 0:
+                prices = zip(("红色 M", "红色 L"), (Decimal("59.00"), Decimal("69.00")), strict=True)
+                extra["variants"] = tuple(Variant(sku=name, name=name, price=price) for name, price in prices)
             products.create(session, patch(str(1001 + number), name=name, **extra))
         photos.add(session, site.service.photos, "1001", photo(1, width_px=480, height_px=640), name="front.jpg")
         for number in range(3):

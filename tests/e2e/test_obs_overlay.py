@@ -82,8 +82,11 @@ def run(viewer_script: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     store = open_upgraded(catalog)
     allow_shop(store)
     with store.write("setup") as session:
+        terms = {"sale_to_s": 4e9, "stock": 3, "coupon": "满 200 减 20", "limit_per_buyer": 2}
+        sale = {"price": Decimal("1599.00"), "sale_price": Decimal("1299.00"), **terms}
         for sku, name in NAMES.items():
-            products.create(session, patch(sku, name=name[:255], price=Decimal("1299.00"), currency="CNY", url=LONGEST))
+            prices = {"price": Decimal("1299.00")} if sku == "1001" else sale
+            products.create(session, patch(sku, name=name[:255], currency="CNY", url=LONGEST, **prices))
     store.close()
     config = folder / "rooms.toml"
     text = CONFIG.format(port=port, element=viewer_script.parent, catalog=catalog, folder=folder / "files")
@@ -179,6 +182,8 @@ async def test_the_card_alone_is_drawn_inside_its_place(
     line_px = await name.evaluate("each => parseFloat(getComputedStyle(each).lineHeight)")
     assert (await name.bounding_box())["height"] <= 2 * line_px + 1
     assert await page.locator(f"{CARD} .price").inner_text() == "¥1,299.00"
+    assert await page.locator(f"{CARD} s").inner_text() == "¥1,599.00"
+    assert await page.locator(f"{CARD} .terms").is_visible()
     assert await page.locator(f"{CARD} .reason").inner_text() == "正在讲解"
     assert await page.locator(f"{CARD} :is(a, button)").filter(visible=True).count() == 0
 

@@ -14,6 +14,19 @@ pytest.importorskip("playwright.async_api", reason="playwright is not installed:
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
+#: Lines that leave the element. The text's own rectangles: what flows out of an element does not make it larger.
+OUTSIDE = """element => {
+    const range = document.createRange(), box = element.getBoundingClientRect()
+    return [...element.querySelectorAll('.cost :not(.unseen), .buy')].flatMap(inner => {
+        range.selectNodeContents(inner)
+        return [...range.getClientRects()].filter(r => r.right > box.right || r.bottom > box.bottom)
+    }).length
+}"""
+SELLING = {
+    "usual_price": "1079.00", "sale_ends_at_s": 4e9, "stock_left": 3, "coupon": "满 200 减 20", "limit_per_buyer": 2,
+}  # fmt: skip
+
+
 async def box_of(locator: Any) -> tuple[float, float, float, float]:
     box = await (await expect(locator)).bounding_box()
     return box["x"], box["y"], box["x"] + box["width"], box["y"] + box["height"]
@@ -82,20 +95,29 @@ async def test_card_comes_with_its_frame_moves_and_leaves(visit: Open, hub: Fake
         assert due_s - 0.03 <= seen[kind] <= due_s + 0.3, seen
 
 
+@pytest.mark.parametrize(("viewport", "lang"), [(VIEWPORTS[0], "zh-CN"), ((360, 800), "en"), ((1280, 800), "en")])
+async def test_a_sale_and_its_terms_stay_inside_card_and_tray(
+    visit: Open, hub: FakeHub, viewport: tuple[int, int], lang: str
+) -> None:
+    page = await visit(viewport=viewport, lang=lang)
+    await hub.publish("card", "a", price="59.90", selling=SELLING)
+    await hub.publish("card", "b", price="59.90", selling=SELLING | {"coupon": "券" * 40})
+    await expect(page.locator(CARD))
+    await settled(page)
+    assert await page.locator(f"{CARD} s").inner_text() == "¥1,079.00"
+    assert await page.locator(CARD).evaluate(OUTSIDE) == 0
+    await page.locator(".tray-button").click()
+    await expect(page.locator(".tray"))
+    assert await page.locator(".tray .terms").count() == 1
+    assert await page.locator(".tray").evaluate(OUTSIDE) == 0
+
+
 @pytest.mark.parametrize("name", ["<img src=x onerror=alert(1)></script>", "W" * 10_000])
 async def test_whatever_a_shop_writes_stays_inside_the_card(visit: Open, hub: FakeHub, name: str) -> None:
     page = await visit()
     await hub.publish("card", "a", name=name, price="999999999999.9999", currency="<b>" * 2000)
     await expect(page.locator(CARD))
-    # The text's own rectangles: what flows out of an element does not make it larger.
-    outside = """card => {
-        const range = document.createRange(), box = card.getBoundingClientRect()
-        return [...card.querySelectorAll('.price *, .buy')].flatMap(element => {
-            range.selectNodeContents(element)
-            return [...range.getClientRects()].filter(r => r.right > box.right || r.bottom > box.bottom)
-        }).length
-    }"""
-    assert await page.locator(CARD).evaluate(outside) == 0
+    assert await page.locator(CARD).evaluate(OUTSIDE) == 0
     assert await page.locator(f"{CARD} .name").inner_text() != ""
     assert await page.locator("img, b").count() == 0
 
@@ -207,7 +229,7 @@ async def test_targets_are_large_enough(visit: Open, hub: FakeHub) -> None:
 async def test_axe_finds_nothing(visit: Open, hub: FakeHub, scheme: str, lang: str) -> None:
     page = await visit(context={"color_scheme": scheme}, lang=lang)
     for number in range(8):
-        await hub.publish("card", str(number), sku=str(number))
+        await hub.publish("card", str(number), sku=str(number), is_from_price=number == 1, selling=SELLING)
     await expect(page.locator(CARD))
     await page.evaluate(axe_source())
     steps = [None, f"{CARD} .more", f"{CARD} .menu button:last-child", ".tray-button"]

@@ -54,6 +54,7 @@ def test_a_product_is_created_with_everything(site):
             "words": ["螺蛳粉", "柳州"], "labels": ["螺蛳粉"], "rooms": ["room-1"], "name": "螺蛳粉 300g",
             "url": link("2001"), "on_sale": "on",
             "variants": "2001-M | 大 | 中 | 12.90 | 40\r\n2001-L | 特大 | 15 |  | https://cdn.example.com/l.jpg",
+            "coupon": "满 200 减 20", "limit_per_buyer": "2",
             "offers": f"douyin 37 {link('d')} slot=7\r\ntaobao 9 {link('t')} sku=8\r\n",
         },
     )  # fmt: skip
@@ -65,6 +66,7 @@ def test_a_product_is_created_with_everything(site):
         ("2001-L", "特大", "15", None),
     ]
     assert (made.stock, made.threshold, made.words, made.labels) == (None, 0.9, ("螺蛳粉", "柳州"), ("螺蛳粉",))
+    assert (made.coupon, made.limit_per_buyer) == ("满 200 减 20", 2)
     assert (made.rooms, made.on_sale, made.source) == (("room-1",), True, None)
     assert [(one.platform, one.item_id, one.sku_id, one.slot) for one in made.offers] == [
         ("douyin", "37", None, 7),

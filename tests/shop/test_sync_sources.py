@@ -307,7 +307,8 @@ def test_merchant_xml(xml_source, server):
     (page,) = read(xml_source)
     first, second = page.patches
     assert (first.sku, first.name, first.url) == ("1001", "好欢螺 & 螺蛳粉", "https://shop.example.com/1")
-    assert (str(first.price), first.currency, first.stock, first.brand) == ("12.90", "CNY", None, "好欢螺")
+    assert (str(first.price), str(first.sale_price), first.sale_to_s) == ("15.00", "12.90", None)
+    assert (first.currency, first.stock, first.brand) == ("CNY", None, "好欢螺")
     assert (second.url, str(second.price), second.currency) == ("https://shop.example.com/2", "9.9", None)
     assert second.stock == 0
     assert len(page.bad) == 1
@@ -353,7 +354,8 @@ def test_price_availability_and_dates_of_a_sale(xml_source, server, tmp_path):
     path = tmp_path / "feed.csv"
     path.write_text("sku,price,sale price,Date sale price starts\n1,15,9,2020-01-01\n")
     (page,) = read(TableFileSource("file", path))
-    assert (str(page.patches[0].price), page.validators) == ("9", NO_VALIDATORS)
+    patch = page.patches[0]
+    assert (str(patch.price), str(patch.sale_price), page.validators) == ("15", "9", NO_VALIDATORS)
 
 
 def test_a_large_xml_comes_in_pages_and_goes_on_behind_a_cursor(xml_source, server):

@@ -256,7 +256,11 @@ def with_d2(data, cell):
 @pytest.mark.parametrize(
     ("heads", "row", "fields"),
     [
-        ("ID,SKU,Regular price,Sale price,Published", "117,T-5,4.50,3.50,1", {"sku": "T-5", "price": "3.50"}),
+        (
+            "ID,SKU,Regular price,Sale price,Published",
+            "117,T-5,4.50,3.50,1",
+            {"sku": "T-5", "price": "4.50", "sale_price": "3.50"},
+        ),
         ("编码,商家编码,商品名称,标题", "9001,T-5,绿茶,【直播】绿茶", {"sku": "T-5", "name": "绿茶"}),
         ("ID,标题", "117,绿茶", {"sku": "117", "name": "绿茶"}),
         ("商品ID,货号,原价,售价", "9,T-5,15,12.9", {"sku": "T-5", "price": "12.9"}),

@@ -75,7 +75,21 @@ SALE = {"price": "20.00", "sale_price": "15.00"}
 def test_a_sale_counts_while_it_is_on_and_lower(values, price):
     at = datetime.fromisoformat("2026-11-11T12:00:00+00:00")
     row = RowReader(at).read({"sku": "1", **values}, "")
-    assert (str(row.price) if isinstance(row, ProductPatch) else row.reason) == price
+    if isinstance(row, ProductPatch):
+        assert str(row.sale_price or row.price) == price
+    else:
+        assert row.reason == price
+
+
+def test_a_sale_keeps_the_usual_price_and_its_end():
+    at = datetime.fromisoformat("2026-11-11T12:00:00+00:00")
+    row = RowReader(at).read({"sku": "1", **SALE, "sale_to": "2026-11-12T20:00+08:00"}, "")
+    ends_at_s = datetime.fromisoformat("2026-11-12T12:00:00+00:00").timestamp()
+    assert (str(row.price), str(row.sale_price), row.sale_to_s) == ("20.00", "15.00", ends_at_s)
+    over = RowReader(at).read({"sku": "1", **SALE, "sale_to": "2026-11-11T12:00+00:00"}, "")
+    assert (str(over.price), over.sale_price, over.sale_to_s) == ("20.00", None, None)
+    told_twice = RowReader(at).read({"sku": "1", "price": "¥20", "sale_price": "US$2"}, "")
+    assert told_twice.reason == "currency_differs"
 
 
 @pytest.mark.parametrize(

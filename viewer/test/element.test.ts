@@ -50,6 +50,29 @@ describe('<live-cart>', () => {
     ])
   })
 
+  it('says a sale, its end, what is left, coupon and limit, and the usual price alone when it is over', () => {
+    vi.useFakeTimers({ now: Date.UTC(2026, 10, 11, 11, 59, 59) })
+    element = make({ lang: 'en' })
+    const sale_ends_at_s = Date.UTC(2026, 10, 11, 12) / 1000
+    const selling = { usual_price: '15.90', sale_ends_at_s, stock_left: 3, coupon: '20 off 200', limit_per_buyer: 2 }
+    element.show(cardEvent({ card_id: 'c', sku: 's', selling }))
+    expect(shadow('.price')?.textContent).toBe('¥12.90')
+    expect(shadow('.usual')?.textContent).toBe('usual price ¥15.90')
+    const terms = () => [...(shadow('.card .terms')?.children ?? [])].map(({ textContent }) => textContent)
+    expect(terms()).toEqual([expect.stringMatching(/^sale until \d\d:\d\d$/), '3 left', '2 per buyer', '20 off 200'])
+    vi.advanceTimersByTime(1000)
+    expect(shadow('.price')?.textContent).toBe('¥15.90')
+    expect(shadow('.usual')).toBeNull()
+    expect(terms()).toEqual(['3 left', '2 per buyer', '20 off 200'])
+    vi.useRealTimers()
+  })
+
+  it('has no line of terms without any', () => {
+    element = make()
+    element.show(cardEvent({ price: null }))
+    expect(shadow('.cost')).toBeNull()
+  })
+
   it('speaks English, and says what the page wants disclosed', () => {
     element = make({ lang: 'en', disclosure: 'Sponsored' })
     element.show(cardEvent())

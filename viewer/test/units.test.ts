@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { InvalidEvent, parseCardEvent } from '../src/model/card-event'
+import { asOfNow, InvalidEvent, parseCardEvent } from '../src/model/card-event'
 import { DismissTimer } from '../src/model/dismiss-timer'
 import { priceParts, priceText, shownPriceText } from '../src/view/price'
 import { textsFor } from '../src/view/texts'
@@ -26,6 +26,9 @@ describe('parseCardEvent', () => {
     ['event', 'open'],
     ['price', 12.9],
     ['schema', 2],
+    ['selling', 'cheap'],
+    ['selling', { stock_left: '3' }],
+    ['selling', { coupon: 7 }],
   ])('refuses %s: %o', (field, value) => {
     expect(() => parseCardEvent({ ...LEAST, [field]: value })).toThrow(InvalidEvent)
   })
@@ -80,6 +83,17 @@ describe('prices', () => {
     expect(shownPriceText(card, textsFor('en'))).toBe('from ¥59.00')
     expect(shownPriceText({ ...card, price: null }, textsFor('en'))).toBe('')
     expect(cardEvent().is_from_price).toBe(false)
+  })
+
+  it('are the usual ones again at the end of a sale', () => {
+    vi.useFakeTimers({ now: 1_000_000 })
+    const selling = { usual_price: '79.00', sale_ends_at_s: 1001, stock_left: null, coupon: null, limit_per_buyer: 2 }
+    const card = cardEvent({ price: '59.90', selling })
+    expect(asOfNow(card)).toBe(card)
+    vi.setSystemTime(1_001_000)
+    const over = { ...selling, usual_price: null, sale_ends_at_s: null }
+    expect(asOfNow(card)).toEqual({ ...card, price: '79.00', selling: over })
+    vi.useRealTimers()
   })
 
   it('name a currency that nobody knows', () => {

@@ -39,6 +39,7 @@ export class Overlay {
     // A price is never cut: a long one is smaller.
     const { length } = shownPriceText(asOfNow(front), this.settings.texts)
     view.root.style.setProperty('--price-chars', String(length))
+    view.root.style.setProperty('--name-lines', front.selling ? '1' : '2')
   }
 
   /** The page says where the element stands. */

@@ -30,10 +30,14 @@ export function productCost(product: CardEvent, texts: Texts): HTMLElement | nul
     'div',
     { class: 'cost' },
     price,
-    usual
-      ? h('span', { class: 'usual' }, h('span', { class: 'unseen' }, `${texts.usualPrice} `), h('s', {}, usual))
-      : null,
-    terms.length > 0 ? h('span', { class: 'terms' }, ...terms.map((term) => h('span', {}, term))) : null,
+    h(
+      'span',
+      { class: 'more' },
+      usual
+        ? h('span', { class: 'usual' }, h('span', { class: 'unseen' }, `${texts.usualPrice} `), h('s', {}, usual))
+        : null,
+      terms.length > 0 ? h('span', { class: 'terms' }, ...terms.map((term) => h('span', {}, term))) : null,
+    ),
   )
 }
 
@@ -48,19 +52,22 @@ function sellingTerms({ selling }: CardEvent, texts: Texts): string[] {
   if (!selling) return []
   const { coupon, sale_ends_at_s: endsAtS, stock_left: left, limit_per_buyer: limit } = selling
   return [
-    coupon,
     endsAtS === null ? null : texts.saleEnds(dateText(endsAtS * 1000, texts.locale)),
     left === null ? null : texts.stockLeft(left),
     limit === null ? null : texts.limitPerBuyer(limit),
+    coupon,
   ].filter((text) => text !== null)
 }
 
-/** Today the time alone. */
+/** Today the time alone, another year with it. */
 function dateText(atMs: number, locale: string): string {
   const at = new Date(atMs)
   const clock = { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' } as const
-  const isToday = at.toDateString() === new Date().toDateString()
-  return new Intl.DateTimeFormat(locale, isToday ? clock : { month: 'short', day: 'numeric', ...clock }).format(at)
+  const now = new Date()
+  const isToday = at.toDateString() === now.toDateString()
+  const year = at.getFullYear() === now.getFullYear() ? {} : { year: 'numeric' as const }
+  const form = isToday ? clock : { ...year, month: 'short' as const, day: 'numeric' as const, ...clock }
+  return new Intl.DateTimeFormat(locale, form).format(at)
 }
 
 function productPrice(product: CardEvent, texts: Texts): HTMLElement | null {

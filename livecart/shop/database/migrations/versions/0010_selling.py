@@ -6,8 +6,8 @@ import sqlalchemy as sa
 
 from livecart.shop.database.migrate import add_column, drop_column
 
-revision = "0009"
-down_revision = "0008"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
@@ -27,6 +27,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """As 0008 had it."""
+    """As 0009 had it."""
     for name in _COLUMNS:
         drop_column("products", name)
