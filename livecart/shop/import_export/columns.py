@@ -341,10 +341,9 @@ def _variant(line: str) -> Variant:
 
 
 def _written_variant(variant: Variant) -> str:
-    told = [variant.sku, variant.name, variant.price, variant.stock]
-    return " | ".join(
-        ["" if each is None else str(each) for each in told] + ([variant.image_url] if variant.image_url else [])
-    )
+    told = [variant.sku, variant.name, variant.price, variant.stock, variant.image_url]
+    # A form takes blanks at the end for none.
+    return " | ".join("" if each is None else str(each) for each in told[: 5 if variant.image_url else 4]).rstrip()
 
 
 def _yes_or_no(value: Any) -> bool:

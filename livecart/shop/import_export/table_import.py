@@ -106,6 +106,8 @@ def _judge(session: Session, batch: list[Row], seen: set[str]) -> _Judged:
 
 def _as_written(patch: ProductPatch, before: Product | None) -> ProductPatch:
     """A spreadsheet makes 12.9 of 12.90: a price of the same amount keeps the digits that it has."""
-    if before is None or before.price is None or patch.price != before.price:
-        return patch
-    return msgspec.structs.replace(patch, price=before.price)
+    prices = ("price", "sale_price")
+    kept = {name: getattr(before, name) for name in prices if before is not None and getattr(before, name) is not None}
+    return msgspec.structs.replace(
+        patch, **{name: price for name, price in kept.items() if getattr(patch, name) == price}
+    )
