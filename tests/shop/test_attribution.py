@@ -3,9 +3,11 @@
 import json
 import random
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
 import pytest
 from fastapi import FastAPI
 
@@ -267,6 +269,20 @@ def test_reports_may_come_in_any_order_and_again(report, service, seed):
         report(**each)
     expected = {"orders": 2, "refunds": 1, "quantity": 3, "amounts": {"CNY": "35.70"}}
     assert counted(service)["sales"] == expected
+
+
+@on_each_database
+def test_the_same_report_at_once_counts_once(service, secret):
+    reports = [msgspec.convert(order(at=f"2025-10-09T08:50:0{number % 3}Z"), orders.Order) for number in range(12)]
+
+    def record(report):
+        return service.store.edit("test", lambda session: orders.record(session, "till", report))
+
+    with ThreadPoolExecutor(6) as pool:
+        outcomes = Counter(pool.map(record, reports))
+    assert outcomes.keys() <= {"kept", "known"}
+    assert 1 <= outcomes["kept"] <= 3
+    assert counted(service)["sales"] == PAID
 
 
 def test_a_line_of_a_variant_counts_for_its_product(report, service):
