@@ -161,6 +161,16 @@ def test_of_several_that_find_a_token_at_its_end_one_renews(tmp_path):
     assert (asked, got) == (["refresh-1"], ["access-2"] * 5)
 
 
+def test_a_person_is_told_before_nothing_can_be_renewed(tmp_path, caplog):
+    for days, is_told in ((13, True), (15, False)):
+        put(tmp_path)
+        renewed = TokenPair("access-2", "refresh-2", NOW_S + 9, NOW_S + days * 86_400)
+        tokens = Tokens(lambda _, new=renewed: new, path=tmp_path / "tokens.json", margin_s=0, clock=lambda: NOW_S)
+        caplog.clear()
+        tokens.get()
+        assert ("authorise the app anew" in caplog.text) is is_told
+
+
 def test_a_token_that_a_person_has_replaced_is_taken(tmp_path):
     put(tmp_path, ends_s=0)
     tokens = Tokens(lambda _: pytest.fail("asked"), path=tmp_path / "tokens.json", margin_s=60.0, clock=lambda: 50.0)

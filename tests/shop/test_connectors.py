@@ -307,7 +307,8 @@ def test_a_sku_is_the_shops_own_id_where_no_other_product_has_it(fake, tmp_path)
 def test_nothing_that_is_said_holds_a_secret(fake, tmp_path, caplog):
     caplog.set_level(logging.DEBUG)
     hidden = [SECRET, fake.access, *([fake.refresh] if fake.renews else [])]
-    echo = fake.error(*fake.refusal(" ".join(hidden)))
+    # So that a message is cut within one.
+    echo = fake.error(*fake.refusal(" ".join(hidden * 200)))
     answers = [
         lambda request: Answer(json.dumps(echo).encode()),
         lambda request: Answer(status=302, headers={"Location": f"/there?{request.query}{hidden}"}),

@@ -4,7 +4,7 @@ import io
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -95,7 +95,6 @@ class PlatformClient:
     def __init__(
         self,
         *,
-        secrets: Iterable[str] = (),
         fetcher: Fetcher | None = None,
         clock: Callable[[], float] = time.time,
         wait: Callable[[float], object] | None = None,
@@ -103,12 +102,11 @@ class PlatformClient:
         """Opens no connection.
 
         Args:
-            secrets: never to be seen in a message.
             fetcher: stands in for the usual one.
             clock: UNIX time.
             wait: between two tries, seconds.
         """
-        self._secrets = set(secrets)
+        self._secrets: set[str] = set()
         self._fetcher = fetcher or Fetcher(
             headers={"Accept": "application/json"},
             headers_from_env={},
@@ -157,7 +155,7 @@ class PlatformClient:
                 return check(answer)
             except Throttled as error:
                 pause_s = backoff.next_wait_s()
-                self._wait(min(error.wait_s, _LONGEST_PAUSE_S) or pause_s)
+                self._wait(min(max(error.wait_s, 0.0), _LONGEST_PAUSE_S) or pause_s)
             except TokenRefused as error:
                 if tokens is None or has_renewed:
                     raise self.refused(answer, error.code, error.message) from error
@@ -177,10 +175,10 @@ class PlatformClient:
         self._secrets.update(filter(None, secrets))
 
     def _shown(self, text: str) -> str:
-        text = printable(text[: 10 * _MESSAGE_CHARS])
-        for secret in self._secrets:
+        # Before it is cut, which may leave half of one; of two that begin alike the longer one first.
+        for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, "***")
-        return text[:_MESSAGE_CHARS]
+        return printable(text[:_MESSAGE_CHARS])
 
     def _send(self, where: str, make: Callable[[str], Request], token: str) -> PlatformAnswer:
         body = io.BytesIO()

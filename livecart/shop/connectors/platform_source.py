@@ -303,7 +303,7 @@ class PlatformSource(ABC):
                     item = before or Item(item_id, "", "", (), "", outer_id=entry.outer_id)
                 else:
                     details.put(item_id, entry.stamp, item, self._client.clock())
-                asked += entry.item is None
+                asked += 1
                 if asked % _DETAILS_PER_PAGE == 0:
                     yield Page([], _READING)
             if entry.is_listed or item.on_sale:

@@ -1,10 +1,12 @@
 """Access tokens of a shop: renewed by one process at a time, and on the disk before they are used."""
 
 import fcntl
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Self
@@ -14,6 +16,10 @@ import msgspec
 from livecart.core.errors import SettingsError
 from livecart.core.files import write_file
 from livecart.shop.errors import FeedError
+
+_log = logging.getLogger(__name__)
+#: Before its end that a person is told: 快手's is never put off.
+_WARN_S = 14 * 86_400.0
 
 
 class TokenPair(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -85,6 +91,9 @@ class Tokens:
             # Before it is used.
             self._write(pair)
             self.pair = pair
+            if 0 < pair.refresh_expires_at_s < self._clock() + _WARN_S:
+                ends = datetime.fromtimestamp(pair.refresh_expires_at_s).astimezone()
+                _log.warning("%s can be renewed until %s; authorise the app anew before", self._path, ends)
         return pair.access_token
 
     def _is_due(self, pair: TokenPair) -> bool:
