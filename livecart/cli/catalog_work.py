@@ -123,7 +123,7 @@ def fetch_photos(service: CatalogService, *, again: bool) -> CommandResult:
         counts = image_fetches.counts(session)
     stats = fetcher.stats
     line = f"新收 in {stats.kept}, 未变 unchanged {stats.unchanged}, "
-    line += f"未收 refused {stats.refused}, 稍后 later {stats.retried}"
+    line += f"待确认 held {stats.held}, 未收 refused {stats.refused}, 稍后 later {stats.retried}"
     return CommandResult({**asdict(stats), "now": counts}, [line], is_good=not stats.refused)
 
 

@@ -14,7 +14,7 @@ from livecart.shop.models.events import CardRow, ReviewRow, ViewerEventRow
 from livecart.shop.models.orders import OrderLineRow
 from livecart.shop.models.service import AuditRow, IdempotencyRow, SyncRunRow
 from livecart.shop.models.webhooks import WebhookMessageRow
-from livecart.shop.repositories import negatives, photos
+from livecart.shop.repositories import image_fetches, negatives, photos
 from livecart.shop.repositories.blobs import BlobFolder
 from livecart.shop.repositories.viewer_events import TRANSACTION_KINDS
 from livecart.shop.settings import Keep
@@ -149,6 +149,6 @@ class _Purge:
 
 def _sweep(store: Store, crops: BlobFolder, photo_blobs: BlobFolder) -> int:
     with store.read() as session:
-        used_photos = photos.digests(session) | negatives.digests(session)
+        used_photos = photos.digests(session) | negatives.digests(session) | image_fetches.held_digests(session)
         used_crops = set(session.scalars(select(ReviewRow.crop_digest).distinct()))
     return photo_blobs.sweep(used_photos) + crops.sweep(used_crops)

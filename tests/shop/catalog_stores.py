@@ -89,7 +89,7 @@ def others_write_while_decoding(store: Store, monkeypatch) -> list[bool]:
         connection.execute("BEGIN IMMEDIATE")
         connection.close()
         decoded.append(True)
-        return {"problem": "", "width_px": 64, "height_px": 64, "jpeg": b""}
+        return {"problem": "", "width_px": 64, "height_px": 64, "jpeg": b"", "layout": ""}
 
     monkeypatch.setattr(photo_check, "run_untrusted", decode)
     return decoded

@@ -6,7 +6,7 @@ import zlib
 
 import av
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 FORMATS = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP"}
 
@@ -120,3 +120,29 @@ def with_gain_map(still: bytes) -> bytes:
     file = io.BytesIO()
     Image.open(io.BytesIO(still)).save(file, "MPO", save_all=True, append_images=[Image.new("L", (16, 16), 128)])
     return file.getvalue()
+
+
+def layouts() -> dict[str, bytes]:
+    """A plain photo, and pictures that are none, by what `layout_of` says of them."""
+    plain = Image.open(io.BytesIO(photo(3, width_px=400, height_px=400)))
+    collage = Image.new("RGB", (800, 800))
+    for place in range(4):
+        piece = Image.open(io.BytesIO(photo(20 + place, width_px=400, height_px=400)))
+        collage.paste(piece, (place % 2 * 400, place // 2 * 400))
+    chart = Image.new("RGB", (700, 600), "white")
+    over = plain.resize((800, 800))
+    small, large = ImageFont.load_default(34), ImageFont.load_default(96)
+    for row in range(8):
+        for column in range(6):
+            ImageDraw.Draw(chart).text((30 + column * 110, 30 + row * 70), f"{row}{column}8", "black", small)
+    for row in range(5):
+        line = (20, 40 + row * 140)
+        ImageDraw.Draw(over).text(line, "BUY TWO GET ONE", "white", large, stroke_width=3, stroke_fill="red")
+    framed = ImageOps.pad(plain.resize((300, 500)), (800, 800), color="white")
+    drawn = {"photo": plain, "framed": framed, "collage": collage, "chart": chart, "over": over}
+    files = {}
+    for name, picture in drawn.items():
+        file = io.BytesIO()
+        picture.save(file, "JPEG", quality=85)
+        files[name] = file.getvalue()
+    return files

@@ -2,18 +2,21 @@
 
 import asyncio
 import html
+from dataclasses import replace
 
 import pytest
 from starlette.requests import Request
 
 from livecart.core.errors import RecognizerBusy
 from livecart.shop.admin.views.photos import PhotosPage
-from livecart.shop.repositories import audit, negatives, photos, products
+from livecart.shop.errors import InvalidValue
+from livecart.shop.repositories import audit, bulk, image_fetches, negatives, photos, products
+from livecart.shop.repositories.photo_check import read_photo
 from livecart.shop.schemas.product import PhotoInfo
 from tests.shop.admin_pages import Client, Pages, detection
 from tests.shop.api_clients import app_of, client_of, token_of
 from tests.shop.catalog_stores import add, others_write_while_decoding, patch
-from tests.shop.photo_files import photo
+from tests.shop.photo_files import layouts, photo
 
 
 @pytest.fixture
@@ -219,3 +222,35 @@ def test_the_photo_page_shows_them_and_takes_them_away(taught):
     client.get("/photos?sku=1001")
     client.post("/photos/negative/remove", {"sku": "1001", "digest": newer})
     assert "该商品没有这张反例" in client.get("/photos?sku=1001").text
+
+
+def test_pictures_of_a_feed_that_wait_for_a_person_are_shown_used_or_left_out(site):
+    service = site.service
+    with service.store.write("feed") as session:
+        urls = tuple(f"https://cdn.example.com/{name}.jpg" for name in ("collage", "chart", "gone"))
+        bulk.upsert(session, [patch("1001", image_urls=urls)], source="douyin")
+        collage, chart, gone = image_fetches.take(session, 10)
+        for due, name in ((collage, "collage"), (chart, "chart")):
+            kept = replace(read_photo(layouts()[name]), layout="collage" if name == "collage" else "text")
+            assert not image_fetches.keep(session, service.photos, due, kept, etag=None, again_s=None)
+        image_fetches.refuse(session, gone, InvalidValue("photo", "image_status", status=410), again_s=None)
+        held = {each.url[24:-4]: each.digest for each in image_fetches.of_product(session, "1001")}
+    client, reader = site.client("edit"), site.client("read")
+    overview = html.unescape(reader.get("/sync").text)
+    for text in ("douyin", "image_status", "服务器回复状态 410", "image_collage", "/photos?sku=1001"):
+        assert text in overview, text
+    page = html.unescape(reader.get("/photos?sku=1001").text)
+    assert "像是尺码表" in page
+    assert "held/use" not in page, "who only reads decides nothing"
+    assert "held/use" in client.get("/photos?sku=1001").text
+    form = {"sku": "1001", "digest": held["collage"]}
+    shown = reader.get(f"/photos/held?sku=1001&digest={held['collage']}")
+    assert (shown.status_code, shown.content) == (200, read_photo(layouts()["collage"]).data)
+    assert reader.get(f"/photos/held?sku=none&digest={held['collage']}").status_code == 404
+    assert reader.post("/photos/held/use", form).status_code == 403
+    for _ in range(2):
+        assert client.post("/photos/held/use", form).status_code == 303
+    assert "没有这张待确认的图片" in html.unescape(client.get("/photos?sku=1001").text)
+    client.post("/photos/held/leave-out", form | {"digest": held["chart"]})
+    assert digests(site) == [held["collage"]]
+    assert reader.get(f"/photos/held?sku=1001&digest={held['chart']}").status_code == 404

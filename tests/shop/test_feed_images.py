@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from benchmarks import bench_feed_photos
-from livecart.shop.errors import StoreUnavailable
+from livecart.shop.errors import InvalidValue, NotFound, StoreUnavailable
 from livecart.shop.import_export.rows import image_urls
 from livecart.shop.repositories import bulk, image_fetches, photos, products
 from livecart.shop.repositories.blobs import BlobFolder
@@ -16,7 +16,7 @@ from livecart.shop.sync.merchant_xml import MerchantXmlSettings
 from livecart.shop.sync.source import NO_VALIDATORS
 from tests.shop.catalog_stores import patch
 from tests.shop.feed_server import Answer, FeedServer
-from tests.shop.photo_files import photo
+from tests.shop.photo_files import layouts, photo
 from tests.shop.picture_cdn import Cdn
 
 CDN = "https://cdn.example.com"
@@ -52,7 +52,10 @@ def name_images(store, *urls, sku="1001", source="feed"):
 
 def shown(store, sku="1001"):
     with store.read() as session:
-        return [(each.state, each.reason) for each in image_fetches.of_product(session, sku)]
+        return [
+            (each.state, each.reason and f"{each.code}: {each.reason}")
+            for each in image_fetches.of_product(session, sku)
+        ]
 
 
 def names(store, sku="1001"):
@@ -65,7 +68,7 @@ def test_pictures_become_photos_and_are_fetched_once(store, fetch, cdn, clock):
     name_images(store, f"{CDN}/a.jpg", f"{CDN}/b.jpg", f"{CDN}/none.jpg")
     stats = fetch()
     assert names(store) == ["a.jpg", "b.jpg"]
-    assert shown(store) == [("in", None), ("in", None), ("refused", "status 404")]
+    assert shown(store) == [("in", None), ("in", None), ("refused", "image_status: status 404")]
     assert (stats.kept, stats.refused, stats.crashes) == (2, 1, 0)
     cdn.asked.clear()
     name_images(store, f"{CDN}/a.jpg", f"{CDN}/b.jpg", f"{CDN}/none.jpg")
@@ -103,13 +106,13 @@ def test_the_feeds_photos_are_replaced_and_the_staffs_stay(store, fetch, cdn, bl
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (Answer(b"<html>"), "photo"),
-        (Answer(b"\xff\xd8\xff" + b"x" * 100), "photo"),
-        (Answer(b"x" * (17 * 2**20)), "more than 16 MiB"),
-        (Answer(status=302, headers={"Location": "http://cdn.example.com/a.jpg"}), "no https address"),
-        (Answer(status=302, headers={"Location": "/picture.jpg"}), "more than 3 redirects"),
-        (Answer(status=302, headers={"Location": "https://user@cdn.example.com/"}), "no https address"),
-        (Answer(status=410), "status 410"),
+        (Answer(b"<html>"), "photo_of_no_kind"),
+        (Answer(b"\xff\xd8\xff" + b"x" * 100), "photo_damaged"),
+        (Answer(b"x" * (17 * 2**20)), "photo_too_large"),
+        (Answer(status=302, headers={"Location": "http://cdn.example.com/a.jpg"}), "image_not_https"),
+        (Answer(status=302, headers={"Location": "/picture.jpg"}), "image_redirects"),
+        (Answer(status=302, headers={"Location": "https://user@cdn.example.com/"}), "image_not_https"),
+        (Answer(status=410), "image_status: status 410"),
     ],
 )
 def test_what_is_no_picture_is_refused_and_the_next_one_comes(store, fetch, cdn, answer, reason):
@@ -124,14 +127,14 @@ def test_what_may_come_yet_is_tried_again_and_in_the_end_refused(store, fetch, c
     cdn.answers = {"/a.jpg": Answer(status=503, headers={"Retry-After": "600"})}
     name_images(store, f"{CDN}/a.jpg")
     fetch()
-    assert shown(store) == [("pending", "status 503")]
+    assert shown(store) == [("pending", "image_status: status 503")]
     clock.pass_s(599)
     fetch()
     assert len(cdn.asked) == 1
     for _ in range(6):
         clock.pass_s(90_000)
         fetch()
-    assert (len(cdn.asked), shown(store)) == (7, [("refused", "status 503")])
+    assert (len(cdn.asked), shown(store)) == (7, [("refused", "image_status: status 503")])
     cdn.answers["/a.jpg"] = Answer(photo(1))
     clock.pass_s(7 * 86_400)
     fetch()
@@ -147,7 +150,9 @@ def test_a_host_that_does_not_answer_is_left_alone_and_costs_no_try(store, blobs
     async def get_alive(session, due):
         asked.append(due.url)
         if due.host == "dead.example.com":
-            raise images._Later("no connection: ClientConnectorError", of_host=True)
+            raise images._Later(
+                InvalidValue("photo", "image_no_connection", cause="ClientConnectorError"), of_host=True
+            )
         return await get(session, due)
 
     monkeypatch.setattr(images, "_get", get_alive)
@@ -182,7 +187,7 @@ def test_without_a_successor_a_photo_stays(store, fetch, cdn, clock):
     fetch()
     clock.pass_s(61)
     fetch()
-    assert (names(store), shown(store)) == (["a.jpg"], [("refused", "status 404")])
+    assert (names(store), shown(store)) == (["a.jpg"], [("refused", "image_status: status 404")])
 
 
 def test_a_photo_that_staff_took_away_stays_away_and_nothing_is_written(store, fetch, cdn, clock):
@@ -216,6 +221,47 @@ def test_a_host_is_asked_for_two_at_a_time(store, fetch, cdn):
     name_images(store, *(f"{CDN}/{number}.jpg" for number in range(8)))
     fetch()
     assert (len(names(store)), cdn.most_at_once <= 2) == (8, True)
+
+
+def test_what_is_no_single_photo_waits_for_a_person(store, blobs, fetch, cdn):
+    pictures = layouts()
+    cdn.answers = {f"/{name}.jpg": Answer(data, headers={"ETag": f'"{name}"'}) for name, data in pictures.items()}
+    name_images(store, *(f"{CDN}/{name}.jpg" for name in pictures))
+    assert (fetch().kept, fetch().held, names(store)) == (2, 3, ["framed.jpg", "photo.jpg"])
+    with store.read() as session:
+        found = {each.url.rpartition("/")[2]: each for each in image_fetches.of_product(session, "1001", language="zh")}
+        held = {name: (each.code, each.digest) for name, each in found.items() if each.state == "held"}
+        assert image_fetches.held_digests(session) == {digest for _, digest in held.values()}
+        assert image_fetches.skus_with_held(session, 10) == ["1001"]
+    codes = {"collage.jpg": "image_collage", "chart.jpg": "image_text", "over.jpg": "image_text"}
+    assert {name: code for name, (code, _) in held.items()} == codes
+    assert "尺码表" in found["chart.jpg"].reason
+    with store.write("staff") as session:
+        image_fetches.use_held(session, blobs, "1001", held["collage.jpg"][1])
+        image_fetches.leave_out(session, "1001", held["chart.jpg"][1])
+        with pytest.raises(NotFound):
+            image_fetches.use_held(session, blobs, "1001", held["chart.jpg"][1])
+    assert names(store) == ["collage.jpg", "framed.jpg", "photo.jpg"]
+    with store.read() as session:
+        of_feed = image_fetches.by_source(session)["feed"]
+    assert of_feed.states == {"in": 3, "left_out": 1, "held": 1}
+    assert {why.reason for why, _ in of_feed.reasons} == {"image_text"}
+    name_images(store, f"{CDN}/photo.jpg")
+    fetch()
+    assert names(store) == ["photo.jpg"], "those that are named no more go, held or not"
+
+
+def test_a_photo_that_becomes_a_collage_there_stays_as_it_is(store, fetch, cdn, clock):
+    cdn.answers = {"/a.jpg": Answer(photo(1), headers={"ETag": '"1"'})}
+    name_images(store, f"{CDN}/a.jpg")
+    fetch()
+    with store.read() as session:
+        before = products.get(session, "1001").photos
+    cdn.answers = {"/a.jpg": Answer(layouts()["collage"], headers={"ETag": '"2"'})}
+    clock.pass_s(90_000)
+    fetch()
+    with store.read() as session:
+        assert (products.get(session, "1001").photos, shown(store)) == (before, [("in", None)])
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from livecart.shop.repositories.photo_layout import Layout
 from livecart.shop.schemas.product import PhotoKind
 
 #: Encoders write some hundred; 16 MiB of the smallest ones would take seconds.
@@ -31,12 +32,16 @@ _ORIENTATION = 0x0112
 
 @dataclass(frozen=True, slots=True)
 class PhotoBytes:
-    """A photo without its metadata. `width_px` and `height_px` are the largest that any header in it says."""
+    """A photo without its metadata. `width_px` and `height_px` are the largest that any header in it says.
+
+    `layout`: of `check_photo`, where it was decoded.
+    """
 
     kind: PhotoKind
     width_px: int
     height_px: int
     data: bytes
+    layout: Layout = ""
 
 
 def parse_photo(data: bytes, kind: PhotoKind) -> PhotoBytes:

@@ -4,9 +4,12 @@ HEIC and AVIF are kept as JPEG: not every browser shows them, and cards do; nor 
 """
 
 import io
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import TypedDict
 
+import numpy as np
 import pi_heif
 from PIL import Image, ImageOps
 
@@ -14,6 +17,7 @@ from contract.images import PILLOW_FORMATS, ImageKind, are_too_many_scans, count
 from livecart.core.untrusted import OverLimit, preload, run_untrusted
 from livecart.shop.errors import InvalidValue
 from livecart.shop.repositories.photo_bytes import PhotoBytes, parse_photo
+from livecart.shop.repositories.photo_layout import SIDE_PX, Layout, layout_of
 from livecart.shop.schemas.product import PhotoKind
 
 #: As the archive's limits: handler/model-config.yaml, images.
@@ -74,7 +78,7 @@ def check_photo(data: bytes) -> PhotoBytes:
     if found["problem"]:
         raise InvalidValue("photo", "photo_damaged", kind=kind, cause=found["problem"])
     _check_pixels(found["width_px"], found["height_px"])
-    return photo or read_photo(found["jpeg"])
+    return replace(photo or read_photo(found["jpeg"]), layout=found["layout"])
 
 
 def _kind_of(data: bytes) -> ImageKind:
@@ -105,21 +109,38 @@ class _Decoded(TypedDict):
     width_px: int
     height_px: int
     jpeg: bytes
+    layout: Layout
 
 
 def _decode(kind: ImageKind, data: bytes) -> _Decoded:
     try:
         with Image.open(io.BytesIO(data), formats=(PILLOW_FORMATS[kind],)) as image:
-            found = _Decoded(problem="", width_px=image.width, height_px=image.height, jpeg=b"")
+            found = _Decoded(problem="", width_px=image.width, height_px=image.height, jpeg=b"", layout="")
             if image.width * image.height <= MOST_PIXELS:
                 image.load()
                 if kind not in _KEPT_KINDS:
                     found["jpeg"] = _as_jpeg(image)
+                found["layout"] = _layout(image)
             return found
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001  Pillow's decoders raise nearly anything on hostile bytes
-        return _Decoded(problem=str(error) or type(error).__name__, width_px=0, height_px=0, jpeg=b"")
+        return _Decoded(problem=str(error) or type(error).__name__, width_px=0, height_px=0, jpeg=b"", layout="")
+
+
+def _layout(image: Image.Image) -> Layout:
+    # A mode that is not made smaller is read all the same.
+    with suppress(ValueError):
+        image.thumbnail((SIDE_PX, SIDE_PX), Image.Resampling.BOX)
+        return layout_of(np.asarray(_on_white(image).convert("RGB")))
+    return ""
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
 
 
 def _as_jpeg(image: Image.Image) -> bytes:
@@ -127,9 +148,6 @@ def _as_jpeg(image: Image.Image) -> bytes:
     profile = image.info.get("icc_profile")
     image = ImageOps.exif_transpose(image)
     image.thumbnail((_JPEG_SIDE_PX, _JPEG_SIDE_PX))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     file = io.BytesIO()
-    image.convert("RGB").save(file, "JPEG", quality=_JPEG_QUALITY, icc_profile=profile)
+    _on_white(image).convert("RGB").save(file, "JPEG", quality=_JPEG_QUALITY, icc_profile=profile)
     return file.getvalue()

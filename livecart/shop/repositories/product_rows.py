@@ -144,6 +144,8 @@ def plan_images(session: Session, urls: Mapping[int, Sequence[str]]) -> None:
     at_s = now_s(session)
     for key, row in known.items():
         if key not in wanted:
+            # What is held is nobody's photo.
+            row.digest = None if row.state == "held" else row.digest
             row.state, row.next_try_at_s = "replaced", at_s
     for product_id, named in urls.items():
         for position, url in enumerate(named):

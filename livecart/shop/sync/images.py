@@ -54,24 +54,22 @@ _NAMES = ThreadedNames()
 
 @dataclass
 class ImageStats:
-    """Counted since the start. `crashes` are faults of ours."""
+    """Counted since the start. `held` wait for a person; `crashes` are faults of ours."""
 
     kept: int = 0
+    held: int = 0
     unchanged: int = 0
     refused: int = 0
     retried: int = 0
     crashes: int = 0
 
 
-class _Refused(Exception):
-    """It is none, or is not to be had."""
-
-
 class _Later(Exception):
     """It may come yet, after `after_s` at the soonest. `of_host`: its host is to be left alone."""
 
-    def __init__(self, reason: str, *, after_s: float = 0.0, of_host: bool = False) -> None:
-        super().__init__(reason)
+    def __init__(self, why: CatalogError, *, after_s: float = 0.0, of_host: bool = False) -> None:
+        super().__init__(str(why))
+        self.why = why
         self.after_s = after_s
         self.of_host = of_host
 
@@ -168,30 +166,32 @@ class ImageFetcher:
                 photo = await loop.run_in_executor(self._threads, check_photo, data)
                 again_s = AGAIN_AFTER_S if etag else None
                 keep = partial(image_fetches.keep, blobs=self._blobs, due=due, photo=photo, etag=etag, again_s=again_s)
-                await self._edit(keep)
-                self.stats.kept += 1
+                if await self._edit(keep):
+                    self.stats.kept += 1
+                else:
+                    self.stats.held += 1
             except StoreUnavailable:
                 raise
-            except (_Refused, InvalidValue) as error:
-                await self._refuse(due, str(error))
+            except InvalidValue as error:
+                await self._refuse(due, error)
             except _Later as error:
                 await self._put_off(due, error)
             except CatalogError as error:
-                await self._put_off(due, _Later(str(error)))
+                await self._put_off(due, _Later(error))
             except Exception as error:  # noqa: BLE001  whatever one picture does, the others come
                 self.stats.crashes += 1
                 _log.exception("the picture %s of %s", _shown(due.url), due.sku)
-                await self._put_off(due, _Later(f"unexpected {type(error).__name__}"))
+                await self._put_off(due, _Later(InvalidValue("photo", "image_crash", cause=type(error).__name__)))
 
     def _check_host(self, host: str) -> None:
         pause, now_s = self._pauses.get(host), asyncio.get_running_loop().time()
         if pause is not None and pause.until_s > now_s:
-            raise _Later("its host does not answer", of_host=True)
+            raise _Later(InvalidValue("photo", "image_host_left_alone"), of_host=True)
 
-    async def _refuse(self, due: Due, reason: str) -> None:
+    async def _refuse(self, due: Due, why: CatalogError) -> None:
         self.stats.refused += 1
-        _log.warning("the picture %s of %s is refused: %s", _shown(due.url), due.sku, reason)
-        await self._edit(partial(image_fetches.refuse, due=due, reason=printable(reason), again_s=REFUSED_AGAIN_S))
+        _log.warning("the picture %s of %s is refused: %s", _shown(due.url), due.sku, why.text())
+        await self._edit(partial(image_fetches.refuse, due=due, why=why, again_s=REFUSED_AGAIN_S))
 
     async def _put_off(self, due: Due, error: _Later) -> None:
         now_s = asyncio.get_running_loop().time()
@@ -203,13 +203,13 @@ class ImageFetcher:
                 pause.until_s = now_s + pause.length_s
             again_s = pause.until_s - now_s
         elif due.tries >= len(RETRY_WAITS_S):
-            await self._refuse(due, str(error))
+            await self._refuse(due, error.why)
             return
         else:
             again_s = max(RETRY_WAITS_S[due.tries], error.after_s)
         self.stats.retried += 1
-        reason, counts = printable(str(error)), not error.of_host
-        await self._edit(partial(image_fetches.put_off, due=due, reason=reason, again_s=again_s, counts=counts))
+        counts = not error.of_host
+        await self._edit(partial(image_fetches.put_off, due=due, why=error.why, again_s=again_s, counts=counts))
 
 
 async def fetch_all(fetcher: ImageFetcher, on_progress: Callable[[int], None]) -> None:
@@ -238,27 +238,30 @@ async def _get(session: aiohttp.ClientSession, due: Due) -> tuple[bytes, str | N
                 return await _read(answer), _etag_of(answer)
     except aiohttp.ClientConnectorError as error:
         if isinstance(error.os_error, AddressNotPublic):
-            raise _Refused("its address is not public") from error
-        raise _Later(f"no connection: {type(error).__name__}", of_host=True) from error
+            raise InvalidValue("photo", "image_not_public") from error
+        why = InvalidValue("photo", "image_no_connection", cause=type(error).__name__)
+        raise _Later(why, of_host=True) from error
     except (aiohttp.InvalidURL, ValueError) as error:
-        raise _Refused("no URL of a picture") from error
+        raise InvalidValue("photo", "image_url_bad") from error
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise _Later(f"no answer: {type(error).__name__}", of_host=True) from error
-    raise _Refused(f"more than {_MOST_REDIRECTS} redirects")
+        why = InvalidValue("photo", "image_no_answer", cause=type(error).__name__)
+        raise _Later(why, of_host=True) from error
+    raise InvalidValue("photo", "image_redirects", most=_MOST_REDIRECTS)
 
 
 def _check_url(url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme != "https" or not parts.hostname or parts.username is not None:
-        raise _Refused(f"{_shown(url)} is no https address")
+        raise InvalidValue("photo", "image_not_https", url=_shown(url))
 
 
 def _failure(answer: aiohttp.ClientResponse) -> Exception:
+    why = InvalidValue("photo", "image_status", status=answer.status)
     if answer.status not in _MAY_COME:
-        return _Refused(f"status {answer.status}")
+        return why
     after = answer.headers.get("Retry-After", "")
     after_s = min(float(after[:9]), _MOST_PAUSE_S) if after.isdecimal() else 0.0
-    return _Later(f"status {answer.status}", after_s=after_s, of_host=answer.status == _TOO_MANY)
+    return _Later(why, after_s=after_s, of_host=answer.status == _TOO_MANY)
 
 
 async def _read(answer: aiohttp.ClientResponse) -> bytes:
@@ -266,7 +269,7 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes:
     async for chunk in answer.content.iter_chunked(_CHUNK_BYTES):
         data += chunk
         if len(data) > MOST_BYTES:
-            raise _Refused(f"more than {MOST_BYTES // 2**20} MiB")
+            raise InvalidValue("photo", "photo_too_large", size_bytes=len(data), most_bytes=MOST_BYTES)
     return bytes(data)
 
 

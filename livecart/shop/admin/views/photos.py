@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette_admin.flash import flash
+from starlette_admin.i18n import get_locale
 from starlette_admin.routing import route
 
 from livecart.core.errors import RecognizerError
@@ -24,7 +25,7 @@ from livecart.shop.repositories import image_fetches, negatives, photos, product
 from livecart.shop.repositories.blobs import BlobFolder
 from livecart.shop.repositories.image_fetches import Image
 from livecart.shop.repositories.negatives import Negative
-from livecart.shop.repositories.photo_check import SUFFIX, check_photo
+from livecart.shop.repositories.photo_check import SUFFIX, check_photo, read_photo
 from livecart.shop.schemas.product import PhotoInfo, Product
 
 _log = logging.getLogger(__name__)
@@ -47,13 +48,14 @@ class PhotosPage(Page):
     @route("", name="photos")
     async def index(self, request: Request) -> Response:
         """All photos of a product; the new ones are previewed at once."""
-        sku = request.query_params.get("sku", "")
+        sku, language = request.query_params.get("sku", ""), get_locale()
 
         def work(session: Session) -> tuple[Product, list[Negative], list[Image]] | None:
             product = products.find(session, sku)
             if product is None:
                 return None
-            return product, negatives.of_product(session, sku), image_fetches.of_product(session, sku)
+            images = image_fetches.of_product(session, sku, language=language)
+            return product, negatives.of_product(session, sku), images
 
         found = await read(self.store, work)
         if found is None:
@@ -92,6 +94,33 @@ class PhotosPage(Page):
         return await self.write_and_return(
             request, lambda session: photos.remove(session, sku, digest), done="photo_removed", sku=sku
         )
+
+    @route("/held", name="photos-held")
+    async def held(self, request: Request) -> Response:
+        """A picture of a feed that waits for a person."""
+        sku, digest = (request.query_params.get(name, "") for name in ("sku", "digest"))
+        try:
+            held = partial(image_fetches.held_file, blobs=self._blobs, sku=sku, digest=digest)
+            data = read_photo(await read(self.store, held))
+        except (NotFound, InvalidValue) as error:
+            raise HTTPException(404) from error
+        return image_reply(data.data, data.kind, digest)
+
+    @route("/held/use", methods=["POST"], name="photos-held-use")
+    async def use_held(self, request: Request) -> Response:
+        need(request, "edit")
+        form = await request.form()
+        sku, digest = text_of(form, "sku"), text_of(form, "digest")
+        use = partial(image_fetches.use_held, blobs=self._blobs, sku=sku, digest=digest)
+        return await self.write_and_return(request, use, done="photo_added", sku=sku)
+
+    @route("/held/leave-out", methods=["POST"], name="photos-held-leave-out")
+    async def leave_out(self, request: Request) -> Response:
+        need(request, "edit")
+        form = await request.form()
+        sku, digest = text_of(form, "sku"), text_of(form, "digest")
+        leave_out = partial(image_fetches.leave_out, sku=sku, digest=digest)
+        return await self.write_and_return(request, leave_out, done="image_now_left_out", sku=sku)
 
     @route("/file", name="photos-file")
     async def file(self, request: Request) -> Response:

@@ -1,6 +1,7 @@
-"""Feeds and what they brought; the snapshot that archives follow."""
+"""Feeds, what they and their pictures brought; the snapshot that archives follow."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from anyio import to_thread
 from sqlalchemy.orm import Session
@@ -10,17 +11,19 @@ from starlette_admin.flash import flash
 from starlette_admin.routing import route
 
 from contract.uncertain_products import UncertainProducts
-from livecart.shop.admin.texts import later, t
+from livecart.shop.admin.texts import later, refusal, t
 from livecart.shop.admin.views.page import Page, need, read
 from livecart.shop.database.session import revision
 from livecart.shop.errors import PublishError
 from livecart.shop.publish.publisher import PublisherStats
 from livecart.shop.publish.snapshot_folder import Published
+from livecart.shop.repositories import image_fetches
 from livecart.shop.service import CatalogService
 from livecart.shop.sync import runs
-from livecart.shop.sync.runs import Run
 
 _RUNS = 30
+#: Products with pictures that wait for a person; the next ones stand there when these are done.
+_MOST_HELD = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +67,17 @@ class SyncPage(Page):
     async def index(self, request: Request) -> Response:
         feeds = self._service.settings.feeds
 
-        def work(session: Session) -> tuple[list[Run], dict[str, Run]]:
-            last = {run.source: run for feed in feeds for run in runs.latest(session, feed.name, limit=1)}
-            return runs.latest(session, limit=_RUNS), last
+        def work(session: Session) -> dict[str, Any]:
+            return {
+                "runs": runs.latest(session, limit=_RUNS),
+                "last": {run.source: run for feed in feeds for run in runs.latest(session, feed.name, limit=1)},
+                "images": image_fetches.by_source(session),
+                "held": image_fetches.skus_with_held(session, _MOST_HELD),
+            }
 
-        latest, last = await read(self.store, work)
+        found = await read(self.store, work)
         state = await publish_state(self._service)
-        return self.show(request, "sync.html", state=state, runs=latest, feeds=feeds, last=last)
+        return self.show(request, "sync.html", state=state, feeds=feeds, refusal=refusal, **found)
 
     @route("/publish", methods=["POST"], name="sync-publish")
     async def publish(self, request: Request) -> Response:
