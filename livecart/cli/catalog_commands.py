@@ -33,10 +33,11 @@ them to this version.
   livecart catalog import my-shop --allow shop.example.com --config rooms.toml
   livecart catalog token create till --role edit --url sqlite:///catalog.db --folder catalog
 """
-_IMPORT = """导入：商品目录、product_links.json、CSV 或 Excel。
+_IMPORT = """导入：商品目录、product_links.json、CSV 或 Excel，或装有表格和图片的 zip。
 
-Create and change what SOURCE holds: a catalog folder, a product_links.json, a .csv or a .xlsx. What it does not name
-stays. It may be run again after a failure.
+Create and change what SOURCE holds: a catalog folder, a product_links.json, a .csv or a .xlsx, or a .zip of one. Files
+that a table's column of pictures names, beside it, become photos. What it does not name stays. It may be run again
+after a failure.
 
 \b
   livecart catalog import my-shop --allow shop.example.com

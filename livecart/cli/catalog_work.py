@@ -18,8 +18,8 @@ from livecart.shop.connectors.platform_source import Checked, PlatformSource
 from livecart.shop.errors import FeedError, InvalidValue
 from livecart.shop.import_export.folder import export_folder, import_folder
 from livecart.shop.import_export.links_file import export_links, import_links
-from livecart.shop.import_export.spreadsheet import TABLE_ENDINGS, read_table, write_csv
-from livecart.shop.import_export.table_import import import_table
+from livecart.shop.import_export.spreadsheet import TABLE_ENDINGS, write_csv
+from livecart.shop.import_export.table_folder import ZIP, import_table_file
 from livecart.shop.import_export.training import export_training
 from livecart.shop.repositories import hosts, image_fetches, products, tokens
 from livecart.shop.schemas.product import check_patch
@@ -58,19 +58,19 @@ def upgrade(service: CatalogService) -> CommandResult:
 
 
 def bring_in(service: CatalogService, source: Path, *, allow: Sequence[str], dry_run: bool) -> CommandResult:
-    is_table = source.suffix.casefold() in TABLE_ENDINGS
+    is_table = source.suffix.casefold() in {*TABLE_ENDINGS, ZIP}
     if dry_run and not is_table:
-        raise SettingsError("--dry-run is for tables (.csv, .tsv, .txt, .xlsx)")
+        raise SettingsError("--dry-run is for tables (.csv, .tsv, .txt, .xlsx, .zip)")
     with service.store.write(who()) as session:
         for pattern in allow:
             hosts.allow(session, pattern)
     if source.is_dir() or source.name == CATALOG_FILE:
         return _from_folder(service, source if source.is_dir() else source.parent)
-    data = bytes_of(source)
     if is_table:
-        return _from_table(service, data, source.name, dry_run)
+        return _from_table(service, source, dry_run)
+    data = bytes_of(source)
     if source.suffix.casefold() != ".json":
-        raise SettingsError(f"{source}: name a catalog folder, a product_links.json, a .csv or a .xlsx")
+        raise SettingsError(f"{source}: name a catalog folder, a product_links.json, a .csv, a .xlsx or a .zip of one")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -242,16 +242,24 @@ def _from_folder(service: CatalogService, folder: Path) -> CommandResult:
     done = import_folder(service.store, service.photos, folder, who=who())
     counts = done.upserted
     lines = [f"{_counts(counts.created, counts.changed, counts.unchanged)}, {done.photos} 张照片 photos"]
-    lines += [f"照片不可用 no photo: {sku}: {path}: {reason}" for sku, path, reason in done.bad_photos[:MOST_LINES]]
-    bad = [{"sku": sku, "path": path, "reason": reason} for sku, path, reason in done.bad_photos]
+    bad = _bad_photos(done.bad_photos, lines)
     return CommandResult({**asdict(counts), "photos": done.photos, "bad_photos": bad}, lines)
 
 
-def _from_table(service: CatalogService, data: bytes, name: str, dry_run: bool) -> CommandResult:
-    done = import_table(service.store, read_table(data, name), who=who(), dry_run=dry_run)
+def _from_table(service: CatalogService, source: Path, dry_run: bool) -> CommandResult:
+    done, photos = import_table_file(service.store, service.photos, source, who=who(), dry_run=dry_run)
     lines = [_counts(done.created, done.changed, done.unchanged) + ("（试算 dry run）" if dry_run else "")]
     lines += [f"有误 wrong: {row}" for row in done.bad_rows[:MOST_LINES]]
-    return CommandResult(msgspec.to_builtins(done), lines, is_good=not done.bad)
+    if photos.count or photos.bad:
+        lines.append(f"{photos.count} 张照片 photos")
+    bad = _bad_photos(photos.bad, lines)
+    data = {**msgspec.to_builtins(done), "photos": photos.count, "bad_photos": bad}
+    return CommandResult(data, lines, is_good=not done.bad)
+
+
+def _bad_photos(bad: Sequence[tuple[str, str, str]], lines: list[str]) -> list[dict[str, str]]:
+    lines += [f"照片不可用 no photo: {sku}: {path}: {reason}" for sku, path, reason in bad[:MOST_LINES]]
+    return [{"sku": sku, "path": path, "reason": reason} for sku, path, reason in bad]
 
 
 def _counts(created: int, changed: int, unchanged: int) -> str:

@@ -105,7 +105,7 @@ def import_folder(store: Store, blobs: BlobFolder, folder: Path, *, who: str) ->
         wanted += [(name, negatives.add) for name in reversed(entry.negatives)]
         for name, add in wanted:
             try:
-                data = check_photo(_photo_bytes(folder, name)).data
+                data = check_photo(photo_bytes(folder, name)).data
                 store.edit(who, partial(_added, add, blobs, sku, data))
             except InvalidValue as error:
                 done.bad_photos.append((sku, name, error.text()))
@@ -187,7 +187,7 @@ def _patch(entry: CatalogEntry, where: str) -> ProductPatch:
     return to_patch(given, f"{where}: sku {entry.sku!r}")
 
 
-def _photo_bytes(folder: Path, name: str) -> bytes:
+def photo_bytes(folder: Path, name: str) -> bytes:
     """A photo's bytes; nothing outside the folder, not by a link either."""
     parts: Iterable[str] = PurePosixPath(name).parts
     if "\\" in name or "\0" in name or ".." in parts or PurePosixPath(name).is_absolute():

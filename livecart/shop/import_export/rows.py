@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from pathlib import PurePosixPath
 from typing import Any
 
 from contract.catalog import Variant
@@ -21,7 +22,10 @@ from livecart.shop.schemas.product import ProductPatch, is_image_url
 _MORE_FIELDS = frozenset({"sku", "sale_price", "sale_from", "sale_to", "in_stock", "item_group_id", "spec"})
 #: A comma may also be part of one.
 _BETWEEN_URLS = re.compile(r"\s+|(?<![,;|，；、])[,;|，；、]+(?=(?:https?:)?//)")
+_BETWEEN_FILES = re.compile(r"[\n\r,;|，；、]")
 _MOST_URLS_CHARS = 50_000
+#: A picture's file name ends so.
+IMAGE_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".avif"})
 _SCHEME = re.compile(r"^(https?:)?//", re.IGNORECASE)
 
 
@@ -69,10 +73,12 @@ class RowReader:
     Attributes:
         at: as of `read_row`.
         point_is_decimal: as of `read_price`.
+        files: of pictures, by product, that good rows named so far.
     """
 
     at: datetime | None = None
     point_is_decimal: bool = False
+    files: dict[str, list[str]] = field(default_factory=dict)
     #: By sku, as its first good row has it.
     _spelled: dict[str, str] = field(default_factory=dict)
     _groups: Groups = field(default_factory=Groups)
@@ -91,6 +97,8 @@ class RowReader:
         spelled = str(written).strip() if isinstance(written, str | int | Decimal) else patch.sku
         if self._spelled.setdefault(patch.sku, spelled) != spelled:
             return InvalidValue("sku", "sku_twice", where=where, sku=patch.sku)
+        if files := image_files(values.get("image_urls")):
+            self.files.setdefault(group_id or patch.sku, []).extend(files)
         return self._groups.add(group_id, patch, _specs(values.get("spec")), where) if group_id else patch
 
     def groups(self) -> Iterator[ProductPatch]:
@@ -134,6 +142,14 @@ def _variant(each: Any, exact: dict[str, Any]) -> Variant:
 
 def _specs(value: Any) -> tuple[str, ...]:
     return tuple(clean_text("spec", each).strip() for each in (value if isinstance(value, list | tuple) else [value]))
+
+
+def image_files(value: Any) -> list[str]:
+    """Names of picture files in a cell, beside or instead of addresses."""
+    if not isinstance(value, str):
+        return []
+    parts = (part.strip() for part in _BETWEEN_FILES.split(value[:_MOST_URLS_CHARS]))
+    return [part for part in parts if "://" not in part and PurePosixPath(part).suffix.casefold() in IMAGE_ENDINGS]
 
 
 def _field(name: str, value: Any) -> Any:

@@ -5,7 +5,7 @@ import io
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from itertools import islice
@@ -58,6 +58,8 @@ class Table:
     rows: Iterator[Row]
     #: Its prices say that `1.299` is not 1,299.
     point_is_decimal: bool = False
+    #: By product, the files that its cells of pictures name, of the rows read so far.
+    image_files: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def has_sale_dates(self) -> bool:
@@ -88,7 +90,7 @@ class Table:
             FeedError: it is damaged, or has too many rows.
         """
         currency = currency_of(self.heading.price_unit)
-        reader = RowReader(at, self.point_is_decimal)
+        reader = RowReader(at, self.point_is_decimal, self.image_files)
         for where, values in self.cells():
             copied = values.pop("sku_text", None)
             if isinstance(copied, str) and copied.startswith(_COPY):
