@@ -146,7 +146,7 @@ def measure(products: int, pictures: int, side_px: int, folder: Path) -> dict[st
         "named": products * pictures,
         "not_public": bad,
         "killed": vars(killed),
-        "leased_by_the_killed": left_over,
+        "pending_after_the_kill": left_over,
         "resumed": vars(resumed),
         "with_etag": asked_again,
         "again": vars(again),

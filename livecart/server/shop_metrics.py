@@ -54,7 +54,7 @@ class CatalogCollector(Collector):
         )
         yield _by(
             "images",
-            "Pictures of feeds: `kept`, `unchanged`, `refused`, `retried` later, `crashes`",
+            "Pictures of feeds: `kept`, `held` for a person, `unchanged`, `refused`, `retried` later, `crashes`",
             "what",
             asdict(self._jobs.images.stats),
         )
