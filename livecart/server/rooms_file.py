@@ -29,10 +29,12 @@ RECOGNIZER_TOKEN_VARIABLE = "LIVECART_TOKEN"
 HTTP_TOKEN_VARIABLE = "LIVECART_HTTP_TOKEN"
 TICKET_SECRET_VARIABLE = "LIVECART_TICKET_SECRET"
 CATALOG_URL_VARIABLE = "LIVECART_CATALOG_URL"
+BUS_URL_VARIABLE = "LIVECART_BUS_URL"
+CACHE_URL_VARIABLE = "LIVECART_CACHE_URL"
 
 
 class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
-    #: `memory://`, or `redis://host:port/db?prefix=livecart`.
+    #: `memory://`, or `redis://host:port/db?prefix=livecart`. LIVECART_BUS_URL stands in.
     url: str = "memory://"
 
 
@@ -92,10 +94,13 @@ def read_rooms_file(path: Path, environment: Mapping[str, str] = os.environ) -> 
     _fill_in(tables, "recognizer", "base_url", "http://127.0.0.1:8080")
     _fill_in(tables, "http", "token", environment.get(HTTP_TOKEN_VARIABLE))
     _fill_in(tables, "viewers", "secret", environment.get(TICKET_SECRET_VARIABLE))
+    _fill_in(tables, "bus", "url", environment.get(BUS_URL_VARIABLE))
     sections: dict[str, Any] = {
         name: convert_table(tables.get(name, {}), kind, f"{path}, [{name}]") for name, kind in SECTIONS.items()
     }
     _fill_in(tables, "catalog", "url", environment.get(CATALOG_URL_VARIABLE))
+    if tables["catalog"]:
+        _fill_in(tables, "catalog", "cache", environment.get(CACHE_URL_VARIABLE))
     catalog = _catalog(tables["catalog"], path)
     return RoomsFile(**sections, catalog=catalog, rooms=_rooms(tables.get("rooms", []), path))
 

@@ -108,7 +108,7 @@ class CatalogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     url: str | None = None
     #: Photos, crops for review, and the published snapshots.
     folder: str = "catalog"
-    #: `memory://`, or `redis://host:port/db?prefix=livecart`, which processes share.
+    #: `memory://`, or `redis://host:port/db?prefix=livecart`, which processes share. LIVECART_CACHE_URL stands in.
     cache: str = "memory://"
     #: No card is confirmed on what the database said longer ago, 0.2 to 60 s; standing cards are asked about as often.
     max_age_s: float = 5.0

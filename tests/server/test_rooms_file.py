@@ -139,12 +139,18 @@ def test_tokens_may_come_from_the_environment_and_the_file_wins(tmp_path):
         "LIVECART_TOKEN": "for-the-archive",
         "LIVECART_HTTP_TOKEN": "for-the-api",
         "LIVECART_TICKET_SECRET": secret,
+        "LIVECART_BUS_URL": "redis://:of-the-bus@host:1/0",
+        "LIVECART_CACHE_URL": "redis://:of-the-cache@host:1/0",
     }
     file = read_rooms_file(written(tmp_path, "[http]\nhost = '0.0.0.0'"), environment)
     tokens = (file.recognizer.token, file.http.token, file.viewers.secret)
     assert tokens == ("for-the-archive", "for-the-api", secret)
     file = read_rooms_file(written(tmp_path, "[http]\ntoken = 'from-the-file'"), environment)
     assert file.http.token == "from-the-file"
+    # Without a catalog there is no cache of one.
+    assert (file.bus.url, file.catalog) == ("redis://:of-the-bus@host:1/0", None)
+    file = read_rooms_file(written(tmp_path, "[catalog]\nurl = 'sqlite:///a.db'"), environment)
+    assert file.catalog.cache == "redis://:of-the-cache@host:1/0"
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
