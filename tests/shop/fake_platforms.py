@@ -82,6 +82,8 @@ class FakePlatform:
     renews = True
     #: Without a refresh token too.
     grants_itself = False
+    #: It leaves out of its answers what an app is not granted.
+    thins = True
     #: Hosts of its products' links, beside those that hold their ids.
     link_hosts: tuple[str, ...] = ()
 
@@ -255,6 +257,7 @@ class FakeTaobao(FakePlatform):
 
 class FakeTiktok(FakePlatform):
     kind = "tiktok"
+    thins = False
     first_id = 1_729_592_969_712_207_000
     skew_s = 300.0
 
@@ -521,6 +524,7 @@ class FakeWechat(FakePlatform):
 
 class FakeShopify(FakePlatform):
     kind = "shopify"
+    thins = False
     first_id = 8_012_345_678_000
     secrets = ("client_secret",)
     skew_s = 0.0

@@ -88,6 +88,16 @@ def test_details_are_asked_for_only_where_the_product_has_changed(fake, tmp_path
     assert str(patches[f"{fake.source(tmp_path).platform}:{changed.item_id}"].price) == "49.90"
 
 
+@of_those_with("thins")
+@pytest.mark.parametrize("forms", [1, 2])
+def test_a_stock_that_is_not_told_stays_as_it_is(fake, tmp_path, forms):
+    first = fake.products[0]
+    first.stock, first.skus = None, [Sku(str(70 + number), f"款式 {number}", 5990, None) for number in range(forms)]
+    patches, _, _ = read(fake.source(tmp_path))
+    patch = patches[f"{fake.source(tmp_path).platform}:{first.item_id}"]
+    assert (patch.stock, patch.variants, str(patch.price)) == (msgspec.UNSET, (), "59.90")
+
+
 def test_more_forms_than_a_product_may_have_are_summed(fake, tmp_path):
     first = fake.products[0]
     first.skus = [Sku(str(7000 + number), f"款式 {number}", 5990 + number, 2) for number in range(201)]

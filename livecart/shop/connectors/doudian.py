@@ -25,6 +25,7 @@ from livecart.shop.connectors.platform_source import (
     PlatformSource,
     check_template,
     fen,
+    known,
     link_of,
     texts,
 )
@@ -76,7 +77,7 @@ class _Spec(msgspec.Struct, frozen=True):
 class _SpecPrice(msgspec.Struct, frozen=True):
     sku_id: Id
     price: int | None = None
-    stock_num: int | msgspec.UnsetType | None = msgspec.UNSET
+    stock_num: int | None = None
     outer_sku_id: str | None = None
     spec_detail_ids: list[Id] | None = None
 
@@ -147,7 +148,7 @@ class DoudianSource(PlatformSource):
                     " ".join(names[value] for value in values if value in names),
                     sku.outer_sku_id or "",
                     fen(sku.price),
-                    sku.stock_num,
+                    known(sku.stock_num),
                     next((pictures[value] for value in values if value in pictures), ""),
                 )
             )

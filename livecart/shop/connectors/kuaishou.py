@@ -21,6 +21,7 @@ from livecart.shop.connectors.platform_source import (
     PlatformSource,
     check_template,
     fen,
+    known,
     link_of,
     texts,
 )
@@ -56,7 +57,7 @@ class KuaishouFeed(PlatformFeed, frozen=True, kw_only=True, tag="kuaishou"):
 class _Sku(msgspec.Struct, frozen=True, rename="camel"):
     kwai_sku_id: Id
     sku_sale_price: int | None = None
-    sku_stock: int | msgspec.UnsetType | None = msgspec.UNSET
+    sku_stock: int | None = None
     specification: str | None = None
     sku_nick: str | None = None
     image_url: str | None = None
@@ -120,7 +121,7 @@ class KuaishouSource(PlatformSource):
                 sku.specification or "",
                 sku.sku_nick or "",
                 fen(sku.sku_sale_price),
-                sku.sku_stock,
+                known(sku.sku_stock),
                 sku.image_url or "",
                 sku.is_valid in (1, None),
             )

@@ -410,6 +410,11 @@ def fen(amount: int | None) -> Decimal | None:
     return None if amount is None else Decimal(amount).scaleb(-2)
 
 
+def known(stock: int | None) -> int | UnsetType:
+    """What a platform does not say, or says null of, is not a stock that is not counted."""
+    return UNSET if stock is None else stock
+
+
 def link_of(template: str, item_id: str) -> str:
     return template.replace("{id}", item_id)
 

@@ -19,6 +19,7 @@ from livecart.shop.connectors.platform_source import (
     PlatformFeed,
     PlatformSource,
     check_template,
+    known,
     link_of,
     texts,
 )
@@ -157,7 +158,7 @@ class TaobaoSource(PlatformSource):
                     _names(sku.properties_name or ""),
                     sku.outer_id or "",
                     answer.money(sku.price),
-                    sku.quantity,
+                    known(sku.quantity),
                     next((by_property[each] for each in of if each in by_property), ""),
                     sku.status in ("normal", None),
                 )
@@ -171,7 +172,7 @@ class TaobaoSource(PlatformSource):
             on_sale=item.approve_status == "onsale",
             outer_id=item.outer_id or "",
             price=answer.money(item.price),
-            stock=item.num,
+            stock=known(item.num),
             skus=tuple(skus),
         )
 

@@ -18,6 +18,7 @@ from livecart.shop.connectors.platform_source import (
     PlatformFeed,
     PlatformSource,
     fen,
+    known,
     texts,
 )
 from livecart.shop.connectors.token_pairs import TokenPair, Tokens
@@ -58,7 +59,7 @@ class _Attribute(msgspec.Struct, frozen=True):
 class _Sku(msgspec.Struct, frozen=True):
     sku_id: Id
     sale_price: int
-    stock_num: int | msgspec.UnsetType | None = msgspec.UNSET
+    stock_num: int | None = None
     out_sku_id: str | None = None
     sku_code: str | None = None
     thumb_img: str | None = None
@@ -105,7 +106,7 @@ class WechatSource(PlatformSource):
                 " ".join(each.attr_value for each in sku.sku_attrs or () if each.attr_value),
                 sku.out_sku_id or sku.sku_code or "",
                 fen(sku.sale_price),
-                sku.stock_num,
+                known(sku.stock_num),
                 sku.thumb_img or "",
                 sku.status in (_ON_SALE, None),
             )
