@@ -3,6 +3,7 @@
 LIVECART_SHOP_SEED is another course of changes of the shop that is read meanwhile.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -17,6 +18,7 @@ from livecart.shop.connectors.platform_client import AnswerUnclear, PlatformRefu
 from livecart.shop.database.store import open_store
 from livecart.shop.errors import FeedError
 from livecart.shop.repositories import hosts, products
+from livecart.shop.schemas.product import Product, sold_as
 from livecart.shop.settings import CatalogSettings
 from livecart.shop.sync.source import NO_VALIDATORS
 from livecart.shop.sync.syncer import Syncer
@@ -421,3 +423,100 @@ def test_a_reading_that_is_stopped_goes_on_with_the_details_that_it_has(fake, tm
         read(source)
     patches, _, _ = read(fake.source(tmp_path))
     assert (len(patches), len(fake.details)) == (30, 30)
+
+
+def after_parsing(fake, change):
+    """Answers as `change` makes them, in place."""
+    good = fake.answer
+
+    def answer(request):
+        made = good(request)
+        if not isinstance(made, Answer):
+            change(made)
+        return Answer(json.dumps(made).encode()) if not isinstance(made, Answer) else made
+
+    fake.answer = answer
+
+
+def test_half_a_character_in_a_title_costs_no_product(fake, tmp_path):
+    """As of a title that was cut within an emoji."""
+    fake.products[1].title = "螺蛳粉 \ud83c"
+    after_parsing(fake, lambda made: None)
+    patches, bad, _ = read(fake.source(tmp_path))
+    assert bad == []
+    assert patches[f"{fake.source(tmp_path).platform}:{fake.products[1].item_id}"].name == "螺蛳粉 ?"
+
+
+@pytest.mark.parametrize("name", ["code", "errcode"])
+def test_a_value_that_no_answer_may_hold_is_an_error_of_the_feed(fake, tmp_path, name):
+    given = []
+    after_parsing(fake, lambda made: name in made and made.update({name: given[0]}))
+    for given[:] in [[[]], [{"a": 1}], [10**30], ["\ud83d"]]:
+        with contextlib.suppress(FeedError):
+            assert len(read(fake.source(tmp_path))[0]) == 3
+
+
+@pytest.mark.parametrize("fake", [fake for fake in FAKES if fake.kind == "shopify"], indirect=True)
+def test_a_list_that_goes_on_and_does_not_say_where_is_no_whole_list(fake, tmp_path):
+    def change(made):
+        if "products" in made.get("data", {}):
+            made["data"]["products"]["pageInfo"] = {"hasNextPage": True, "endCursor": None}
+
+    after_parsing(fake, change)
+    with pytest.raises(AnswerUnclear):
+        read(fake.source(tmp_path))
+
+
+def test_less_than_none_of_it_is_none(fake, tmp_path):
+    """As platforms say of what was oversold; a product that "stays as it is" would stay on its cards."""
+    first, second, _ = fake.products
+    first.skus = [Sku("71", "红色", 5990, -3), Sku("72", "蓝色", 6990, 2)]
+    second.sell(stock=-1)
+    patches, bad, _ = read(fake.source(tmp_path))
+    assert bad == []
+    platform = fake.source(tmp_path).platform
+    stocks = [
+        sold_as(Product(**patches[f"{platform}:{each.item_id}"].given(), sku="1")).stock for each in (first, second)
+    ]
+    # Shopify says of what may be ordered with none left that it is not counted.
+    assert stocks in ([2, 0], [None, None])
+
+
+@of_those_with("has_details", "has_changes")
+def test_a_clock_that_was_ahead_does_not_keep_a_detail(fake, tmp_path):
+    read(fake.source(tmp_path, offset_s=20))
+    fake.details.clear()
+    read(fake.source(tmp_path))
+    assert fake.details == [each.item_id for each in fake.products]
+
+
+def test_a_reading_tells_that_it_is_alive_while_details_are_refused_and_not_once_a_product(fake, tmp_path):
+    fake.products = fake.made(40)
+    pages = list(fake.source(tmp_path).pages(None, NO_VALIDATORS))
+    assert len(pages) < 12
+    for each in fake.products[1:]:
+        each.on_sale = False
+    good, asked = fake.answer, []
+
+    def answer(request):
+        before = len(fake.details)
+        made = good(request)
+        asked.append(len(fake.details) > before)
+        return fake.error(*fake.refusal("gone")) if asked[-1] and len(fake.products) == 40 else made
+
+    fake.answer = answer
+    longest = since = 0
+    for _ in fake.source(tmp_path).pages(None, NO_VALIDATORS):
+        longest, since = max(longest, len(asked) - since), len(asked)
+    assert longest < 25
+
+
+@of_those_with("has_details")
+def test_the_detail_of_another_product_is_not_taken(fake, tmp_path):
+    read(fake.source(tmp_path))
+    first, second, _ = fake.products
+    first.sell(fen=1)
+    named = fake.named
+    fake.named = lambda item_id: named(item_id if item_id != first.item_id else second.item_id)
+    patches, bad, skus = read(fake.source(tmp_path))
+    assert (len(patches), len(bad), skus) == (2, 1, [f"{fake.source(tmp_path).platform}:{first.item_id}"])

@@ -1,5 +1,6 @@
 """Details of products that were read, from one reading to the next: those that have not changed are not asked for."""
 
+import math
 import sqlite3
 import time
 from collections.abc import Collection
@@ -34,12 +35,14 @@ class Details:
         """Of the products that the last complete reading named, and that were read since."""
         return {row[0] for row in self._file.execute("SELECT id FROM details")}
 
-    def get(self, item_id: str, stamp: str | None, kind: type[T], *, not_before_s: float = 0.0) -> T | None:
-        """What was kept, if it was of that stamp (None: of any) and not earlier than `not_before_s`."""
+    def get(
+        self, item_id: str, stamp: str | None, kind: type[T], *, between_s: tuple[float, float] = (0.0, math.inf)
+    ) -> T | None:
+        """What was kept, if it was of that stamp (None: of any) and kept in between, UNIX time."""
         query = "SELECT stamp, kept_at_s, item FROM details WHERE id = ?"
         with closing(self._file.execute(query, (item_id,))) as found:
             row = found.fetchone()
-        if row is None or (stamp is not None and (row[0] != stamp or row[1] < not_before_s)):
+        if row is None or (stamp is not None and (row[0] != stamp or not between_s[0] <= row[1] <= between_s[1])):
             return None
         try:
             return msgspec.json.decode(row[2], type=kind)

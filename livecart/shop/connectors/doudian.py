@@ -153,7 +153,7 @@ class DoudianSource(PlatformSource):
                 )
             )
         return Item(
-            item_id=entry.item_id,
+            item_id=str(product.product_id),
             title=product.name,
             url=link_of(self._settings.link, entry.item_id),
             images=texts([*(product.pic or ()), product.img]),

@@ -29,6 +29,8 @@ _WITH_BODY = frozenset(range(400, 600))
 #: From where on a clock is worth a word: the narrowest limit is 30 s (TikTok Shop, ahead).
 _SKEW_S = 25.0
 _MESSAGE_CHARS = 200
+#: Of ids, money in the smallest unit and times there are no longer ones.
+_MOST_DIGITS = 20
 
 
 class Throttled(Exception):
@@ -186,7 +188,9 @@ class PlatformClient:
         if fetched.date_s is not None:
             self.skew_s = self.clock() - fetched.date_s
         try:
-            value = json.loads(body.getvalue(), parse_float=Decimal, parse_constant=_no_constant)
+            value = _encodable(
+                json.loads(body.getvalue(), parse_float=Decimal, parse_int=_whole_number, parse_constant=_no_constant)
+            )
         except (ValueError, RecursionError, ArithmeticError) as error:
             if fetched.status != 200:
                 raise FeedError("feed_status", where=where, status=fetched.status) from error
@@ -196,5 +200,22 @@ class PlatformClient:
         return PlatformAnswer(value, fetched.status, where, self._shown)
 
 
+def _whole_number(text: str) -> int:
+    if len(text) > _MOST_DIGITS:
+        raise ValueError("too many digits")
+    return int(text)
+
+
 def _no_constant(name: str) -> None:
     raise ValueError(name)
+
+
+def _encodable(value: Any) -> Any:
+    """The value with "?" for halves of characters, as a title has that was cut within an emoji."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, list):
+        return [_encodable(each) for each in value]
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(each) for key, each in value.items()}
+    return value

@@ -28,7 +28,7 @@ from livecart.shop.connectors.token_pairs import TokenPair, Tokens, read_secret
 from livecart.shop.errors import FeedError, InvalidValue
 from livecart.shop.import_export.cells import Verbatim
 from livecart.shop.import_export.rows import image_urls, read_row
-from livecart.shop.schemas.product import LIST_BYTES, MOST_VARIANTS, ProductPatch, check_sku
+from livecart.shop.schemas.product import LIST_BYTES, MOST_VARIANTS, STOCK_HIGHEST, ProductPatch, check_sku
 from livecart.shop.sync.source import Feed, Page, Validators, page_of
 
 _MOST_PAGES = 2000
@@ -284,12 +284,20 @@ class PlatformSource(ABC):
         asked = refused = 0
         for entry in entries.values():
             item_id, before = entry.item_id, details.get(entry.item_id, None, Item)
-            fresh_s = self._client.clock() - self.details_age_s
-            item = details.get(item_id, entry.stamp, Item, not_before_s=fresh_s) if entry.stamp else None
+            now_s = self._client.clock()
+            # A clock that was ahead must not keep a detail for as long.
+            fresh_s = (now_s - self.details_age_s, now_s)
+            item = details.get(item_id, entry.stamp, Item, between_s=fresh_s) if entry.stamp else None
             # One that is listed is on sale, whatever it was.
             if item is None or not item.on_sale or entry.item not in (None, item):
+                if entry.item is None:
+                    asked += 1
+                    if asked % _DETAILS_PER_PAGE == 0:
+                        yield Page([], _READING)
                 try:
                     item = entry.item or self.detail(entry, before)
+                    if item.item_id != item_id:
+                        raise AnswerUnclear("answer_unknown", where=self.name, cause="another product", keys="id")
                     refused = 0
                 except (PlatformRefused, AnswerUnclear) as error:
                     if not entry.is_listed:
@@ -303,9 +311,6 @@ class PlatformSource(ABC):
                     item = before or Item(item_id, "", "", (), "", outer_id=entry.outer_id)
                 else:
                     details.put(item_id, entry.stamp, item, self._client.clock())
-                asked += 1
-                if asked % _DETAILS_PER_PAGE == 0:
-                    yield Page([], _READING)
             if entry.is_listed or item.on_sale:
                 read.items[item_id] = item
         return read
@@ -353,9 +358,9 @@ class PlatformSource(ABC):
             prices = prices or [sku.price for sku in sold if sku.price is not None]
             if (price := min(prices, default=item.price)) is not None:
                 values["price"] = price
-            stocks = [sku.stock for sku in sold] if item.skus else [item.stock]
+            stocks: list[Any] = [sku.stock for sku in sold] if item.skus else [item.stock]
             if UNSET not in stocks:
-                values["stock"] = None if None in stocks else sum(stocks)
+                values["stock"] = None if None in stocks else _countable(sum(max(0, each) for each in stocks))
         if item.brand:
             values["brand"] = item.brand
         if url:
@@ -379,7 +384,7 @@ def _variants(item: Item, skus: dict[str, str]) -> list[Variant]:
             sku=skus[_form(item, sku)],
             name=sku.name or sku.sku_id,
             price=sku.price,
-            stock=sku.stock,
+            stock=_countable(sku.stock),
             image_url=next(iter(image_urls(sku.image)), None),
         )
         # A stock that is not told is not one that is not counted.
@@ -390,6 +395,11 @@ def _variants(item: Item, skus: dict[str, str]) -> list[Variant]:
         return []
     plain = [msgspec.structs.replace(variant, image_url=None) for variant in variants]
     return next((each for each in (variants, plain) if len(msgspec.json.encode(each)) <= LIST_BYTES), [])
+
+
+def _countable(stock: int | None) -> int | None:
+    """As the catalog counts it; less than none, as platforms say of what was oversold, is none."""
+    return None if stock is None else min(max(stock, 0), STOCK_HIGHEST)
 
 
 def _outer_id(item: Item) -> str:

@@ -150,6 +150,8 @@ class ShopifySource(PlatformSource):
             self.saw("list", row)
             product = answer.take(_Row, row)
             entries.append(Entry(_number(product.id), f"{product.updatedAt} {product.totalInventory}"))
+        if page.pageInfo.hasNextPage and not page.pageInfo.endCursor:
+            raise answer.unknown("more, and no endCursor")
         return ListPage(entries, page.pageInfo.endCursor if page.pageInfo.hasNextPage else None)
 
     def detail(self, entry: Entry, before: Item | None) -> Item:
@@ -168,7 +170,7 @@ class ShopifySource(PlatformSource):
             raise answer.unknown("too many variants")
         product = found.product
         return Item(
-            item_id=entry.item_id,
+            item_id=_number(product.id),
             title=product.title,
             # Products that the online shop does not show have none.
             url=product.onlineStoreUrl or "",

@@ -24,8 +24,8 @@ from livecart.shop.connectors.token_pairs import TokenPair, Tokens
 from livecart.shop.sync.http_fetch import Request
 
 _PER_PAGE = 100
-_TOKEN_CODES = frozenset({105000, 105001, 105002})
-_TOO_MANY_CALLS = frozenset({36009002})
+_TOKEN_CODES = (105000, 105001, 105002)
+_TOO_MANY_CALLS = (36009002,)
 #: Of a token's 7 days.
 _MARGIN_S = 3600.0
 

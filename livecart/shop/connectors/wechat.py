@@ -26,9 +26,9 @@ from livecart.shop.sync.http_fetch import Request
 
 _PER_PAGE = 30
 _ON_SALE = 5
-_TOKEN_CODES = frozenset({40001, 40014, 42001})
+_TOKEN_CODES = (40001, 40014, 42001)
 #: Too many in a minute, and a server that is busy.
-_TOO_MANY_CALLS = frozenset({45009, -1})
+_TOO_MANY_CALLS = (45009, -1)
 #: Of a token's 2 hours; the platform gives a new one in the last 5 minutes.
 _MARGIN_S = 240.0
 
@@ -119,7 +119,7 @@ class WechatSource(PlatformSource):
             link = self._call("/channels/ec/product/h5url/get", {"product_id": entry.item_id})
             url = link.take(str, link.body.get("product_h5url"))
         return Item(
-            item_id=entry.item_id,
+            item_id=str(product.product_id),
             title=product.title,
             url=url,
             images=texts(product.head_imgs),

@@ -44,10 +44,10 @@ HIGHEST_LIMIT = 9999
 LATEST_S = 253_402_300_799
 _PLATFORM = re.compile(PLATFORM)
 _PLATFORM_ID = re.compile(PLATFORM_ID)
-_STOCK_HIGHEST = 2_000_000_000
+STOCK_HIGHEST = 2_000_000_000
 SEARCH_CHARS = 500
 _BOUNDS: dict[str, tuple[int, int]] = {
-    "stock": (0, _STOCK_HIGHEST),
+    "stock": (0, STOCK_HIGHEST),
     "limit_per_buyer": (1, HIGHEST_LIMIT),
     "sale_to_s": (0, LATEST_S),
     "threshold": (0, 1),
@@ -197,7 +197,7 @@ def sold_as(product: Product) -> Product:
         is_from_price=len(prices) > 1,
         sale_price=None,
         sale_to_s=None,
-        stock=None if None in counts else min(_STOCK_HIGHEST, sum(filter(None, counts))),
+        stock=None if None in counts else min(STOCK_HIGHEST, sum(filter(None, counts))),
     )
 
 
