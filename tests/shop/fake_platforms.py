@@ -583,7 +583,7 @@ class FakeShopify(FakePlatform):
         ]
         info = {"hasNextPage": start + size < len(each.skus), "endCursor": str(start + size)}
         product = {
-            "id": variables["id"],
+            "id": f"gid://shopify/Product/{each.item_id}",
             "title": each.title,
             "vendor": "",
             "status": "ACTIVE" if each.on_sale else "DRAFT",

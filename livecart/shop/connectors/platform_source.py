@@ -295,9 +295,7 @@ class PlatformSource(ABC):
                     if asked % _DETAILS_PER_PAGE == 0:
                         yield Page([], _READING)
                 try:
-                    item = entry.item or self.detail(entry, before)
-                    if item.item_id != item_id:
-                        raise AnswerUnclear("answer_unknown", where=self.name, cause="another product", keys="id")
+                    item = entry.item or self._detail(entry, before)
                     refused = 0
                 except (PlatformRefused, AnswerUnclear) as error:
                     if not entry.is_listed:
@@ -314,6 +312,12 @@ class PlatformSource(ABC):
             if entry.is_listed or item.on_sale:
                 read.items[item_id] = item
         return read
+
+    def _detail(self, entry: Entry, before: Item | None) -> Item:
+        item = self.detail(entry, before)
+        if item.item_id != entry.item_id:
+            raise AnswerUnclear("answer_unknown", where=self.name, cause="another product", keys="id")
+        return item
 
     def _products(self, read: _Read) -> Iterator[Page]:
         skus = self._skus(read.items)
