@@ -35,9 +35,9 @@ class Selling(Struct, frozen=True, kw_only=True, omit_defaults=False):
 
     usual_price: Annotated[str | None, Meta(description="Before and after the sale that `price` is of.")] = None
     sale_ends_at_s: Annotated[float | None, Meta(description="UNIX time from which `usual_price` counts.")] = None
-    stock_left: Annotated[int | None, Meta(description="Only where it is counted and low.")] = None
-    coupon: str | None = None
-    limit_per_buyer: int | None = None
+    stock_left: Annotated[int, Meta(ge=1, description="Only where it is counted and low.")] | None = None
+    coupon: Annotated[str, Meta(max_length=40)] | None = None
+    limit_per_buyer: Annotated[int, Meta(ge=1)] | None = None
 
 
 class CardEvent(Struct, frozen=True, kw_only=True, omit_defaults=False):

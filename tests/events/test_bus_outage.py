@@ -10,7 +10,7 @@ import psutil
 import pytest
 import redis
 
-from contract.card import PlatformOffer
+from contract.card import PlatformOffer, Selling
 from livecart.core.errors import BusError
 from livecart.events import Gap, open_bus
 from tests.events.bus_events import made, quiet, take
@@ -179,6 +179,10 @@ async def test_what_is_no_event_is_counted_and_skipped(server, bus):
         {"confidence": 99.0},
         {"name": "a\u202eb"},
         {"price": "free"},
+        {"selling": Selling(usual_price="free")},
+        {"selling": Selling(coupon="a\u202eb")},
+        {"selling": Selling(coupon="券" * 41)},
+        {"selling": Selling(stock_left=-1)},
         {"offers": (PlatformOffer(platform="douyin", item_id="1", url="javascript:alert(1)"),)},
         {"offers": (PlatformOffer(platform="<b>", item_id="1", url="https://shop.example.com/1"),)},
     ],

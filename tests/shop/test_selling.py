@@ -6,6 +6,7 @@ import pytest
 
 from contract.card import Selling
 from livecart.server.shop_availability import ShopAvailability
+from livecart.shop.admin.product_form import patch_of, posted, values_of
 from livecart.shop.availability.cache import AvailabilityCache
 from livecart.shop.availability.entries import MemoryEntries
 from livecart.shop.errors import InvalidValue
@@ -124,6 +125,13 @@ def test_it_survives_a_csv_and_a_folder(sqlite_store, tmp_path):
     with sqlite_store.read() as session:
         export_folder(session, blobs, tmp_path / "out")
     assert import_folder(sqlite_store, blobs, tmp_path / "out", who="bob").upserted.unchanged == 2
+
+
+def test_a_form_that_is_saved_as_it_was_changes_nothing(sqlite_store):
+    add(sqlite_store, patch(**PRICES, **TERMS, sale_to_s=4e9), patch("2", variants=(variant(stock=None),)))
+    for sku in ("1001", "2"):
+        values = values_of(get(sqlite_store, sku))
+        assert patch_of(sku, posted(values), values) == ProductPatch(sku=sku)
 
 
 def test_a_table_has_columns_for_it():

@@ -13,7 +13,7 @@ from livecart.shop.errors import FeedError, InvalidValue
 from livecart.shop.schemas.product import MOST_IMAGES, ProductPatch
 
 T = TypeVar("T")
-#: Kept until the file's end, since the rows of a group may stand anywhere: some 100 MB.
+#: Kept until the file's end, since the rows of a group may stand anywhere: some 180 MiB.
 MOST_GROUPED = 200_000
 
 

@@ -67,7 +67,6 @@ export interface Selling {
   readonly usual_price: string | null
   /** UNIX time from which `usual_price` counts. */
   readonly sale_ends_at_s: number | null
-  /** Only where it is counted and low. */
   readonly stock_left: number | null
   readonly coupon: string | null
   readonly limit_per_buyer: number | null
