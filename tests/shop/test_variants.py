@@ -261,14 +261,15 @@ def test_a_json_feed_lists_variants_in_a_product(server, sqlite_store):
         {"id": "1", "title": "连衣裙", "href": link("1"), "count": 7, "skus": listed},
         {"id": "2", "title": "杯子", "href": link("2"), "count": 7},
         {"id": "3", "title": "帽子", "href": link("3"), "skus": [{"id": "31", "price": "dear"}]},
+        {"id": "4", "title": "帽子", "href": link("4"), "skus": {"total": 2}},
+        {"id": "5", "title": "帽子", "href": link("5"), "skus": ["51"]},
     ]
     server.answer = lambda _: as_json(products)
     source = HttpJsonSource(settings)
     (page,) = source.pages(None, NO_VALIDATORS)
-    assert page.bad == [
-        f"{server.url}/products: item 3: variants: variant '31': 'dear' is no decimal number such as 12.90"
-    ]
-    assert page.bad_skus == ["3"]
+    assert "item 3: variants: variant '31': 'dear' is no decimal number" in page.bad[0]
+    assert "item 5: variants: variant 'None': is missing" in page.bad[2]
+    assert page.bad_skus == ["3", "4", "5"]
     Syncer(sqlite_store, HttpJsonSource(settings)).sync_once(dry_run=True)
     first, second = page.patches
     assert [(each.sku, each.name, str(each.price), each.stock) for each in first.variants] == [

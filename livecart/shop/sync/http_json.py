@@ -146,13 +146,13 @@ class HttpJsonSource(HttpSource):
             entries.append(reader.read(self._settings.constants | values, f"{shown}: item {number}"))
         return page_of(entries, self._next(answer, items, fetched, cursor), fetched.validators)
 
-    def _variants(self, item: Any) -> list[Any]:
+    def _variants(self, item: Any) -> Any:
+        """By field; what is no list as it is, to be refused."""
         listed = at_path(item, self._settings.variants)
         fields = self._settings.variant_fields
-        return [
-            {name: at_path(each, path) for name, path in fields.items()}
-            for each in (listed if isinstance(listed, list) else [])
-        ]
+        if listed is not None and not isinstance(listed, list):
+            return listed
+        return [{name: at_path(each, path) for name, path in fields.items()} for each in listed or ()]
 
     def _next(self, answer: Any, items: list[Any], fetched: Fetched, cursor: str | None) -> str | None:
         paging = self._settings.paging
