@@ -7,6 +7,7 @@ repositories/  small functions that read and write within a transaction: product
 availability/  link, price and stock at the speed of cards (`AvailabilityCache.check`)
 import_export/ product_links.json, catalog folders, CSV and Excel
 sync/          feeds of other shops and platforms
+connectors/    shops on platforms as feeds: signed calls, tokens
 webhooks/      sends card events to other systems
 publish/       changes become the snapshot that archives follow
 api/           all of it over HTTP, for programs; admin/ the staff's pages; files.py photos and snapshots for anybody

@@ -161,6 +161,21 @@ def test_of_several_that_find_a_token_at_its_end_one_renews(tmp_path):
     assert (asked, got) == (["refresh-1"], ["access-2"] * 5)
 
 
+def test_a_token_that_comes_with_little_time_left_is_not_renewed_with_each_call():
+    now, asked = [NOW_S], []
+
+    def renew(_):
+        asked.append(now[0])
+        return TokenPair(f"access-{len(asked)}", expires_at_s=now[0] + 100)
+
+    tokens = Tokens(renew, path=None, margin_s=240, clock=lambda: now[0])
+    assert [tokens.get() for _ in range(3)] == ["access-1"] * 3
+    now[0] += 61
+    assert [tokens.get() for _ in range(3)] == ["access-2"] * 3
+    # One that is refused is renewed at once.
+    assert tokens.renew("access-2") == "access-3"
+
+
 def test_a_person_is_told_before_nothing_can_be_renewed(tmp_path, caplog):
     for days, is_told in ((13, True), (15, False)):
         put(tmp_path)

@@ -2,6 +2,7 @@
 
 import fcntl
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,8 @@ from livecart.shop.errors import FeedError
 _log = logging.getLogger(__name__)
 #: Before its end that a person is told: 快手's is never put off.
 _WARN_S = 14 * 86_400.0
+#: Between two renewals that nobody has asked for.
+_LEAST_S = 60.0
 
 
 class TokenPair(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -63,6 +66,7 @@ class Tokens:
         self._path = path
         self._margin_s = margin_s
         self._clock = clock
+        self._renewed_at_s = -math.inf
         self.pair: TokenPair | None = None
 
     def get(self) -> str:
@@ -90,14 +94,16 @@ class Tokens:
             pair = self._renew(there)
             # Before it is used.
             self._write(pair)
-            self.pair = pair
+            self.pair, self._renewed_at_s = pair, self._clock()
             if 0 < pair.refresh_expires_at_s < self._clock() + _WARN_S:
                 ends = datetime.fromtimestamp(pair.refresh_expires_at_s).astimezone()
                 _log.warning("%s can be renewed until %s; authorise the app anew before", self._path, ends)
         return pair.access_token
 
     def _is_due(self, pair: TokenPair) -> bool:
-        return 0 < pair.expires_at_s <= self._clock() + self._margin_s
+        # One that comes with little time left is not asked for with each call.
+        is_new = self._clock() < self._renewed_at_s + _LEAST_S
+        return 0 < pair.expires_at_s <= self._clock() + self._margin_s and not is_new
 
     def _load(self) -> TokenPair | None:
         if self._path is None:
