@@ -24,6 +24,7 @@ from PIL import Image
 from livecart.core.overlay_position import share_box
 from livecart.shop.repositories import products
 from tests.e2e.browsing import axe_source, chromium
+from tests.e2e.firefox import firefox
 from tests.shop.catalog_stores import allow_shop, open_upgraded, patch
 from torchserve_plan import free_port
 
@@ -296,6 +297,25 @@ async def test_the_controller_is_told_the_number_to_press(
         await page.locator("#language").click()
     run.unpin("1001")
     await page.get_by_text("现在没有要讲解的商品").wait_for()
+
+
+async def test_firefox_draws_the_overlay_and_the_controllers_page(run: Run, tmp_path: Path) -> None:
+    run.pin("zh")
+    card = "document.querySelector('live-cart')?.shadowRoot.querySelector('.place:not([inert]):not([hidden]) .card')"
+    async with firefox(tmp_path) as page:
+        viewport = (1080, 1920)
+        await page.goto(f"{run.url}/rooms/room-1/overlay?position=lower-left", viewport)
+        await page.wait_for(f"{card}?.checkVisibility()")
+        box = json.loads(await page.evaluate(f"JSON.stringify({card}.getBoundingClientRect())"))
+        place = [side * share for side, share in zip(viewport * 2, share_box("lower-left", *viewport), strict=True)]
+        assert _is_inside((box["left"], box["top"], box["right"], box["bottom"]), place)
+        assert await page.evaluate(f"{card}.querySelector('.price').innerText.includes('¥1,299.00')")
+        await page.screenshot(tmp_path / "overlay.png")
+        await page.goto(f"{run.url}/rooms/room-1/controller")
+        await page.wait_for("document.body.innerText.includes('好欢螺')")
+        await page.screenshot(tmp_path / "controller.png")
+        assert page.errors == []
+    run.unpin("zh")
 
 
 async def test_it_is_blank_within_three_seconds_of_the_servers_death(visit: Open, run: Run) -> None:

@@ -1,13 +1,16 @@
 """The viewer's element in a real browser: its card beside the product, on the stream's clock, and for everybody."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.browsing import axe_source
-from tests.e2e.viewer_page import FRAME_HEIGHT, FRAME_WIDTH, FakeHub
+from tests.e2e.firefox import firefox
+from tests.e2e.viewer_page import FRAME_HEIGHT, FRAME_WIDTH, FakeHub, served
 from tests.e2e.viewer_visits import CARD, VIEWPORTS, Open, expect, gone, pass_by, settled
+from tests.waiting import until
 
 pytest.importorskip("playwright.async_api", reason="playwright is not installed: make setup")
 
@@ -239,3 +242,20 @@ async def test_axe_finds_nothing(visit: Open, hub: FakeHub, scheme: str, lang: s
         await settled(page)
         found = await page.evaluate("async () => (await axe.run()).violations")
         assert found == [], json.dumps([[v["id"], [n["html"] for n in v["nodes"]]] for v in found], ensure_ascii=False)
+
+
+async def test_firefox_shows_the_card_and_says_that_it_was_closed(
+    hub: FakeHub, viewer_script: Path, viewer_stream: Path, tmp_path: Path
+) -> None:
+    card = "document.querySelector('live-cart').shadowRoot.querySelector('.place:not([inert]) .card')"
+    async with served(hub, viewer_script, viewer_stream) as address, firefox(tmp_path) as page:
+        await page.goto(address)
+        await until(lambda: hub.connected)
+        await hub.publish("card", "a")
+        await page.wait_for(f"{card}?.checkVisibility()")
+        await page.screenshot(tmp_path / "viewer.png")
+        assert "螺蛳粉" in await page.evaluate(f"{card}.innerText")
+        await page.evaluate(f"{card}.querySelector('.close').click()")
+        await page.wait_for(f"!{card}")
+        await until(lambda: ("close", "a") in hub.feedback)
+        assert page.errors == []
