@@ -98,6 +98,8 @@ def attribution_router(service: CatalogService, utm_source: Callable[[str], str]
         agent = request.headers.get("User-Agent", "")
         viewer = hashlib.blake2b(f"{_network(request)}\n{agent}\n{card}".encode(), key=salt, digest_size=8).hexdigest()
         counts = v != "1" and request.method == "GET" and "prefetch" not in request.headers.get("Sec-Purpose", "")
+        # Of no card, or of an address that is held back, nothing is kept: what strangers send has no end.
+        counts = counts and card_id_of(card) is not None and not addresses.is_empty(_network(request))
         counts = counts and clicks.take(f"{_network(request)} {card}")
 
         def work(_: bytes) -> tuple[Response, list[str]]:

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from contract.catalog import Variant
 from livecart.core import card_links
+from livecart.core.rate_limits import TokenBuckets
 from livecart.shop.attribution import attribution_router, with_utm
 from livecart.shop.errors import StoreUnavailable
 from livecart.shop.repositories import cards, hosts, orders, products, sales
@@ -196,6 +197,24 @@ def test_a_flood_of_one_address_is_told_to_wait(client, service, shown):
     assert [follow(asked).status_code for _ in range(3)] == [302, 302, 429]
     assert post(asked, "whsec_AAAA", {}, clock_s=0).status_code == 429
     assert stats["refused"] == 2
+
+
+def test_nothing_is_kept_of_links_to_no_card(service, shown, monkeypatch):
+    kept = []
+
+    class Watched(TokenBuckets):
+        def wait_s(self, key):
+            kept.append(key)
+            return super().wait_s(key)
+
+    monkeypatch.setattr("livecart.shop.attribution.TokenBuckets", Watched)
+    app = FastAPI()
+    app.include_router(attribution_router(service, str, Counter()))
+    client = client_of(app, None, follow_redirects=False)
+    assert client.get(f"http://127.0.0.1/go/{'x' * 30_000}").status_code == 404
+    assert max(map(len, kept)) < 100
+    assert follow(client).status_code == 302
+    assert kept[-2].endswith(card_links.short_id(CARD))
 
 
 # /postback
