@@ -32,7 +32,7 @@ export function productCost(product: CardEvent, texts: Texts): HTMLElement | nul
     price,
     h(
       'span',
-      { class: 'more' },
+      { class: 'beside' },
       usual
         ? h('span', { class: 'usual' }, h('span', { class: 'unseen' }, `${texts.usualPrice} `), h('s', {}, usual))
         : null,
