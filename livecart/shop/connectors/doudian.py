@@ -15,20 +15,8 @@ from livecart.shop.connectors.platform_client import (
     Throttled,
     TokenRefused,
 )
-from livecart.shop.connectors.platform_source import (
-    Entry,
-    Id,
-    Item,
-    ItemSku,
-    ListPage,
-    PlatformFeed,
-    PlatformSource,
-    check_template,
-    fen,
-    known,
-    link_of,
-    texts,
-)
+from livecart.shop.connectors.platform_items import Id, Item, ItemSku, check_template, fen, known, link_of, texts
+from livecart.shop.connectors.platform_source import Entry, ListPage, PlatformFeed, PlatformSource
 from livecart.shop.connectors.token_pairs import TokenPair, Tokens
 from livecart.shop.sync.http_fetch import Request
 

@@ -11,20 +11,8 @@ import msgspec
 
 from livecart.shop.connectors import sign
 from livecart.shop.connectors.platform_client import PlatformAnswer, PlatformClient, Throttled, TokenRefused
-from livecart.shop.connectors.platform_source import (
-    Entry,
-    Id,
-    Item,
-    ItemSku,
-    ListPage,
-    PlatformFeed,
-    PlatformSource,
-    check_template,
-    fen,
-    known,
-    link_of,
-    texts,
-)
+from livecart.shop.connectors.platform_items import Id, Item, ItemSku, check_template, fen, known, link_of, texts
+from livecart.shop.connectors.platform_source import Entry, ListPage, PlatformFeed, PlatformSource
 from livecart.shop.connectors.token_pairs import TokenPair, Tokens
 from livecart.shop.sync.http_fetch import Request
 

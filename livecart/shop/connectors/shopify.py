@@ -10,15 +10,8 @@ import msgspec
 
 from livecart.core.errors import SettingsError
 from livecart.shop.connectors.platform_client import PlatformAnswer, PlatformClient, Throttled, TokenRefused
-from livecart.shop.connectors.platform_source import (
-    Entry,
-    Item,
-    ItemSku,
-    ListPage,
-    PlatformFeed,
-    PlatformSource,
-    texts,
-)
+from livecart.shop.connectors.platform_items import Item, ItemSku, texts
+from livecart.shop.connectors.platform_source import Entry, ListPage, PlatformFeed, PlatformSource
 from livecart.shop.connectors.token_pairs import TokenPair, Tokens
 from livecart.shop.sync.http_fetch import Request
 

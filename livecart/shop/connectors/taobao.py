@@ -10,19 +10,8 @@ import msgspec
 
 from livecart.shop.connectors import sign
 from livecart.shop.connectors.platform_client import PlatformAnswer, PlatformClient, Throttled
-from livecart.shop.connectors.platform_source import (
-    Entry,
-    Id,
-    Item,
-    ItemSku,
-    ListPage,
-    PlatformFeed,
-    PlatformSource,
-    check_template,
-    known,
-    link_of,
-    texts,
-)
+from livecart.shop.connectors.platform_items import Id, Item, ItemSku, check_template, known, link_of, texts
+from livecart.shop.connectors.platform_source import Entry, ListPage, PlatformFeed, PlatformSource
 from livecart.shop.sync.http_fetch import Request
 
 _CHINA = timezone(timedelta(hours=8))

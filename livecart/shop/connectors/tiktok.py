@@ -9,17 +9,8 @@ import msgspec
 
 from livecart.shop.connectors import sign
 from livecart.shop.connectors.platform_client import PlatformAnswer, PlatformClient, Throttled, TokenRefused
-from livecart.shop.connectors.platform_source import (
-    Entry,
-    Item,
-    ItemSku,
-    ListPage,
-    PlatformFeed,
-    PlatformSource,
-    check_template,
-    link_of,
-    texts,
-)
+from livecart.shop.connectors.platform_items import Item, ItemSku, check_template, link_of, texts
+from livecart.shop.connectors.platform_source import Entry, ListPage, PlatformFeed, PlatformSource
 from livecart.shop.connectors.token_pairs import TokenPair, Tokens
 from livecart.shop.sync.http_fetch import Request
 

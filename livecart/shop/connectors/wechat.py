@@ -9,18 +9,8 @@ from urllib.parse import urlencode
 import msgspec
 
 from livecart.shop.connectors.platform_client import PlatformAnswer, PlatformClient, Throttled, TokenRefused
-from livecart.shop.connectors.platform_source import (
-    Entry,
-    Id,
-    Item,
-    ItemSku,
-    ListPage,
-    PlatformFeed,
-    PlatformSource,
-    fen,
-    known,
-    texts,
-)
+from livecart.shop.connectors.platform_items import Id, Item, ItemSku, fen, known, texts
+from livecart.shop.connectors.platform_source import Entry, ListPage, PlatformFeed, PlatformSource
 from livecart.shop.connectors.token_pairs import TokenPair, Tokens
 from livecart.shop.sync.http_fetch import Request
 
