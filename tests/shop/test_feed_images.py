@@ -260,6 +260,10 @@ def test_a_photo_that_becomes_a_collage_there_stays_as_it_is(store, fetch, cdn, 
     cdn.answers = {"/a.jpg": Answer(layouts()["collage"], headers={"ETag": '"2"'})}
     clock.pass_s(90_000)
     fetch()
+    # Named no more and again, it is fetched as a new one is.
+    name_images(store, f"{CDN}/b.jpg")
+    name_images(store, f"{CDN}/a.jpg")
+    fetch()
     with store.read() as session:
         assert (products.get(session, "1001").photos, shown(store)) == (before, [("in", None)])
 

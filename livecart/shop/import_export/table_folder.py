@@ -1,5 +1,6 @@
 """A table whose column of pictures names files beside it, in its folder or in the same zip."""
 
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -25,6 +26,8 @@ _MOST_ZIP_BYTES = 2 * 1024**3
 _MIB = 1024 * 1024
 #: Of the general purpose flags (APPNOTE.TXT 4.4.4): encrypted; the name is UTF-8.
 _ENCRYPTED, _IS_UTF8 = 0x1, 0x800
+#: What zipfile raises on bytes that are none of its own.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, ValueError, OSError)
 
 
 @dataclass
@@ -75,7 +78,7 @@ def _at_hand(path: Path) -> Iterator[Path]:
         try:
             with zipfile.ZipFile(path) as archive:
                 table = _unpack(archive, Path(folder), str(path))
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
+        except _DAMAGED as error:
             raise FeedError("zip_damaged", where=str(path), cause=str(error)[:200]) from error
         yield table
 
@@ -96,6 +99,8 @@ def _unpack(archive: zipfile.ZipFile, folder: Path, where: str) -> Path:
             continue
         if entry.flag_bits & _ENCRYPTED:
             raise FeedError("zip_encrypted", where=where)
+        if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+            raise NotImplementedError("packed in another way than deflate")
         # By what comes out: what the zip says of its sizes is anybody's.
         with archive.open(entry) as packed:
             data = packed.read(min(MOST_BYTES, left) + 1)

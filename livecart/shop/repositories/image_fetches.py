@@ -112,7 +112,7 @@ def keep(
         return True
     row.etag, before = etag, row.digest
     if photo.layout and not _has_photo(session, product_id, digest):
-        if row.state == "in":
+        if row.state == "in" or before:
             _end(session, row, "in", None, again_s)
             return True
         row.digest = blobs.put(photo.data, SUFFIX[photo.kind])
@@ -152,7 +152,7 @@ def leave_out(session: Session, sku: str, digest: str) -> None:
 
 def held_file(session: Session, blobs: BlobFolder, sku: str, digest: str) -> bytes:
     """The bytes of a picture that is held."""
-    _held(session, sku, digest)
+    _held(session, sku, digest, lock=False)
     return _bytes(blobs, digest)
 
 
@@ -307,8 +307,8 @@ def _error(reason: str | None) -> CatalogError | None:
     return None
 
 
-def _held(session: Session, sku: str, digest: str) -> list[ImageFetchRow]:
-    product_id = products.id_of(session, sku, lock=True)
+def _held(session: Session, sku: str, digest: str, *, lock: bool = True) -> list[ImageFetchRow]:
+    product_id = products.id_of(session, sku, lock=lock)
     held = (ImageFetchRow.product_id == product_id, ImageFetchRow.state == "held", ImageFetchRow.digest == digest)
     rows = list(session.scalars(select(ImageFetchRow).where(*held)))
     if not rows:

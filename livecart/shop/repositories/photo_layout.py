@@ -28,6 +28,8 @@ _STROKE_SHARE, _STROKE_PX = 0.014, 5
 def layout_of(pixels: NDArray[np.uint8]) -> Layout:
     """The layout of an RGB picture whose longer side is `SIDE_PX` or less."""
     rgb = pixels.astype(np.int16)
+    if min(rgb.shape[:2]) < _LEAST_PX:
+        return ""
     if _is_page(rgb):
         return "text"
     photo = _without_margins(rgb)
