@@ -284,7 +284,6 @@ class PlatformSource(ABC):
         skus = self._skus(read.items)
         ids = list(read.items)
         for start in range(0, max(len(ids), 1), _PER_PAGE):
-            products: list[ProductPatch | InvalidValue] = []
             is_last = start + _PER_PAGE >= len(ids)
             part = ids[start : start + _PER_PAGE]
             products = [self._patch(read.items[item_id], skus) for item_id in part if item_id not in read.refused]
