@@ -520,3 +520,19 @@ def test_the_detail_of_another_product_is_not_taken(fake, tmp_path):
     fake.named = lambda item_id: named(item_id if item_id != first.item_id else second.item_id)
     patches, bad, skus = read(fake.source(tmp_path))
     assert (len(patches), len(bad), skus) == (2, 1, [f"{fake.source(tmp_path).platform}:{first.item_id}"])
+
+
+def test_names_of_fields_do_not_reach_the_terminal_as_they_are(fake, tmp_path):
+    def add(part):
+        if isinstance(part, dict):
+            for each in [*part.values()]:
+                add(each)
+            part["\x1b[2J" * 100] = 1
+        elif isinstance(part, list):
+            for each in part:
+                add(each)
+
+    after_parsing(fake, add)
+    names = [name for listed in fake.source(tmp_path).check().fields.values() for name in listed]
+    assert names
+    assert not [name for name in names if "\x1b" in name or len(name) > 64]

@@ -178,7 +178,7 @@ class PlatformSource(ABC):
     def saw(self, where: Literal["list", "detail"], product: object) -> None:
         """Notes the fields of a product, for `check`: what an app is not granted is left out of them."""
         if isinstance(product, dict) and where not in self._fields:
-            self._fields[where] = sorted(map(str, product))
+            self._fields[where] = sorted(printable(str(name)[:64]) for name in product)
 
     def renewed_by(self, pair: TokenPair | None, ask: Callable[[str], TokenPair]) -> TokenPair:
         """The pair that `ask` gets by the refresh token.

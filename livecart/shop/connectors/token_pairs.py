@@ -143,7 +143,7 @@ class Tokens:
 
 
 def _seconds(value: object) -> float:
-    is_time = isinstance(value, int | float | Decimal) and not isinstance(value, bool) and 0 < value < 1e12
+    is_time = isinstance(value, int | float | Decimal) and not isinstance(value, bool) and 0 < value < 1e11
     return float(value) if is_time else 0.0  # type: ignore[arg-type]
 
 
