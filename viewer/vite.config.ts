@@ -12,5 +12,6 @@ export default defineConfig(({ mode }) => ({
         ? { entry: 'src/register.ts', formats: ['iife'], name: 'liveCart', fileName: () => 'live-cart.js' }
         : { entry: 'src/index.ts', formats: ['es'], fileName: () => 'live-cart.mjs' },
   },
-  test: { environment: 'happy-dom', include: ['test/**/*.test.ts'] },
+  // Time enough for thousands of drawn scenes on a machine that is busy with other work.
+  test: { environment: 'happy-dom', include: ['test/**/*.test.ts'], testTimeout: 60_000 },
 }))
