@@ -88,7 +88,11 @@ def test_who_waits_too_long_for_another_s_migration_says_so(monkeypatch):
 @pytest.mark.parametrize(
     ("at", "done"),
     [
-        ("base", "CREATE TABLE audit (id INTEGER PRIMARY KEY, at_s DOUBLE, subject VARCHAR(9), name VARCHAR(9))"),
+        (
+            "base",
+            "CREATE TABLE audit (id INTEGER PRIMARY KEY, at_s DOUBLE, subject VARCHAR(9), name VARCHAR(9), "
+            "`before` TEXT, `after` TEXT)",
+        ),
         ("0001", "CREATE INDEX ix_reviews_card_id ON reviews (card_id)"),
         ("0002", "CREATE INDEX ix_products_name ON products (name)"),
     ],

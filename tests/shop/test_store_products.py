@@ -7,12 +7,16 @@ from functools import partial
 
 import pytest
 
+from contract.card import PlatformOffer
+from contract.catalog import Variant
 from livecart.shop.database.session import offers_revision, revision
 from livecart.shop.errors import Conflict, InvalidValue
 from livecart.shop.repositories import audit, bulk, products, rooms
 from livecart.shop.repositories.product_rows import CHUNK
 from livecart.shop.repositories.search import search
 from livecart.shop.schemas.product import ProductPatch
+from livecart.shop.sync import runs
+from livecart.shop.sync.source import Page
 from tests.shop.catalog_stores import change, patch
 
 
@@ -193,6 +197,29 @@ def test_each_change_is_in_the_audit_log(store):
         entries = audit.latest(session, who="bulk")
     assert [(entry.action, entry.name) for entry in entries] == [("update", "1"), ("create", "2"), ("create", "1")]
     assert (entries[0].before, entries[0].after) == ({"stock": 1}, {"stock": 5})
+
+
+def test_a_product_whose_every_list_is_long_is_taken_whole_and_cleared(store):
+    names = tuple(f"{'w' * 50}{number}" for number in range(280))
+    given = {
+        "words": names,
+        "labels": names,
+        "rooms": names,
+        "image_urls": tuple(f"https://shop.example.com/{'x' * 1900}{number}" for number in range(8)),
+        "offers": tuple(
+            PlatformOffer(platform=f"p{number}", item_id="1", url=f"https://shop.example.com/{'x' * 1900}")
+            for number in range(7)
+        ),
+        "variants": tuple(Variant(sku=f"v{number}", name="红色" * 9, stock=1) for number in range(150)),
+    }
+    with store.write("sync:shop") as session:
+        run = runs.begin(session, "shop", "lease")
+        runs.keep_page(session, run.id, "lease", Page([patch("1001", **given)]))
+        products.create(session, runs.items_after(session, run.id, "", 1)[0][0])
+    change(store, "1001", **dict.fromkeys(given, ()))
+    with store.read() as session:
+        cleared = audit.latest(session, limit=1)[0]
+    assert (len(cleared.before["words"]), cleared.after["words"]) == (280, [])
 
 
 def test_the_revisions_grow_only_by_what_a_snapshot_and_the_offers_show(store):

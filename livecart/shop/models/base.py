@@ -5,9 +5,10 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import BigInteger, Double, Integer, MetaData, String, Text
+from sqlalchemy.dialects.mysql import MEDIUMTEXT
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 #: Bytes compare as bytes: "A1" and "a1" are two skus. Both MySQL and MariaDB know this collation.
 _MYSQL = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
@@ -34,6 +35,16 @@ class Json(TypeDecorator[Any]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
         return None if value is None else json.loads(value)
+
+
+class LongJson(Json):
+    """All fields of a product: MySQL's TEXT ends at 64 KiB."""
+
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        chosen: TypeEngine[Any] = Text() if dialect.name == "sqlite" else MEDIUMTEXT()
+        return dialect.type_descriptor(chosen)
 
 
 class JsonTuple(TypeDecorator[tuple[Any, ...]]):

@@ -6,7 +6,7 @@ from sqlalchemy import ForeignKey, Index, Integer, LargeBinary, String, Text, Un
 from sqlalchemy.dialects.mysql import MEDIUMBLOB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from livecart.shop.models.base import Base, Digest, Json, RowId, Seconds, Sku, Who, options
+from livecart.shop.models.base import Base, Digest, LongJson, RowId, Seconds, Sku, Who, options
 
 
 class AuditRow(Base):
@@ -21,8 +21,8 @@ class AuditRow(Base):
     action: Mapped[str] = mapped_column(String(16))
     subject: Mapped[str] = mapped_column(String(16))
     name: Mapped[str] = mapped_column(String(255))
-    before: Mapped[dict[str, Any] | None] = mapped_column(Json)
-    after: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    before: Mapped[dict[str, Any] | None] = mapped_column(LongJson)
+    after: Mapped[dict[str, Any] | None] = mapped_column(LongJson)
 
 
 class IdempotencyRow(Base):
@@ -91,4 +91,4 @@ class SyncItemRow(Base):
         RowId, ForeignKey("sync_runs.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
     )
     sku: Mapped[str] = mapped_column(Sku, primary_key=True)
-    patch: Mapped[dict[str, Any]] = mapped_column(Json)
+    patch: Mapped[dict[str, Any]] = mapped_column(LongJson)
