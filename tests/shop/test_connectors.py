@@ -20,7 +20,8 @@ from livecart.shop.errors import FeedError
 from livecart.shop.repositories import hosts, products
 from livecart.shop.schemas.product import Product, sold_as
 from livecart.shop.settings import CatalogSettings
-from livecart.shop.sync.source import NO_VALIDATORS
+from livecart.shop.sync import runs
+from livecart.shop.sync.source import NO_VALIDATORS, Page
 from livecart.shop.sync.syncer import Syncer
 from tests.shop.fake_platforms import FAKES, SECRET, SIGN_SECRET, Sku
 from tests.shop.feed_server import Answer
@@ -536,3 +537,19 @@ def test_names_of_fields_do_not_reach_the_terminal_as_they_are(fake, tmp_path):
     names = [name for listed in fake.source(tmp_path).check().fields.values() for name in listed]
     assert names
     assert not [name for name in names if "\x1b" in name or len(name) > 64]
+
+
+@pytest.mark.parametrize("cursor", ["reading", None])
+def test_what_a_reading_kept_before_it_was_cut_off_does_not_count(fake, tmp_path, sqlite_store, cursor):
+    source = fake.source(tmp_path)
+    with sqlite_store.write("setup") as session:
+        for host in ("item.taobao.com", "www.tiktok.com", *fake.link_hosts):
+            hosts.allow(session, host)
+        page = list(source.pages(None, NO_VALIDATORS))[-1]
+        run = runs.begin(session, source.name, "killed")
+        runs.keep_page(session, run.id, "killed", Page(page.patches, cursor))
+        runs.hold(session, run.id, "killed").lease_until_s = 0.0
+    gone = fake.products.pop(0)
+    assert Syncer(sqlite_store, source).sync_once().run.fetched == 2
+    with sqlite_store.read() as session:
+        assert gone.item_id not in "".join(each.sku for each in products.every(session))

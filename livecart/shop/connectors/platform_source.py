@@ -142,6 +142,9 @@ class PlatformSource(ABC):
 
     def pages(self, cursor: str | None, validators: Validators) -> Iterator[Page]:
         """Pages that hold nothing while the platform is asked, then all products."""
+        if cursor is not None:
+            # Products of a reading that was cut off may have gone since.
+            yield Page([], _READING, begins_anew=True)
         details = Details(Path(self._feed.folder) / "details.sqlite")
         try:
             known = details.ids()

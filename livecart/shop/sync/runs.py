@@ -60,6 +60,9 @@ def begin(session: Session, source: str, lease: str) -> Run | None:
     if row is None:
         row = _new(source, "reading", at_s)
         session.add(row)
+    elif row.state == "reading" and row.cursor is None:
+        # Killed when all was read, or nothing: it is read from its start.
+        _begin_anew(session, row)
     row.lease, row.lease_until_s = lease, at_s + LEASE_S
     session.flush()
     return to_run(row)
@@ -98,6 +101,8 @@ def hold(session: Session, run_id: int, lease: str) -> SyncRunRow:
 def keep_page(session: Session, run_id: int, lease: str, page: Page) -> None:
     """Keep what a page held, and where to go on."""
     row = hold(session, run_id, lease)
+    if page.begins_anew:
+        _begin_anew(session, row)
     # Last one wins, within a page and between pages: a product that moved while the feed was read comes twice.
     items: dict[str, Any] = dict.fromkeys(page.bad_skus, _LEFT_AS_IT_IS)
     items |= {patch.sku: msgspec.to_builtins(patch) for patch in page.patches}
@@ -167,6 +172,11 @@ def latest(session: Session, source: str | None = None, *, limit: int = 20) -> l
 
 def to_run(row: SyncRunRow) -> Run:
     return msgspec.convert(row, Run, from_attributes=True)
+
+
+def _begin_anew(session: Session, row: SyncRunRow) -> None:
+    session.execute(delete(SyncItemRow).where(SyncItemRow.run_id == row.id))
+    row.fetched, row.bad, row.detail = 0, 0, None
 
 
 def _missing(run_id: int, source: str) -> Select[str]:

@@ -41,6 +41,8 @@ class Page:
     bad_skus: list[str] = field(default_factory=list)
     #: Nothing has changed since the validators that were given; the page is empty.
     unchanged: bool = False
+    #: The pages of this reading that were kept before it count no more.
+    begins_anew: bool = False
 
 
 class Guard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

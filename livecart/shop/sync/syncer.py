@@ -10,7 +10,7 @@
 import logging
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Literal
 
@@ -182,7 +182,8 @@ class Syncer:
             except InvalidValue as error:
                 bad.append(str(error))
                 bad_skus.append(patch.sku)
-        kept = Page(good, page.next_cursor, bad, page.validators, list(filter(_is_sku, bad_skus)))
+        bad_skus = list(filter(_is_sku, bad_skus))
+        kept = replace(page, patches=good, bad=bad, bad_skus=bad_skus)
         runs.keep_page(session, run_id, self._lease, kept)
 
     def _refused(self, session: Session, run_id: int) -> str | None:
