@@ -107,9 +107,12 @@ def test_an_export_brings_a_folder_up_to_date(shop, blobs, tmp_path):
         photos.remove(session, "1001", digest_of(2, "png"))
         negatives.remove(session, "1003", digest_of(3))
         negatives.remove(session, "1003", digest_of(4))
-    (folder / "photos" / "left.part").write_bytes(b"half")
+    (folder / "photos" / f"{digest_of(2)}.part").write_bytes(b"half")
+    # A folder that somebody keeps by hand has photos of other names.
+    (folder / "photos" / "可乐.jpg").write_bytes(b"mine")
+    (folder / "photos" / "more").mkdir()
     assert export(shop, blobs, folder).photos == 1
-    assert [path.name for path in (folder / "photos").iterdir()] == [kept.name]
+    assert {path.name for path in (folder / "photos").iterdir()} == {kept.name, "可乐.jpg", "more"}
     assert kept.stat().st_ino == inode
 
 

@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -26,6 +27,8 @@ from livecart.shop.schemas.product import PhotoInfo, PhotoKind, Product, Product
 
 PHOTOS = "photos"
 _PHOTO_KEYS = frozenset({"photos", "negatives"})
+#: As `place_blob` names them, unfinished ones too.
+_BLOB = re.compile(r"[0-9a-f]{64}\.[a-z]+")
 
 
 @dataclass
@@ -79,9 +82,7 @@ def export_folder(session: Session, blobs: BlobFolder, folder: Path) -> Exported
         entries.append(_to_entry(product, kept))
     done.products, done.photos = len(entries), len(names)
     write_file(folder / CATALOG_FILE, json.dumps({"schema": SCHEMA, "products": entries}, ensure_ascii=False).encode())
-    for path in (folder / PHOTOS).iterdir():
-        if path.name not in names:
-            path.unlink()
+    remove_old_blobs(folder / PHOTOS, names)
     return done
 
 
@@ -166,6 +167,13 @@ def place_blob(digest: str, kind: PhotoKind, blobs: BlobFolder, folder: Path) ->
             temporary.write_bytes(blobs.read(digest, SUFFIX[kind]))
         temporary.replace(target)
     return name
+
+
+def remove_old_blobs(folder: Path, names: Container[str]) -> None:
+    """Remove what earlier exports placed here; what others put into the folder stays."""
+    for path in folder.iterdir():
+        if path.name not in names and _BLOB.fullmatch(path.name):
+            path.unlink()
 
 
 def _read(path: Path) -> list[_Entry]:

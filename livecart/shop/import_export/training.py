@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from contract.feedback import CATALOG_FOLDER, CROPS_FOLDER, FEEDBACK_FILE, Feedback, FeedbackCrop, FeedbackProduct
 from livecart.core.files import write_file
 from livecart.shop.errors import NotFound
-from livecart.shop.import_export.folder import Exported, export_folder, place_blob
+from livecart.shop.import_export.folder import Exported, export_folder, place_blob, remove_old_blobs
 from livecart.shop.repositories import products, reviews, viewer_events
 from livecart.shop.repositories.blobs import BlobFolder
 from livecart.shop.repositories.reviews import Review
@@ -43,9 +43,7 @@ def export_training(session: Session, photos: BlobFolder, crops: BlobFolder, fol
         except (NotFound, FileNotFoundError):
             # Retention has removed it since.
             lost += 1
-    for path in target.iterdir():
-        if path.name not in kept:
-            path.unlink()
+    remove_old_blobs(target, kept)
     counts = {one.name: one for one in viewer_events.by_product(session, since_s=0.0, limit=products.count(session))}
     feedback = Feedback(
         crops=tuple(_crop(name, review) for name, all_of_it in kept.items() for review in all_of_it),
