@@ -1,5 +1,6 @@
 """Tokens of platforms: one process renews, and the pair is there again whenever it is killed."""
 
+import contextlib
 import json
 import os
 import threading
@@ -209,3 +210,10 @@ def test_a_disk_that_takes_nothing_is_found_before_the_pair_is_void(tmp_path, mo
 
 def test_a_pair_is_not_shown(tmp_path):
     assert "secret" not in repr(TokenPair("secret", "secret-2", 1.0))
+
+
+def test_a_token_that_cannot_be_sent_is_an_error_of_the_feed(fake, tmp_path):
+    put(tmp_path, access="access\r\nX-More: 1", ends_s=NOW_S + 9e9)
+    with contextlib.suppress(FeedError):
+        assert fake.source(tmp_path).list_page(None).entries
+    assert "X-More" not in str([request.headers for request in fake.server.asked])

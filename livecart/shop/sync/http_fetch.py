@@ -120,7 +120,8 @@ class Fetcher:
         """
         try:
             return asyncio.run(self._send(make, into, where, with_status))
-        except (aiohttp.ClientError, TimeoutError, asyncio.CancelledError) as error:
+        except (aiohttp.ClientError, TimeoutError, asyncio.CancelledError, ValueError) as error:
+            # A ValueError is of a header that cannot be sent, such as a token that holds a line's end.
             raise FeedError("feed_silent", where=where, cause=type(error).__name__) from error
         finally:
             self._running = None
