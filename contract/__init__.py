@@ -10,5 +10,5 @@ offers.py   price and stock beside a snapshot;  uncertain_products.py  products 
 feedback.py what staff and viewers said of recognition, for scripts/fit_*.py
 links.py    which links may be put before a viewer
 boxes.py    boxes and their overlap
-images.py   how many scans a JPEG may have
+images.py   kinds of image that are read, and how many scans a JPEG may have
 """

@@ -47,6 +47,9 @@ SERVED = {
     "test_accuracy", "test_admin_live", "test_catalog", "test_concurrency", "test_docs", "test_live", "test_predict",
     "test_predictions", "test_serve",
 }
+
+#: Files of tests/e2e that build archives and start servers of their own, 3 GiB: the same process runs them, afterwards.
+SERVING = {"test_commands", "test_rollout", "test_demo"}
 # fmt: on
 
 
@@ -91,18 +94,17 @@ def pytest_sessionfinish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The slow ones begin, those that share a server one after the other."""
+    """Files of e2e begin, those that share a server first; of the others the slow ones."""
     for item in items:
         if item.path.stem in SLOW:
             item.add_marker(pytest.mark.slow)
-    items.sort(
-        key=lambda item: (item.path.parent.name != "e2e", item.path.stem not in SERVED, item.path.stem not in SLOW)
-    )
+    ranks = ("e2e", SERVED, SERVING, SLOW)
+    items.sort(key=lambda item: [item.path.stem not in rank and item.path.parent.name != rank for rank in ranks])
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
-    """Divides the tests between processes (`-n 2 --dist loadfile`): a file is one process's, SERVED are of the same.
+    """Divides the tests between processes (`-n 2 --dist loadfile`): by file, SERVED and SERVING as one.
 
     Not by marks `xdist_group`: xdist 3.8 writes them where pytest 9.2 does not look, and each test goes its own way.
     """
@@ -112,7 +114,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileSche
 class ByFile(LoadFileScheduling):
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.split("::", 1)[0]
-        return "served" if Path(file).stem in SERVED else file
+        return "served" if Path(file).stem in SERVED | SERVING else file
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """What the import contracts of pyproject.toml cannot say; `make check` runs those."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+PACKAGED = ("contract", "handler", "livecart", "scripts", "benchmarks")
 #: What the archive's entry may import of ours.
 OF_THE_ARCHIVE = {"contract", "follow", "recognition"}
 NOT_OF_THE_ARCHIVE = {"livecart", "scripts", "tests", "benchmarks"} | {p.stem for p in (ROOT / "scripts").iterdir()}
@@ -48,3 +50,17 @@ def test_a_fresh_interpreter_loads_no_more_than_it_needs(modules, unwanted):
     code = f"import sys; import {modules}; print(sorted({unwanted!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_folders_map_names_all_that_lies_in_it():
+    files = {path for part in PACKAGED for path in (ROOT / part).rglob("*.py") if "__pycache__" not in path.parts}
+    maps = [path for path in files if path.name == "__init__.py" and path.parent != ROOT / "scripts"]
+    assert len(maps) > 40
+    missing = {}
+    for path in maps:
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        inside = {each.relative_to(path.parent).parts[0] for each in files if path.parent in each.parents}
+        names = {name.removesuffix(".py") for name in inside} - {"__init__", "__main__"}
+        if unnamed := {name for name in names if not re.search(rf"\b{name}\b", text)}:
+            missing[str(path.relative_to(ROOT))] = unnamed
+    assert missing == {}

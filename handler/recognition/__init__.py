@@ -3,7 +3,7 @@
 Nothing here imports TorchServe or opens a network connection, so the package works the same in the archive, in a
 test and in a notebook. A request passes the folders top to bottom, and each imports only those above it::
 
-    errors.py, settings.py, product.py
+    errors.py, product.py, settings.py (values: ../model-config.yaml)
     request/     bytes to pixels and options
     classify/    the classifier's labels, products known by a label
     backbones/   weights to networks, when an archive is built

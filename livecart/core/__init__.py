@@ -5,5 +5,6 @@ settings.py    settings from TOML, and sections that several parts need;  redis_
 background.py  work that is kept running, retried with backoff;  files.py  files replaced in one step
 http_bodies.py, http_replies.py  bounded request bodies, JSON answers;  rate_limits.py  token buckets, networks
 public_address.py  addresses of the internet alone (SSRF);  untrusted.py  strangers' bytes in a process of its own
+card_links.py  a card's short id and its /go link
 printable.py   strangers' text for terminals and pages;  overlay_position.py  the overlay's card in the picture
 """

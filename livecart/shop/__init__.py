@@ -11,6 +11,7 @@ connectors/    shops on platforms as feeds: signed calls, tokens
 webhooks/      sends card events to other systems
 publish/       changes become the snapshot that archives follow
 api/           all of it over HTTP, for programs; admin/ the staff's pages; files.py photos and snapshots for anybody
+attribution    /go links with their UTM parameters, orders that shops report;  lift  orders beside explanations
 slots          a room's numbered list, at the platform and here; chapters  of a recorded show, out of its cards
 retention      deletes what was kept for long enough
 service        the open catalog, put together from its settings (settings.py)

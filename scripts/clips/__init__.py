@@ -8,4 +8,5 @@ What a clip is made of, in the order of its making:
     sprites, hands, actors                              what is in front of it
     overlays      captions, stickers, chat              writing    frames -> encoded clip
     composer      all of it together, and the truth     timeline   plot of shows and cards
+    errors        of all of them
 """

@@ -1,4 +1,10 @@
-/** What a page or an application may import. Importing it defines `<live-cart>`. */
+/**
+ * A page or an application imports this; importing it defines `<live-cart>`.
+ *
+ * transport/  events from the hub, feedback to it;  model/  cards, clocks, their timeline
+ * placement/  where a card stands beside its product;  view/  what is drawn, and its texts
+ * element.ts  all of it as an element;  element-options.ts  its attributes and their defaults
+ */
 
 import type { FeedbackDetail, LiveCartElement, ProblemDetail } from './element'
 

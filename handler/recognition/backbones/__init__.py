@@ -1,6 +1,7 @@
-"""Every kind of weights that an archive can be built from, in one registry: a module each.
+"""Every kind of weights that an archive can be built from, in one registry.
 
 base.py  reading a checkpoint, pixels normalised in the graph;  feature_map.py  a network without its classifier
+efficientnet_lite.py, modelscope_general.py, timm_checkpoint.py  the kinds
 
 Used when an archive is built, and by the torch runtime. A worker that runs OpenVINO never imports this package, and
 so neither torch models nor timm.

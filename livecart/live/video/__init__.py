@@ -3,7 +3,8 @@
 reader.py      a stream that is read;  whip.py  one that is sent (whep.py: watched)
 source.py      what may be opened;  egress.py  where that may lead;  connection.py  one opening of it;  srt.py  SRT
 decoding.py    which frames, with sampling.py;  tone_mapping.py  HDR
-timeline.py    when a stream stalls, capture times;  read_guard.py  when reads end;  picture.py, settings.py, stats.py
+timeline.py    when a stream stalls, capture times;  read_guard.py  when reads end
+picture.py     pixels, JPEG;  settings.py, stats.py
 """
 
 from livecart.live.video.picture import ArrayPicture, VideoPicture

@@ -126,7 +126,7 @@ def test_another_network_is_refused(tmp_path):
     data = ops.parameter([1, 3, 32, 32], np.float32)
     openvino.save_model(openvino.Model([ops.relu(data)], [data]), tmp_path / "other.xml")
     with pytest.raises(RuntimeError, match="CenterFace's are 1, 2, 2 and 10"):
-        CenterFace(tmp_path / "other.xml")
+        CenterFace(tmp_path / "other.xml", longest_side_px=640, least_score=0.35)
     with pytest.raises(SettingsError, match=r"\[faces\] the detector cannot be loaded from .*other.xml"):
         open_detector(FacesSettings(weights=str(tmp_path / "other.xml")))
 

@@ -1,4 +1,4 @@
-/** Counts down the time that a card has in front, except while something holds it. */
+/** Counts down the time that a card has in front, except while something holds it; how long: element-options.ts. */
 
 export type Hold = 'hover' | 'focus' | 'touch' | 'menu' | 'tray' | 'page-hidden'
 

@@ -1,6 +1,6 @@
 """Finds faces, so that no card covers one and no crop holds one. Rectangles only; no face is kept.
 
-finder.py  a thread and its queue;  detector.py  settings;  centerface.py  the network, least score
+finder.py  a thread and its queue;  detector.py  settings, least score;  centerface.py  the network
 """
 
 from livecart.live.enrich.faces.centerface import MOST_FACES, Face

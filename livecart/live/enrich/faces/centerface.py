@@ -51,7 +51,7 @@ class CenterFace:
         RuntimeError: the file is no network that OpenVINO reads, or another one.
     """
 
-    def __init__(self, weights: Path, *, longest_side_px: int = 640, least_score: float = 0.35) -> None:
+    def __init__(self, weights: Path, *, longest_side_px: int, least_score: float) -> None:
         import openvino
 
         self._core = openvino.Core()
