@@ -77,10 +77,11 @@ def _json(photo: bytes) -> bytes:
 
 
 _UVICORN = ("benchmarks.peers.fastapi_app:app", "--port", "{port}", "--log-level", "warning", "--no-access-log")
+#: Its own limit for a request is 3 s, which looks of eight clients take.
+_MOSEC = ("--port", "{port}", "--address", "127.0.0.1", "--timeout", "60000")
 _BENTO = ("serve", "benchmarks.peers.bentoml_app:RecogniseService", "--port", "{port}", "--host", "127.0.0.1")
 PEERS = {
-    # Its own limit for a request is 3 s, which looks of eight clients take.
-    "mosec": Peer(_module("benchmarks.peers.mosec_app", "--port", "{port}", "--timeout", "60000"), "/inference"),
+    "mosec": Peer(_module("benchmarks.peers.mosec_app", *_MOSEC), "/inference"),
     "LitServe": Peer(
         _module("benchmarks.peers.litserve_app", "{port}"),
         "/predict",
